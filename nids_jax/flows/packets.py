@@ -1,0 +1,31 @@
+"""Packet columns: what a capture reader or a simulator hands to the flow meter."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+FIN, SYN, RST, PSH, ACK, URG, ECE, CWR = (1 << bit for bit in range(8))
+TCP, UDP, ICMP = 6, 17, 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Packets:
+    """`p` packets in order of capture, one array per column."""
+
+    time: np.ndarray  # [p] int64, µs since the epoch
+    source: np.ndarray  # [p] int64, a number per host address
+    destination: np.ndarray  # [p] int64
+    source_port: np.ndarray  # [p] int32, 0 without ports
+    destination_port: np.ndarray  # [p] int32
+    protocol: np.ndarray  # [p] int16, IP protocol number: 6 TCP, 17 UDP
+    payload: np.ndarray  # [p] int32, bytes above the transport header
+    header: np.ndarray  # [p] int32, bytes of the transport header
+    flags: np.ndarray  # [p] uint8, TCP flag bits (FIN = 1 … CWR = 128), 0 without TCP
+    window: np.ndarray  # [p] int32, TCP window as sent (unscaled), 0 without TCP
+
+    def __len__(self) -> int:
+        return len(self.time)
+
+    def take(self, rows: np.ndarray) -> "Packets":
+        """The packets at `rows`, in that order."""
+        return Packets(**{name: column[rows] for name, column in vars(self).items()})
