@@ -19,7 +19,7 @@ class FlowTable:
             raise ValueError(
                 f"x has shape {self.x.shape}, but there are {len(self.y)} labels and {len(self.features)} feature names"
             )
-        if len(self.y) and not (0 <= self.y.min() and self.y.max() < len(self.classes)):
+        if len(self.y) and not (self.y.min() >= 0 and self.y.max() < len(self.classes)):
             raise ValueError(f"labels span {self.y.min()}..{self.y.max()}, but there are {len(self.classes)} classes")
 
     def __len__(self) -> int:

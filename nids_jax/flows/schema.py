@@ -159,8 +159,26 @@ CICIDS2017: tuple[str, ...] = tuple(f.name for f in FEATURES if f.in_2017)
 # Columns that name the flow, the hosts or the moment instead of describing the traffic.  In a laboratory capture they
 # give the answer away (one attacker, one victim port, one afternoon), so they are never features by default.
 IDENTIFIERS: frozenset[str] = frozenset(
-    """id unnamed_0 flow_id src_ip source_ip dst_ip destination_ip src_port source_port destination_port src_mac dst_mac
-    timestamp simillarhttp similarhttp inbound attempted_category external_ip""".split()
+    [
+        "id",
+        "unnamed_0",
+        "flow_id",
+        "src_ip",
+        "source_ip",
+        "dst_ip",
+        "destination_ip",
+        "src_port",
+        "source_port",
+        "destination_port",
+        "src_mac",
+        "dst_mac",
+        "timestamp",
+        "simillarhttp",
+        "similarhttp",
+        "inbound",
+        "attempted_category",
+        "external_ip",
+    ]
 )
 
 _BY_NAME = {f.name: f for f in FEATURES}
