@@ -1,0 +1,290 @@
+"""CDDPM: the conditional denoising diffusion model that generates flows (P1 III.C)."""
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jax import Array
+
+from nids_jax import random, training
+from nids_jax.checkpoint import Checkpoint, fingerprint, from_plain, plain, read_description, restore_trained
+from nids_jax.diffusion.objective import drop_labels, guide, q_sample
+from nids_jax.diffusion.samplers import SAMPLERS, DPMpp2M, Sampler
+from nids_jax.diffusion.schedule import Schedule
+from nids_jax.errors import InputError
+from nids_jax.nn.layers import ConvMethod, Uniforms
+from nids_jax.nn.unet1d import UNet1d, UNetConfig
+from nids_jax.training import OptimiserConfig, TrainState
+
+
+@dataclass(frozen=True, kw_only=True)
+class CDDPMConfig:
+    """Settings of training and sampling."""
+
+    schedule: Schedule = Schedule()
+    network: UNetConfig = UNetConfig()
+    optimiser: OptimiserConfig = OptimiserConfig()
+    steps: int = 4000  # optimiser steps
+    batch: int = 64
+    label_dropout: float = 0.1  # 0: P1's algorithm, which has no unconditional branch to guide with
+    sampler: Sampler = DPMpp2M()
+    guidance: float = 1.0  # w of eq. 11; 1 needs no unconditional pass
+    clip: bool = True  # keep x̂_0 within each column's training range; for bounded scalings only
+
+    def __post_init__(self) -> None:
+        if self.guidance != 1.0 and self.label_dropout == 0.0:
+            raise ValueError(
+                f"guidance {self.guidance} needs a trained unconditional branch: set label_dropout above 0 (say 0.1)"
+            )
+
+
+_TYPES: dict[str, type] = {c.__name__: c for c in (CDDPMConfig, Schedule, UNetConfig, OptimiserConfig)}
+_TYPES |= {c.__name__: c for c in SAMPLERS.values()}
+
+
+@dataclass(frozen=True, kw_only=True)
+class DenoisingObjective:
+    """E ‖ε − ε_θ(x_t, t, y)‖², t uniform in 1..T, ε ~ N(0, I), mean over columns  (P1 eq. 10)."""
+
+    network: UNetConfig
+    schedule: Schedule
+    classes: int
+    label_dropout: float
+
+    def build(self, init: Uniforms) -> nnx.Module:
+        return UNet1d(self.network, self.classes, init=init)
+
+    def loss(self, network: UNet1d, x: Array, y: Array, weight: Array, key: Array) -> Array:
+        t_key, eps_key, label_key = jax.random.split(key, 3)
+        t = jax.random.randint(t_key, y.shape, 1, self.schedule.steps + 1)
+        eps = jax.random.normal(eps_key, x.shape)
+        alpha_bar = jnp.asarray(self.schedule.alpha_bar, jnp.float32)[t]
+        labels = drop_labels(y, self.label_dropout, label_key, self.classes)
+        predicted = network(q_sample(x, eps, alpha_bar), t, labels, method=_training_method())
+        return jnp.sum(weight * jnp.square(predicted - eps).mean(axis=1)) / jnp.sum(weight)
+
+
+def _training_method() -> ConvMethod:
+    return "matmul" if jax.default_backend() == "cpu" else "lax"
+
+
+def _tile() -> int:
+    """Rows computed together.  A row's place in its tile follows from its number, so this fixes all rounding."""
+    return 64 if jax.default_backend() == "cpu" else 1024
+
+
+class _Fitted(NamedTuple):
+    params: nnx.State  # the moving average
+    rest: nnx.State
+    low: Array  # [d] the training rows' range, ±inf without clipping
+    high: Array
+
+
+@partial(jax.jit, static_argnames=("objective", "sampler", "guidance"))
+def _sample_tile(
+    model: _Fitted,
+    key: Array,
+    first: Array,
+    labels: Array,
+    *,
+    objective: DenoisingObjective,
+    sampler: Sampler,
+    guidance: float,
+) -> Array:
+    """Rows number first, first + 1, … with these labels [tile] → [tile, d]."""
+    network = training.network(objective, model.params, model.rest)
+    ids = first + jnp.arange(labels.shape[0])
+    width = model.low.shape[0]
+
+    def predict(x: Array, t: Array) -> Array:
+        steps = jnp.full(labels.shape, t)
+        if guidance == 1.0:
+            return network(x, steps, labels, method="lax")
+        both = jnp.concatenate([jnp.full_like(labels, objective.classes), labels])
+        twice = network(jnp.concatenate([x, x]), jnp.concatenate([steps, steps]), both, method="lax")
+        return guide(twice[: len(labels)], twice[len(labels) :], guidance)
+
+    def denoise(x: Array, t: Array, alpha: Array, sigma: Array) -> Array:
+        return jnp.clip((x - sigma * predict(x, t)) / alpha, model.low, model.high)
+
+    start = random.row_normals(random.rows(random.stream(key, "start"), ids), 0, width)
+    return sampler(denoise, start, random.rows(random.stream(key, "noise"), ids), objective.schedule)
+
+
+class CDDPM:
+    """Conditional diffusion model over scaled flow features.
+
+    Fitted attributes: `state_` (training state), `losses_` [steps], `classes_` (their number), `features_` (d).
+    """
+
+    def __init__(self, config: CDDPMConfig | None = None):
+        self.config = config or CDDPMConfig()
+
+    def fit(
+        self,
+        x: np.ndarray,
+        y: np.ndarray,
+        key: Array,
+        *,
+        classes: int | None = None,
+        checkpoint_dir: str | Path | None = None,
+        about: dict[str, Any] | None = None,
+        progress: bool = False,
+    ) -> Self:
+        """Train on scaled rows x [n, d] with labels y [n] in 0..classes−1.
+
+        With `checkpoint_dir`, progress is kept there after every block of steps, and an interrupted run goes on from
+        it to bit-identical weights; `about` (JSON types: feature names, class names, scaler) is stored beside it.
+
+        Raises:
+          InputError: no rows, labels outside the range, or a checkpoint of another run.
+          TrainingError: the loss is no longer finite.
+        """
+        x, y = _checked(x, y)
+        self.classes_ = int(y.max()) + 1 if classes is None else classes
+        if y.min() < 0 or y.max() >= self.classes_:
+            raise InputError(f"labels span {y.min()}..{y.max()}, but there are {self.classes_} classes")
+        self.features_ = x.shape[1]
+        self._set_range(x.min(axis=0), x.max(axis=0))
+        config, objective = self.config, self._objective()
+        checkpoint, state, losses = None, None, None
+        if checkpoint_dir is not None:
+            description = {
+                "kind": "cddpm",
+                "config": plain(config),
+                "classes": self.classes_,
+                "low": [float(v) for v in x.min(axis=0)],
+                "high": [float(v) for v in x.max(axis=0)],
+                "rows": fingerprint(x, y),
+                "key": np.asarray(jax.random.key_data(key)).tolist(),
+                "about": about or {},
+            }
+            checkpoint = Checkpoint(checkpoint_dir, description)
+            found = checkpoint.restore(self._like(), config.steps)
+            state, losses = found if found else (None, None)
+
+        def keep(state: TrainState, losses: np.ndarray) -> None:
+            if checkpoint is not None:
+                checkpoint.save(state, losses, config.steps)
+
+        try:
+            self.state_, self.losses_ = training.train(
+                objective,
+                config.optimiser,
+                training.pad(x, y),
+                key,
+                steps=config.steps,
+                batch=config.batch,
+                state=state,
+                losses=losses,
+                on_block=keep,
+                progress="CDDPM" if progress else None,
+            )
+        finally:
+            if checkpoint is not None:
+                checkpoint.close()
+        return self
+
+    @classmethod
+    def load(cls, directory: str | Path) -> tuple[Self, dict[str, Any]]:
+        """A trained model and what was stored about it.
+
+        Raises:
+          InputError: no checkpoint there, one of another kind, or an unfinished one.
+        """
+        description = read_description(directory)
+        if description.get("kind") != "cddpm":
+            raise InputError(f"{directory} holds a checkpoint of kind {description.get('kind')!r}, not 'cddpm'")
+        self = cls(from_plain(description["config"], _TYPES))
+        self.classes_ = description["classes"]
+        low, high = (np.asarray(description[side], np.float32) for side in ("low", "high"))
+        self.features_ = len(low)
+        self._set_range(low, high)
+        self.state_, self.losses_ = restore_trained(directory, self._like(), self.config.steps)
+        return self, description["about"]
+
+    def sample(self, labels: np.ndarray, key: Array, *, chunk: int = 4096, progress: bool = False) -> np.ndarray:
+        """One row per label: labels [m] → [m, d] float32; row i depends on (key, i, labels[i]) alone."""
+        labels = np.asarray(labels, np.int32)
+        if len(labels) == 0:
+            return np.zeros((0, self.features_), np.float32)
+        with training.progress_bar("sampling" if progress else None, len(labels), "row") as bar:
+            parts = []
+            for part in self.stream(labels, key, chunk=chunk):
+                parts.append(part)
+                bar.update(len(part))
+        return np.concatenate(parts)
+
+    def stream(self, labels: np.ndarray, key: Array, *, chunk: int) -> Iterator[np.ndarray]:
+        """The rows of `sample` in pieces of `chunk` rows; no more than that (and one tile) are held at a time.
+
+        Raises:
+          InputError: a label outside the classes trained on, or a chunk below 1.
+        """
+        labels = np.asarray(labels, np.int32)
+        if chunk < 1:
+            raise InputError(f"chunk is {chunk}; it must be at least 1 row")
+        if len(labels) and (labels.min() < 0 or labels.max() >= self.classes_):
+            raise InputError(f"labels span {labels.min()}..{labels.max()}; the model knows 0..{self.classes_ - 1}")
+        return self._pieces(labels, key, chunk)
+
+    def _pieces(self, labels: np.ndarray, key: Array, chunk: int) -> Iterator[np.ndarray]:
+        tile = _tile()
+        ahead = -(-chunk // tile)  # tiles in flight: the device works on while the host copies
+        waiting: deque[tuple[int, Array]] = deque()
+        held = np.zeros((0, self.features_), np.float32)
+        starts = iter(range(0, len(labels), tile))
+        model = _Fitted(self.state_.ema, self.state_.rest, self.low_, self.high_)
+        options: dict[str, Any] = {
+            "objective": self._objective(),
+            "sampler": self.config.sampler,
+            "guidance": self.config.guidance,
+        }
+        given = 0
+        while given < len(labels):
+            while len(waiting) <= ahead and (first := next(starts, None)) is not None:
+                wanted = labels[first : first + tile]
+                padded = np.zeros(tile, np.int32)
+                padded[: len(wanted)] = wanted
+                waiting.append((len(wanted), _sample_tile(model, key, np.int32(first), padded, **options)))
+            while len(held) < min(chunk, len(labels) - given):
+                count, rows = waiting.popleft()
+                held = np.concatenate([held, np.asarray(rows)[:count]])
+            piece, held = held[:chunk], held[chunk:]
+            if not np.isfinite(piece).all():
+                raise training.TrainingError("the model generated values that are not finite; train it longer or clip")
+            given += len(piece)
+            yield piece
+
+    def _objective(self) -> DenoisingObjective:
+        c = self.config
+        return DenoisingObjective(
+            network=c.network, schedule=c.schedule, classes=self.classes_, label_dropout=c.label_dropout
+        )
+
+    def _set_range(self, low: np.ndarray, high: np.ndarray) -> None:
+        edge = jnp.full((self.features_,), jnp.inf)
+        self.low_ = jnp.asarray(low, jnp.float32) if self.config.clip else -edge
+        self.high_ = jnp.asarray(high, jnp.float32) if self.config.clip else edge
+
+    def _like(self) -> TrainState:
+        return jax.eval_shape(
+            partial(training.initial_state, objective=self._objective(), optimiser=self.config.optimiser),
+            jax.random.key(0),
+        )
+
+
+def _checked(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    x, y = np.asarray(x, np.float32), np.asarray(y, np.int32)
+    if x.ndim != 2 or len(x) != len(y):
+        raise InputError(f"training rows have shape {x.shape} and labels {y.shape}; expected [n, d] and [n]")
+    if len(x) == 0:
+        raise InputError("no training rows; give at least one per class")
+    return x, y
