@@ -1,0 +1,238 @@
+"""Figures of results: accuracy, confusion, training curves, SHAP.  Each takes plain values and gives a Figure."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, NullFormatter
+
+from nids_jax.report.style import (
+    BLACK,
+    BLUE,
+    GREY,
+    PALETTE,
+    VERMILION,
+    new_figure,
+    number,
+    power,
+    short,
+    styled,
+)
+from nids_jax.report.tables import Arm, Group, Record, by_split, interval
+
+CLASSES_SHOWN = 24  # in the figures of explanations
+LABELLED = 30  # classes up to which a confusion matrix has numbers in its cells; up to twice as many it has names
+
+
+class Confusion(NamedTuple):
+    """Confusion matrices of one arm, summed over its runs."""
+
+    title: str
+    counts: np.ndarray  # [c, c] row = true class
+    classes: list[str]
+
+
+@styled
+def accuracy(groups: Mapping[Group, Mapping[Arm, list[Record]]]) -> Figure:
+    """Accuracy of every arm: a bar for the mean, a line for the 95 % interval, a dot for each split seed."""
+    classifiers = list(dict.fromkeys(arm.classifier for members in groups.values() for arm in members))
+    colour = {name: PALETTE[i % len(PALETTE)] for i, name in enumerate(classifiers)}
+    heights = [
+        0.62 + 0.2 * len(members) + 0.16 * len({arm.generator for arm in members}) for members in groups.values()
+    ]
+    figure = new_figure(8.2, sum(heights) + 0.7)
+    panels = figure.subplots(len(groups), 1, squeeze=False, sharex=True, height_ratios=heights)[:, 0]
+    for axes, (group, members) in zip(panels, groups.items(), strict=True):
+        _accuracy_bars(axes, members, colour)
+        axes.set_title(short(group, 80))
+    panels[-1].set_xlabel("accuracy: mean, 95 % interval over split seeds; each dot is one split seed")
+    handles = [panels[0].barh([np.nan], [np.nan], color=colour[name], label=short(name)) for name in classifiers]
+    figure.legend(handles=handles, loc="outside upper left", ncols=min(len(handles), 5))
+    return figure
+
+
+def _accuracy_bars(axes: Axes, members: Mapping[Arm, list[Record]], colour: Mapping[str, str]) -> None:
+    y, ticks, names = 0.0, [], []
+    for generator in dict.fromkeys(arm.generator for arm in members):
+        first = y
+        for arm, runs in members.items():
+            found = interval(runs, "accuracy")
+            if arm.generator != generator or found is None:
+                continue
+            axes.barh(y, found.mean, height=0.88, color=colour[arm.classifier], alpha=0.8, linewidth=0)
+            seeds = [float(np.mean(values)) for values in by_split(runs, "accuracy").values()]
+            end = max([found.mean, *seeds])
+            if found.low is not None and found.high is not None:
+                axes.plot([found.low, found.high], [y, y], color=BLACK, lw=1.3, solid_capstyle="butt")
+                end = max(end, found.high)
+            axes.plot(seeds, [y] * len(seeds), "o", ms=3.6, mfc="white", mec=BLACK, mew=0.6)
+            axes.annotate(f"{found.mean:.3f}", (end, y), (4, 0), textcoords="offset points", va="center", fontsize=7)
+            y += 1
+        if y > first:
+            ticks.append((first + y - 1) / 2)
+            names.append(short(generator))
+            y += 0.7
+    axes.set_yticks(ticks, names)
+    axes.tick_params(axis="y", length=0)
+    axes.set_ylim(max(y, 1.7) - 1.1, -0.6)
+    axes.set_xlim(0, 1.06)
+    axes.set_xticks(np.linspace(0, 1, 6))
+    axes.grid(visible=False, axis="y")
+
+
+@styled
+def confusions(before: Confusion | None, after: Confusion) -> Figure:
+    """Confusion matrices side by side, in percent of each true class; a class without test rows stays blank."""
+    shown = [matrix for matrix in (before, after) if matrix is not None]
+    size = max(len(matrix.classes) for matrix in shown)
+    side = 0.29 * min(max(size, 6), LABELLED)
+    words = _word_height([name for matrix in shown for name in matrix.classes])
+    figure = new_figure((side + 0.3) * len(shown) + words + 1.3, side + words + 0.9)
+    panels = figure.subplots(1, len(shown), squeeze=False)[0]
+    for axes, (title_, counts, classes) in zip(panels, shown, strict=True):
+        total = counts.sum(axis=1, keepdims=True)
+        share = np.divide(100.0 * counts, total, out=np.full(counts.shape, np.nan), where=total > 0)
+        axes.imshow(share, cmap="Blues", vmin=0, vmax=100)
+        names = [short(name, 26) for name in classes] if size <= 2 * LABELLED else []
+        axes.set_xticks(range(len(names)), names, rotation=90)
+        axes.set_yticks(
+            range(len(names)), names if axes is panels[0] or classes != shown[0].classes else [""] * len(names)
+        )
+        axes.tick_params(length=0, labelsize=8 if size <= LABELLED else 5)
+        axes.grid(visible=False)
+        axes.set_title(title_)
+        axes.set_xlabel("predicted class")
+        for i, j in zip(*np.nonzero(share >= 0.5), strict=True) if size <= LABELLED else ():
+            colour = "white" if share[i, j] > 55 else BLACK
+            axes.text(j, i, f"{share[i, j]:.0f}", ha="center", va="center", fontsize=6.5, color=colour)
+    panels[0].set_ylabel("true class")
+    bar = figure.colorbar(panels[0].images[0], ax=list(panels), fraction=0.03, pad=0.015, shrink=0.75)
+    bar.set_label("% of the true class")
+    bar.outline.set_visible(False)
+    return figure
+
+
+@styled
+def training_curves(curves: Mapping[str, Sequence[float | None]]) -> Figure:
+    """Loss against step on a log axis (a linear core where a loss is not positive); thin: raw, thick: running mean.
+
+    Names with a slash are classifiers (`cnn_bigru/copies`); the others are generators.
+    """
+    kinds = {
+        "generators": [name for name in curves if "/" not in name],
+        "classifiers / training set": [name for name in curves if "/" in name],
+    }
+    kinds = {kind: names for kind, names in kinds.items() if names}
+    figure = new_figure(4.9 * len(kinds) + 0.4, 3.9)
+    for axes, (kind, names) in zip(figure.subplots(1, len(kinds), squeeze=False)[0], kinds.items(), strict=True):
+        lowest = np.inf
+        for i, name in enumerate(names):
+            loss = np.array([np.nan if value is None else value for value in curves[name]], np.float64)
+            loss = np.clip(loss, -1e30, 1e30)  # an axis has no ticks for more
+            steps, colour = np.arange(1, len(loss) + 1), PALETTE[i % len(PALETTE)]
+            lowest = min(lowest, *loss[np.isfinite(loss)], np.inf)
+            smooth = _running_mean(loss, max(1, len(loss) // 40))
+            if len(loss) >= 80:
+                axes.plot(steps, loss, color=colour, lw=0.6, alpha=0.3)
+            style = ("-", "--", ":")[i // len(PALETTE) % 3]
+            axes.plot(steps, smooth, style, color=colour, marker="o" if len(loss) == 1 else "", label=short(name))
+        axes.set_yscale("log" if lowest > 0 else "symlog")
+        axes.yaxis.set_major_formatter(power)
+        axes.yaxis.set_minor_formatter(NullFormatter())
+        axes.set(title=kind, xlabel="step or epoch", ylabel="loss")
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+        axes.legend(loc="best" if len(names) < 5 else "upper right", ncols=1 if len(names) < 9 else 2)
+    return figure
+
+
+def _running_mean(values: np.ndarray, width: int) -> np.ndarray:
+    """The mean over `width` steps around each, over as many as there are at the ends; NaN are left out."""
+    known = np.isfinite(values)
+    kernel = np.ones(width)
+    total = np.convolve(np.where(known, values, 0.0), kernel, "same")
+    count = np.convolve(known.astype(float), kernel, "same")
+    return np.divide(total, count, out=np.full(len(values), np.nan), where=count > 0.5)
+
+
+@styled
+def shap_global(shap: Mapping[str, Any], top: int = 10) -> Figure:
+    """The features with the largest mean |φ|: bars over all classes, and beside them a map of each class's own."""
+    mean_abs = np.asarray(shap["global"]["mean_abs"], np.float64)
+    per_class = np.asarray(shap["global"]["per_class"], np.float64)
+    per_class = per_class[:CLASSES_SHOWN]
+    order = np.argsort(-mean_abs, kind="stable")[:top]
+    names = [short(shap["features"][j]) for j in order]
+    c = len(per_class)
+    figure = new_figure(6.2 + 0.34 * c, 0.7 + 0.3 * max(len(order), 4) + _word_height(shap["classes"][:c]))
+    bars, cells = figure.subplots(1, 2, width_ratios=(3.4, 0.34 * c + 0.8))
+    bars.barh(range(len(order)), mean_abs[order], color=BLUE, height=0.7)
+    for i, value in enumerate(mean_abs[order]):
+        bars.annotate(f"{value:.3g}", (value, i), (3, 0), textcoords="offset points", va="center", fontsize=7)
+    bars.set_yticks(range(len(order)), names)
+    bars.set_ylim(len(order) - 0.5, -0.5)
+    bars.set_xlim(0, 1.18 * mean_abs.max() or 1.0)
+    bars.tick_params(axis="y", length=0)
+    bars.grid(visible=False, axis="y")
+    bars.xaxis.set_major_locator(MaxNLocator(4))
+    bars.set(title="all classes", xlabel="mean |φ| (change of probability)")
+    image = cells.imshow(per_class[:, order].T, cmap="Blues", aspect="auto", vmin=0)
+    cells.set_yticks([])
+    cells.set_xticks(range(c), [short(name, 26) for name in shap["classes"][:c]], rotation=90)
+    cells.tick_params(length=0)
+    cells.grid(visible=False)
+    cells.set_title("each class")
+    figure.colorbar(image, ax=cells, fraction=0.05, pad=0.02).outline.set_visible(False)
+    return figure
+
+
+@styled
+def shap_local(shap: Mapping[str, Any], top: int = 7) -> Figure:
+    """One unseen row of each class: the features that moved its class's probability most, with their raw values."""
+    local = shap["local"][:CLASSES_SHOWN]
+    columns = min(3, len(local))
+    lines = -(-len(local) // columns)
+    figure = new_figure(4.7 * columns, lines * (0.85 + 0.19 * top) + 0.4)
+    grid = figure.subplots(lines, columns, squeeze=False).ravel()
+    for axes, row in zip(grid, local, strict=False):
+        phi = np.asarray(row["phi"], np.float64)
+        order = np.argsort(-np.abs(phi), kind="stable")[:top]
+        axes.barh(range(len(order)), phi[order], color=[VERMILION if v > 0 else BLUE for v in phi[order]], height=0.7)
+        axes.axvline(0, color=GREY, lw=0.8)
+        values = row["values"]
+        labels = [f"{short(shap['features'][j])} = {_raw(values[j])}" for j in order]
+        axes.set_yticks(range(len(order)), labels, fontsize=7)
+        axes.set_ylim(len(order) - 0.5, -0.5)
+        axes.tick_params(axis="y", length=0)
+        axes.tick_params(axis="x", labelsize=7)
+        axes.grid(visible=False, axis="y")
+        axes.margins(x=0.08)
+        if not phi.any():
+            axes.set_xlim(-1, 1)
+        axes.xaxis.set_major_locator(MaxNLocator(4))
+        right = row["predicted"] == row["class"]
+        outcome = "recognised" if right else f"taken for {short(row['predicted'], 24)}"
+        axes.set_title(short(row["class"], 34), fontsize=9, pad=15)
+        axes.text(
+            0,
+            1.02,
+            f"{outcome}; p = {row['probability']:.2f}, background {row['base']:.2f}",
+            transform=axes.transAxes,
+            fontsize=7.5,
+            color="#57606A" if right else VERMILION,
+            va="bottom",
+        )
+    for axes in grid[len(local) :]:
+        axes.set_axis_off()
+    figure.supxlabel("φ: change of the class's probability (vermilion: for the class, blue: against it)", fontsize=8)
+    return figure
+
+
+def _word_height(names: Sequence[str]) -> float:
+    """Inches that the longest of these class names takes along its line."""
+    return 0.4 + 0.075 * max(len(short(name, 26)) for name in names)
+
+
+def _raw(value: float | None) -> str:
+    return "missing" if value is None else number(value)

@@ -1,0 +1,367 @@
+"""From the files of an output folder to summary.csv, summary.md, figures/ and one self-contained report.html.
+
+Everything is rebuilt from the files alone, and the same files give the same bytes.  Every part is optional: one whose
+file is missing or unreadable is left out, and the page says so.
+"""
+
+import base64
+import os
+import re
+from collections.abc import Callable, Mapping
+from html import escape
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from nids_jax.errors import InputError
+from nids_jax.report import figures, rows
+from nids_jax.report.html import PAGE, definitions, items, paragraph, section, table
+from nids_jax.report.records import CONFIG, RECORDS, read, read_json, write_atomic
+from nids_jax.report.style import png
+from nids_jax.report.tables import COPIES, HEADLINE, Arm, Record, arms, tables, verdict, write_summary
+
+FEATURES_SHOWN = 12
+NOT_GENERATED = ("real", "real_all", COPIES)  # training sets without a generator: the "before" of a comparison
+SIMULATED = (
+    "These are results on the simulated dataset: packets simulated per attack tool by this package and metered by its "
+    "own flow meter. They show that the system works, and say nothing about real networks."
+)
+
+
+class Drawn(NamedTuple):
+    """A figure with its file name and what the page says about it."""
+
+    name: str
+    title: str
+    caption: str
+    figure: Figure
+
+
+def build_report(output_dir: str | os.PathLike[str]) -> Path:
+    """Write summary.csv, summary.md, figures/*.png and report.html into output_dir; returns the path of report.html.
+
+    Raises:
+      InputError: output_dir holds nothing of an experiment, a record is damaged, or the folder cannot be written.
+    """
+    out = Path(output_dir)
+    if not any((out / name).exists() for name in (RECORDS, CONFIG, "data.json", "runs")):
+        raise InputError(
+            f"{out} holds no {RECORDS}, {CONFIG}, data.json or runs/; pass the --output_dir of an experiment"
+        )
+    records, left_out = read(out), []
+    if not records:
+        left_out.append(f"Results: there are no finished runs in {RECORDS}.")
+    write_summary(out, records)
+
+    drawn: list[Drawn] = []
+    parts: list[tuple[str, Callable[[], list[Drawn]]]] = [
+        ("Accuracy and confusion", lambda: _results(records)),
+        ("Real and synthetic rows", lambda: _rows(out)),
+        ("Training curves", lambda: _curves(out)),
+        ("Explanations", lambda: _explanations(out)),
+    ]
+    for name, draw in parts:
+        try:
+            drawn += draw()
+        except InputError as error:
+            left_out.append(f"{name}: {error}.")
+    images = {figure.name: png(figure.figure) for figure in drawn}
+    _replace_figures(out / "figures", images)
+
+    data = _optional(out / "data.json", "Dataset", left_out)
+    config = _optional(out / CONFIG, "Flags", left_out)
+    body = [_opening(records, data, config)]
+    body.append(section("Results", "".join(table(t) for t in tables(records))) if records else "")
+    body += [_figure(figure, images[figure.name]) for figure in drawn]
+    body.append(_dataset(data) if data else "")
+    body.append(section("Left out", items(left_out)) if left_out else "")
+    body.append(_provenance(records, config))
+    path = out / "report.html"
+    html = PAGE.format(title=escape(_title(records, data, config)), body="\n".join(filter(None, body)))
+    write_atomic(path, html.encode("utf-8", "replace"))
+    return path
+
+
+def _results(records: list[dict[str, Any]]) -> list[Drawn]:
+    groups = arms(records)
+    if not groups:
+        raise InputError("there are no finished runs")
+    drawn = [Drawn("accuracy", "Accuracy", "", figures.accuracy(groups))]
+    for i, (group, members) in enumerate(groups.items()):
+        before, after = _pair(members)
+        shown = [_summed(arm, members[arm]) for arm in (before, after) if arm is not None]
+        known = [matrix for matrix in shown if matrix is not None]
+        if known:
+            first = known[0] if len(known) == 2 else None
+            drawn.append(
+                Drawn(
+                    f"confusion{i + 1}",
+                    f"Confusion: {group}",
+                    "Percent of each true class, summed over all seeds; cells below 0.5 % are empty.",
+                    figures.confusions(first, known[-1]),
+                )
+            )
+    return drawn
+
+
+def _pair(members: Mapping[Arm, list[Record]]) -> tuple[Arm | None, Arm | None]:
+    """The arms before and after generation with the same classifier: copies or real, and cddpm or another generator."""
+    classifiers = [arm.classifier for arm in members]
+    classifier = HEADLINE.classifier if HEADLINE.classifier in classifiers else classifiers[0]
+    there = [arm.generator for arm in members if arm.classifier == classifier]
+    before = next((name for name in (COPIES, "real", "real_all") if name in there), None)
+    generated = [name for name in there if name not in NOT_GENERATED]
+    after = HEADLINE.generator if HEADLINE.generator in there else next(iter(generated), None)
+    return tuple(Arm(name, classifier) if name else None for name in (before, after))  # pyright: ignore
+
+
+def _summed(arm: Arm, runs: list[Record]) -> figures.Confusion | None:
+    """The runs' confusion matrices added up by class name; None if no run has one."""
+    sums: dict[tuple[str, str], float] = {}
+    order: dict[str, None] = {}
+    for run in runs:
+        classes, counts = run.get("classes"), run.get("confusion")
+        if not classes or not counts:
+            continue
+        if not _is_confusion(classes, counts):
+            raise InputError(f"a record of {arm} has a confusion matrix that does not fit its classes")
+        order |= dict.fromkeys(classes)
+        for true, row in zip(classes, counts, strict=True):
+            for predicted, count in zip(classes, row, strict=True):
+                sums[true, predicted] = sums.get((true, predicted), 0) + count
+    names = list(order)
+    table = np.array([[sums.get((a, b), 0) for b in names] for a in names])
+    return figures.Confusion(str(arm), table, names) if names else None
+
+
+def _is_confusion(classes: Any, counts: Any) -> bool:
+    if not (isinstance(classes, list) and all(isinstance(name, str) for name in classes)):
+        return False
+    try:
+        table = np.asarray(counts, np.float64)
+    except (TypeError, ValueError):
+        return False
+    return table.shape == (len(classes), len(classes)) and bool((table >= 0).all())
+
+
+def _rows(out: Path) -> list[Drawn]:
+    folder = _first_run(out, "synthetic.parquet", "held_out.parquet")
+    real, synthetic = _read_rows(folder / "held_out.parquet"), _read_rows(folder / "synthetic.parquet")
+    names = [name for name in real if name in synthetic and name != "Label"]
+    if not names:
+        raise InputError(f"the tables of {_place(folder)} have no feature in common")
+    x, z = _as_rows(real, names), _as_rows(synthetic, names)
+    drawn = []
+    ranked = _ranking(out, names, x)
+    if np.isin(x.labels, z.labels).any():
+        figure = rows.feature_distributions([names[j] for j in ranked], _columns(x, ranked), _columns(z, ranked))
+        caption = (
+            f"{_place(folder)}: the {len(ranked)} most important features. Real rows are weighted to the synthetic "
+            "rows' mix of classes."
+        )
+        drawn.append(Drawn("features", "Features, real and synthetic", caption, figure))
+    train = folder / "train.parquet"
+    few = _as_rows(_read_rows(train).reindex(columns=[*names, "Label"]), names) if train.exists() else None
+    caption = f"{_place(folder)}: principal components of the standardised signed logarithms of the real rows."
+    drawn.append(Drawn("projection", "Rows in two dimensions", caption, rows.projection(x, z, few)))
+    return drawn
+
+
+def _read_rows(path: Path) -> pd.DataFrame:
+    """Numeric feature columns and the labels as text."""
+    try:
+        frame = pd.read_parquet(path)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{_place(path)} is no readable Parquet file ({_line(error)})") from error
+    if "Label" not in frame or not len(frame):
+        raise InputError(f"{_place(path)} has no {'rows' if 'Label' in frame else 'column Label'}")
+    numeric = frame.select_dtypes("number").astype(np.float64)
+    return numeric.drop(columns="Label", errors="ignore").assign(Label=frame["Label"].astype(str))
+
+
+def _as_rows(frame: pd.DataFrame, names: list[str]) -> rows.Rows:
+    x = frame[names].to_numpy(np.float64)
+    x = np.where(np.isfinite(x), np.clip(x, -1e30, 1e30), np.nan)  # an axis has no ticks for more
+    return rows.Rows(x=x, labels=frame["Label"].to_numpy(str))
+
+
+def _columns(table: rows.Rows, columns: np.ndarray) -> rows.Rows:
+    return rows.Rows(x=table.x[:, columns], labels=table.labels)
+
+
+def _ranking(out: Path, names: list[str], real: rows.Rows) -> np.ndarray:
+    """The most important features by SHAP; without explanations, those that separate the real classes best."""
+    importance = rows.separation(real)
+    try:
+        shap = _shap(out)[1]
+        by_name = dict(zip(shap["features"], shap["global"]["mean_abs"], strict=True))
+        if set(names) <= by_name.keys():
+            importance = np.array([by_name[name] for name in names], np.float64)
+    except InputError:
+        pass  # the explanations' own section says what is wrong with them
+    return np.argsort(-importance, kind="stable")[:FEATURES_SHOWN]
+
+
+def _curves(out: Path) -> list[Drawn]:
+    path = _first_run(out, "curves.json") / "curves.json"
+    curves = read_json(path)
+    if not isinstance(curves, dict) or not all(
+        isinstance(curve, list) and all(isinstance(v, int | float | None) for v in curve) for curve in curves.values()
+    ):
+        raise InputError(f"{_place(path)} must hold lists of losses by name")
+    curves = {name: curve for name, curve in curves.items() if any(value is not None for value in curve)}
+    if not curves:
+        raise InputError(f"{_place(path)} holds no losses")
+    caption = f"{_place(path.parent)}: thin lines are the losses, thick lines their running mean."
+    return [Drawn("curves", "Training curves", caption, figures.training_curves(curves))]
+
+
+def _explanations(out: Path) -> list[Drawn]:
+    path, shap = _shap(out)
+    place = _place(path.parent)
+    drawn = [
+        Drawn(
+            "shap_global",
+            "What the detector looks at",
+            f"{place}: mean |φ| (Kernel SHAP) over unseen rows, the ten largest.",
+            figures.shap_global(shap),
+        )
+    ]
+    if shap["local"]:
+        caption = f"{place}: one unseen row of each class; base + Σ φ = probability of the row's own class."
+        drawn.append(Drawn("shap_local", "Single decisions explained", caption, figures.shap_local(shap)))
+    return drawn
+
+
+def _shap(out: Path) -> tuple[Path, dict[str, Any]]:
+    """The first run's shap.json, checked."""
+    path = _first_run(out, "shap.json") / "shap.json"
+    shap = read_json(path)
+    try:
+        d, c = len(shap["features"]), len(shap["classes"])
+        shapes = [(shap["global"]["mean_abs"], (d,)), (shap["global"]["per_class"], (c, d))]
+        for row in shap["local"]:
+            shapes += [(row["phi"], (d,)), (row["probability"], ()), (row["base"], ())]
+            if np.asarray(row["values"], np.float64).shape != (d,) or not {"class", "predicted"} <= row.keys():
+                raise ValueError("a local explanation lacks its classes or raw values")
+        for values, shape in shapes:
+            array = np.asarray(values, np.float64)
+            if array.shape != shape or not np.isfinite(array).all():
+                raise ValueError(f"values of shape {array.shape} where finite ones of shape {shape} belong")
+        if not d or not c or not isinstance(shap["features"], list) or not isinstance(shap["classes"], list):
+            raise ValueError("there are no features or no classes")
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            f"{_place(path)} does not hold explanations as this report reads them ({_line(error)})"
+        ) from error
+    return path, shap
+
+
+def _first_run(out: Path, *names: str) -> Path:
+    """The first run's folder, in natural order (shots5 before shots50), that holds all these files."""
+
+    def natural(path: Path) -> list[tuple[int, int, str]]:
+        parts = re.split(r"(\d+)", path.name)
+        return [(1, int(part), "") if part.isdecimal() else (0, 0, part) for part in parts]
+
+    for folder in sorted((out / "runs").glob("*"), key=natural):
+        if all((folder / name).is_file() for name in names):
+            return folder
+    raise InputError(f"no run in runs/ has {' and '.join(names)}")
+
+
+def _optional(path: Path, name: str, left_out: list[str]) -> dict[str, Any]:
+    """A JSON object that may be missing; what is wrong with it is added to `left_out`."""
+    if not path.exists():
+        left_out.append(f"{name}: there is no {path.name}.")
+        return {}
+    try:
+        value = read_json(path)
+    except InputError as error:
+        left_out.append(f"{name}: {error}.")
+        return {}
+    if not isinstance(value, dict):
+        left_out.append(f"{name}: {path.name} is not a JSON object.")
+        return {}
+    return value
+
+
+def _replace_figures(folder: Path, images: Mapping[str, bytes]) -> None:
+    """Write the figures, and remove those of an earlier report that no longer have their files."""
+    for name, content in images.items():
+        write_atomic(folder / f"{name}.png", content)
+    for path in folder.glob("*.png"):
+        if path.stem not in images and re.fullmatch(
+            r"accuracy|confusion\d+|features|projection|curves|shap_(global|local)", path.stem
+        ):
+            path.unlink(missing_ok=True)
+
+
+def _opening(records: list[dict[str, Any]], data: Mapping[str, Any], config: Mapping[str, Any]) -> str:
+    datasets = [*(record["dataset"] for record in records), data.get("dataset"), config.get("dataset")]
+    notice = paragraph(SIMULATED, "notice") if "simulated" in datasets else ""
+    seeds = len({record["split_seed"] for record in records})
+    count = f"{len(records)} finished runs over {seeds} split seed{'s' * (seeds != 1)}."
+    return notice + paragraph(count) + section("Verdict", items(verdict(records), "verdict"))
+
+
+def _title(records: list[dict[str, Any]], data: Mapping[str, Any], config: Mapping[str, Any]) -> str:
+    experiments = list(dict.fromkeys(str(record["experiment"]) for record in records))
+    datasets = list(dict.fromkeys(str(record["dataset"]) for record in records))
+    datasets = datasets or [str(value["dataset"]) for value in (data, config) if value.get("dataset")][:1]
+    return " on ".join(filter(None, (", ".join(experiments), ", ".join(datasets)))) or "Report"
+
+
+def _figure(drawn: Drawn, image: bytes) -> str:
+    source = base64.b64encode(image).decode()
+    caption = f"<figcaption>{escape(drawn.caption)}</figcaption>" if drawn.caption else ""
+    return section(
+        drawn.title,
+        f'<figure><img alt="{escape(drawn.title)}" src="data:image/png;base64,{source}">{caption}</figure>',
+    )
+
+
+def _dataset(data: Mapping[str, Any]) -> str:
+    parts, rest = [], {name: value for name, value in data.items() if name != "dataset"}
+    for name, title in (("read", "As read"), ("counts", "Rows of each class")):
+        if isinstance(rest.get(name), dict):
+            parts.append(f"<h3>{title}</h3>" + definitions(rest.pop(name)))
+    if isinstance(rest.get("leakage"), list):
+        lines = [str(line) for line in rest.pop("leakage")]
+        found = items(lines) if lines else paragraph("No single feature alone separates the classes.")
+        parts.append("<h3>Leakage</h3>" + found)
+    if rest.get("near_duplicates") is not None:
+        parts.append(paragraph(f"Near duplicates between training and test rows: {rest.pop('near_duplicates')}."))
+    if rest:
+        parts.append("<h3>Further</h3>" + definitions(rest))
+    return section(f"Dataset {data.get('dataset', '')}", "".join(parts))
+
+
+def _provenance(records: list[dict[str, Any]], config: Mapping[str, Any]) -> str:
+    """Environment, exact commands and flags; what differs between runs is listed in full."""
+    seen: dict[str, dict[str, None]] = {}
+    for record in records:
+        for name, value in record.get("environment", {}).items():
+            seen.setdefault(str(name), {})["–" if value is None else str(value)] = None
+    commands = list(seen.pop("command", {}))
+    parts = []
+    if commands:
+        parts.append("<h3>Command</h3>" + "".join(f"<pre>{escape(command)}</pre>" for command in commands))
+    if seen:
+        parts.append("<h3>Environment</h3>" + definitions({name: "; ".join(values) for name, values in seen.items()}))
+    if config:
+        parts.append("<h3>Flags</h3>" + definitions(config))
+    return section("How this was made", "".join(parts)) if parts else ""
+
+
+def _place(path: Path) -> str:
+    """The path below the output folder, from runs/ on."""
+    parts = path.parts
+    return "/".join(parts[len(parts) - 1 - parts[::-1].index("runs") :])
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]

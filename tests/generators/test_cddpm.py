@@ -1,0 +1,185 @@
+"""CDDPM: row identity, counts, resuming after a kill, and that it learns a known mixture."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from nids_jax.checkpoint import from_plain, plain
+from nids_jax.diffusion.samplers import DDPM, DPMpp2M
+from nids_jax.diffusion.schedule import Schedule
+from nids_jax.errors import InputError
+from nids_jax.generators.cddpm import _TYPES, CDDPM, CDDPMConfig
+from nids_jax.nn.unet1d import UNetConfig
+from nids_jax.training import OptimiserConfig, TrainingError
+
+TINY = CDDPMConfig(
+    network=UNetConfig(widths=(8, 8, 16, 16), deep=16, embedding=16),
+    schedule=Schedule(steps=100),
+    sampler=DPMpp2M(steps=12),
+    steps=60,
+    batch=16,
+)
+KEY = jax.random.key(7)
+
+
+def rows(n: int = 30) -> tuple[np.ndarray, np.ndarray]:
+    y = np.arange(n) % 3
+    centres = np.array([[-0.8] * 8, [0.0] * 8, [0.8] * 8])
+    x = centres[y] + 0.05 * np.random.default_rng(0).normal(size=(n, 8))
+    return x.astype(np.float32), y
+
+
+@pytest.fixture(scope="module")
+def model() -> CDDPM:
+    return CDDPM(TINY).fit(*rows(), jax.random.key(1))
+
+
+def test_chunks_and_company_never_change_a_row(model: CDDPM):
+    labels = np.arange(150) % 3
+    whole = model.sample(labels, KEY, chunk=1000)
+    assert whole.shape == (150, 8)
+    for chunk in (1, 64):
+        np.testing.assert_array_equal(whole, model.sample(labels, KEY, chunk=chunk))
+    np.testing.assert_array_equal(whole[:70], model.sample(labels[:70], KEY))
+    changed = labels.copy()
+    changed[3] = (changed[3] + 1) % 3
+    other = model.sample(changed, KEY)
+    assert not np.array_equal(whole[3], other[3])
+    np.testing.assert_array_equal(np.delete(whole, 3, axis=0), np.delete(other, 3, axis=0))
+    assert not np.array_equal(whole, model.sample(labels, jax.random.key(8)))
+
+
+def test_stream_gives_pieces_of_the_size_asked_for(model: CDDPM):
+    pieces = [len(piece) for piece in model.stream(np.zeros(70, int), KEY, chunk=32)]
+    assert pieces == [32, 32, 6]
+    assert model.sample(np.zeros(0, int), KEY).shape == (0, 8)
+
+
+def test_rows_stay_within_the_training_range(model: CDDPM):
+    x, _ = rows()
+    out = model.sample(np.arange(64) % 3, KEY)
+    assert (out >= x.min(axis=0) - 1e-6).all()
+    assert (out <= x.max(axis=0) + 1e-6).all()
+
+
+def test_a_constant_column_stays_constant():
+    x, y = rows()
+    x[:, 2] = 0.25
+    out = CDDPM(TINY).fit(x, y, KEY).sample(np.arange(9) % 3, KEY)
+    np.testing.assert_array_equal(out[:, 2], np.float32(0.25))
+
+
+@pytest.mark.slow
+def test_learns_a_mixture():
+    config = replace(TINY, steps=1500, batch=64)
+    x, y = rows(300)
+    labels = np.repeat(np.arange(3), 200)
+    out = CDDPM(config).fit(x, y, KEY).sample(labels, KEY)
+    for label, centre in enumerate((-0.8, 0.0, 0.8)):
+        assert np.abs(np.median(out[labels == label], axis=0) - centre).max() < 0.1
+
+
+@pytest.mark.slow
+def test_guidance_pushes_rows_apart():
+    """With w > 1 the classes' means lie at least as far apart as with w = 1."""
+    x, y = rows(300)
+    fitted = CDDPM(replace(TINY, steps=600, batch=64, clip=False)).fit(x, y, KEY)
+    labels = np.repeat([0, 2], 100)
+    gaps = []
+    for weight in (0.0, 1.0, 2.0):
+        fitted.config = replace(fitted.config, guidance=weight)
+        out = fitted.sample(labels, KEY)
+        gaps.append(out[100:].mean() - out[:100].mean())
+    assert gaps[0] < 0.3 < gaps[1] < gaps[2]
+
+
+def test_saved_and_loaded(tmp_path: Path, model: CDDPM):
+    fitted = CDDPM(TINY).fit(*rows(), jax.random.key(1), checkpoint_dir=tmp_path, about={"classes": ["a", "b", "c"]})
+    loaded, about = CDDPM.load(tmp_path)
+    assert about == {"classes": ["a", "b", "c"]}
+    assert loaded.config == TINY
+    labels = np.arange(10) % 3
+    np.testing.assert_array_equal(loaded.sample(labels, KEY), model.sample(labels, KEY))
+    np.testing.assert_array_equal(loaded.losses_, fitted.losses_)
+
+
+def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path):
+    x, y = rows()
+    CDDPM(TINY).fit(x, y, KEY, checkpoint_dir=tmp_path)
+    with pytest.raises(InputError, match=r"another run \(different rows\)"):
+        CDDPM(TINY).fit(x[::-1], y[::-1], KEY, checkpoint_dir=tmp_path)
+    with pytest.raises(InputError, match="different config"):
+        CDDPM(replace(TINY, batch=8)).fit(x, y, KEY, checkpoint_dir=tmp_path)
+    with pytest.raises(InputError, match="no checkpoint"):
+        CDDPM.load(tmp_path / "nothing")
+
+
+TRAIN = """
+import sys, numpy as np, jax
+from dataclasses import replace
+from nids_jax.runtime import enable_compilation_cache
+from tests.generators.test_cddpm import TINY, rows
+from nids_jax.generators.cddpm import CDDPM
+enable_compilation_cache()
+model = CDDPM(replace(TINY, steps=500)).fit(*rows(), jax.random.key(1), checkpoint_dir=sys.argv[1])
+np.savez(sys.argv[2], model.losses_, *jax.tree.leaves(model.state_))
+"""
+
+
+def test_killed_training_goes_on_to_the_same_weights(tmp_path: Path):
+    def start(directory: Path, out: Path) -> subprocess.Popen:
+        return subprocess.Popen(
+            [sys.executable, "-c", TRAIN, str(directory), str(out)], env={**os.environ, "PYTHONPATH": "."}
+        )
+
+    assert start(tmp_path / "whole", tmp_path / "whole.npz").wait() == 0
+    killed = start(tmp_path / "killed", tmp_path / "killed.npz")
+    steps = tmp_path / "killed" / "steps"
+    deadline = time.monotonic() + 120
+    while not (steps.is_dir() and any(path.name.isdigit() and int(path.name) >= 100 for path in steps.iterdir())):
+        assert killed.poll() is None, "training ended before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    killed.send_signal(signal.SIGKILL)
+    killed.wait()
+    assert not (tmp_path / "killed.npz").exists()
+    assert start(tmp_path / "killed", tmp_path / "killed.npz").wait() == 0
+    with np.load(tmp_path / "whole.npz") as whole, np.load(tmp_path / "killed.npz") as resumed:
+        for name in whole.files:
+            np.testing.assert_array_equal(whole[name], resumed[name])
+
+
+def test_bad_input_is_refused(model: CDDPM):
+    x, y = rows()
+    with pytest.raises(InputError, match="no training rows"):
+        CDDPM(TINY).fit(x[:0], y[:0], KEY)
+    with pytest.raises(InputError, match=r"0\.\.2, but there are 2 classes"):
+        CDDPM(TINY).fit(x, y, KEY, classes=2)
+    with pytest.raises(InputError, match=r"the model knows 0\.\.2"):
+        model.sample(np.array([3]), KEY)
+    with pytest.raises(InputError, match="chunk is 0"):
+        model.sample(np.array([1]), KEY, chunk=0)
+    with pytest.raises(ValueError, match="label_dropout above 0"):
+        CDDPMConfig(guidance=2.0, label_dropout=0.0)
+
+
+def test_settings_survive_json():
+    config = CDDPMConfig(sampler=DDPM(steps=500, variance="beta"), optimiser=OptimiserConfig(learning_rate=1e-4))
+    assert from_plain(plain(config), _TYPES) == config
+
+
+def test_values_out_of_bounds_are_reported_not_returned(model: CDDPM):
+    broken = CDDPM(replace(TINY, clip=False))
+    broken.classes_, broken.features_ = model.classes_, model.features_
+    broken._set_range(np.zeros(8), np.ones(8))
+    broken.state_ = model.state_._replace(ema=jax.tree.map(lambda a: a * np.nan, model.state_.ema))
+    with pytest.raises(TrainingError, match="not finite"):
+        broken.sample(np.zeros(3, int), KEY)

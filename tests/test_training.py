@@ -1,0 +1,129 @@
+"""The training loop: batches, exact continuation, and what it says when it diverges."""
+
+from dataclasses import dataclass
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from flax import nnx
+
+from nids_jax import random, training
+from nids_jax.training import OptimiserConfig, advance, advance_loop, initial_state, pad, train
+
+
+class Line(nnx.Module):
+    def __init__(self, init):
+        self.slope = init((2,), 1.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeastSquares:
+    """Mean of (x·slope − y)²: small enough to follow by hand."""
+
+    def build(self, init):
+        return Line(init)
+
+    def loss(self, network, x, y, weight, key):
+        return jnp.sum(weight * jnp.square(x @ network.slope[...] - y)) / jnp.sum(weight)
+
+
+OBJECTIVE = LeastSquares()
+OPTIMISER = OptimiserConfig(learning_rate=0.05)
+X = np.random.default_rng(0).normal(size=(7, 2)).astype(np.float32)
+Y = np.arange(7)
+
+
+def _slope(state) -> np.ndarray:
+    return np.asarray(jax.tree.leaves(state.params)[0])
+
+
+def test_training_equals_a_plain_optax_loop():
+    state, losses = train(OBJECTIVE, OPTIMISER, pad(X, Y, 8), jax.random.key(3), steps=9, batch=7)
+    slope = np.asarray(
+        jax.tree.leaves(
+            initial_state(random.stream(jax.random.key(3), "init"), objective=OBJECTIVE, optimiser=OPTIMISER).params
+        )[0]
+    )
+    adam = optax.adam(0.05)
+    memory, average = adam.init(slope), slope
+    for step in range(9):
+        residual = X @ slope - Y
+        assert losses[step] == pytest.approx(float(np.mean(residual**2)), rel=1e-5)
+        updates, memory = adam.update(2 * X.T @ residual / 7, memory, slope)
+        slope = slope + updates
+        decay = min(0.999, (1 + step) / (10 + step))
+        average = decay * average + (1 - decay) * slope
+    np.testing.assert_allclose(_slope(state), slope, rtol=1e-5)
+    np.testing.assert_allclose(np.asarray(jax.tree.leaves(state.ema)[0]), average, rtol=1e-5)
+
+
+def test_every_epoch_visits_every_row_once():
+    @dataclass(frozen=True, kw_only=True)
+    class Spy(LeastSquares):
+        def loss(self, network, x, y, weight, key):
+            # A base-ten digit per row: the epoch's losses add up to 1111111 only if each row counts once.
+            return jnp.sum(weight * 10.0**y) + 0.0 * jnp.sum(network.slope[...])
+
+    _, losses = train(Spy(), OPTIMISER, pad(X, Y, 16), jax.random.key(0), steps=12, batch=3)
+    epochs = losses.reshape(4, 3).astype(np.float64)
+    np.testing.assert_array_equal(epochs.sum(axis=1), 1111111)
+    assert len({tuple(epoch) for epoch in epochs}) > 1  # in different orders
+
+
+def test_stopping_and_going_on_changes_nothing():
+    data, key = pad(X, Y, 8), jax.random.key(1)
+    whole, losses = train(OBJECTIVE, OPTIMISER, data, key, steps=120, batch=3)
+    part, first = train(OBJECTIVE, OPTIMISER, data, key, steps=47, batch=3)
+    resumed, again = train(OBJECTIVE, OPTIMISER, data, key, steps=120, batch=3, state=part, losses=first)
+    np.testing.assert_array_equal(losses, again)
+    for a, b in zip(jax.tree.leaves(whole), jax.tree.leaves(resumed), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_tables_of_similar_size_share_one_compilation():
+    key = jax.random.key(0)
+    train(OBJECTIVE, OPTIMISER, pad(X, Y, 8), key, steps=5, batch=2)
+    before = advance._cache_size()
+    train(OBJECTIVE, OPTIMISER, pad(X[:3], Y[:3], 8), key, steps=70, batch=2)
+    assert advance._cache_size() == before
+
+
+def test_several_seeds_at_once_equal_each_alone():
+    data = pad(X, Y, 8)
+    keys = jax.random.split(jax.random.key(5), 3)
+    start = partial(initial_state, objective=OBJECTIVE, optimiser=OPTIMISER)
+    run = partial(advance_loop, objective=OBJECTIVE, optimiser=OPTIMISER, batch=3)
+    together, losses = jax.jit(jax.vmap(lambda s, k: run(s, data, k, 20)))(jax.vmap(start)(keys), keys)
+    for i, key in enumerate(keys):
+        alone, own = jax.jit(lambda s, k: run(s, data, k, 20))(start(key), key)
+        np.testing.assert_allclose(losses[i][:20], own[:20], rtol=1e-4)
+        np.testing.assert_allclose(np.asarray(jax.tree.leaves(together.params)[0])[i], _slope(alone), rtol=1e-4)
+
+
+def test_nothing_leaves_the_device_inside_a_call():
+    data = jax.device_put(pad(X, Y, 8))
+    key, stop = jax.random.key(0), jnp.asarray(30, jnp.int32)
+    state = initial_state(key, objective=OBJECTIVE, optimiser=OPTIMISER)
+    with jax.transfer_guard("disallow"):
+        state, losses = advance(state, data, key, stop, objective=OBJECTIVE, optimiser=OPTIMISER, batch=3)
+        jax.block_until_ready(losses)
+    assert int(state.step) == 30
+
+
+def test_divergence_names_the_epoch_and_the_column():
+    x = X.copy()
+    x[4, 1] = 3e38
+    with pytest.raises(training.TrainingError, match=r"epoch 1 \(step [1-4]\).*3e\+38 in column 1"):
+        train(OBJECTIVE, OPTIMISER, pad(x, Y, 8), jax.random.key(0), steps=60, batch=2)
+
+
+def test_padding_refuses_what_cannot_be_trained_on():
+    with pytest.raises(ValueError, match="no training rows"):
+        pad(X[:0], Y[:0])
+    broken = X.copy()
+    broken[2, 1] = np.inf
+    with pytest.raises(ValueError, match="column 1"):
+        pad(broken, Y)
