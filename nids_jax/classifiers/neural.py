@@ -69,16 +69,22 @@ class NeuralClassifier:
     Fitted attributes: `classes_` [c], `state_`, `losses_` [steps].
     """
 
-    def __init__(self, config: DetectorConfig | None = None, *, seed: int = 0):
+    def __init__(
+        self,
+        config: DetectorConfig | None = None,
+        *,
+        seed: int = 0,
+        checkpoint_dir: str | Path | None = None,
+        progress: str | None = None,
+    ):
+        """`checkpoint_dir` keeps progress there and resumes from it; `progress` titles a bar on standard error."""
         self.config = config or DetectorConfig()
         self.seed = seed
+        self.checkpoint_dir = checkpoint_dir
+        self.progress = progress
 
-    def fit(
-        self, x: np.ndarray, y: np.ndarray, *, checkpoint_dir: str | Path | None = None, progress: str | None = None
-    ) -> Self:
+    def fit(self, x: np.ndarray, y: np.ndarray) -> Self:
         """Train on scaled rows x [n, d] with integer labels y [n].
-
-        `checkpoint_dir` keeps progress there and resumes from it; `progress` titles a bar on standard error.
 
         Raises:
           InputError: no rows, shapes that do not match, fewer than two classes, or a checkpoint of another run.
@@ -94,7 +100,7 @@ class NeuralClassifier:
         objective = self._objective()
         key = jax.random.key(self.seed)
         checkpoint, state, losses = None, None, None
-        if checkpoint_dir is not None:
+        if self.checkpoint_dir is not None:
             description = {
                 "kind": "cnn_bigru",
                 "config": plain(config),
@@ -102,7 +108,7 @@ class NeuralClassifier:
                 "rows": fingerprint(x, codes),
                 "seed": self.seed,
             }
-            checkpoint = Checkpoint(checkpoint_dir, description)
+            checkpoint = Checkpoint(self.checkpoint_dir, description)
             like = jax.eval_shape(partial(training.initial_state, objective=objective, optimiser=config.optimiser), key)
             found = checkpoint.restore(like, steps)
             state, losses = found if found else (None, None)
@@ -122,7 +128,7 @@ class NeuralClassifier:
                 state=state,
                 losses=losses,
                 on_block=keep,
-                progress=progress,
+                progress=self.progress,
             )
         finally:
             if checkpoint is not None:

@@ -1,6 +1,7 @@
 """FlowTable: flow records with their labels (the papers' Network Traffic Feature Matrix)."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -9,10 +10,11 @@ import numpy as np
 class FlowTable:
     """NTFM = [F, L] (P1 III.B): `n` flows of `d` features with one label each."""
 
-    x: np.ndarray  # [n, d] float64, raw units
+    x: np.ndarray  # [n, d] float64, raw units; a categorical column holds codes 0, 1, …
     y: np.ndarray  # [n] int32, index into `classes`
     features: tuple[str, ...]  # d canonical names
     classes: tuple[str, ...]
+    categories: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # categorical feature -> name of each code
 
     def __post_init__(self) -> None:
         if self.x.ndim != 2 or self.x.shape != (len(self.y), len(self.features)):
@@ -21,6 +23,12 @@ class FlowTable:
             )
         if len(self.y) and not (self.y.min() >= 0 and self.y.max() < len(self.classes)):
             raise ValueError(f"labels span {self.y.min()}..{self.y.max()}, but there are {len(self.classes)} classes")
+        for name, names in self.categories.items():
+            if name not in self.features:
+                raise ValueError(f"categories are given for {name!r}, which is not a feature")
+            codes = self.x[:, self.features.index(name)]
+            if not np.isin(codes, np.arange(len(names))).all():
+                raise ValueError(f"column {name!r} holds codes outside its {len(names)} categories")
 
     def __len__(self) -> int:
         return len(self.y)
@@ -45,4 +53,23 @@ class FlowTable:
         if missing:
             raise ValueError(f"no column {missing[0]!r}; the table has {', '.join(self.features)}")
         columns = [self.features.index(name) for name in features]
-        return replace(self, x=self.x[:, columns], features=tuple(features))
+        kept = {name: names for name, names in self.categories.items() if name in features}
+        return replace(self, x=self.x[:, columns], features=tuple(features), categories=kept)
+
+
+def concatenate(tables: Sequence[FlowTable]) -> FlowTable:
+    """The rows of all tables, one table after the other.
+
+    Raises:
+      ValueError: no table, or their features, classes or categories differ.
+    """
+    if not tables:
+        raise ValueError("there is no table to concatenate")
+    first = tables[0]
+    for other in tables[1:]:
+        for part in ("features", "classes", "categories"):
+            if getattr(other, part) != getattr(first, part):
+                raise ValueError(f"the tables' {part} differ: {getattr(first, part)} and {getattr(other, part)}")
+    return replace(
+        first, x=np.concatenate([table.x for table in tables]), y=np.concatenate([table.y for table in tables])
+    )

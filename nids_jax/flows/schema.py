@@ -2,7 +2,8 @@
 
 Three generations of CICFlowMeter name the same quantity differently (`Total Backward Packets`, `Tot Bwd Pkts`,
 `Total Bwd packets`, `tot_bwd_pkts`), and the published CSVs add blanks of their own.  `canonical_name` maps all of
-them to one snake_case name, which is the only name used inside the package.
+them to one snake_case name, which is the only name used inside the package.  Names only: where a
+release writes other units (some versions of the Python port count durations in seconds), the values are as written.
 
 Sources: the headers of the CIC-IDS2017, CSE-CIC-IDS2018 and CIC-DDoS2019 releases, of the corrected CIC-IDS2017
 (Engelen et al. 2021, Liu et al. 2022), of CICFlowMeter (Java) and of its Python port.
@@ -161,7 +162,6 @@ CICIDS2017: tuple[str, ...] = tuple(f.name for f in FEATURES if f.in_2017)
 IDENTIFIERS: frozenset[str] = frozenset(
     [
         "id",
-        "unnamed_0",
         "flow_id",
         "src_ip",
         "source_ip",
@@ -196,13 +196,14 @@ def canonical_names(headers: Iterable[str]) -> tuple[str, ...]:
 
     Spreadsheets and pandas number repeats themselves (`Fwd Header Length.1`); both spellings end as the same name.
     """
+    names: dict[str, None] = {}
     seen: dict[str, int] = {}
-    names = []
     for header in headers:
-        name = canonical_name(header)
-        repeats = seen.get(name, 0)
-        seen[name] = repeats + 1
-        names.append(f"{name}_{repeats}" if repeats else name)
+        plain = name = canonical_name(header)
+        while name in names:
+            seen[plain] = seen.get(plain, 0) + 1
+            name = f"{plain}_{seen[plain]}"
+        names[name] = None
     return tuple(names)
 
 
@@ -221,4 +222,6 @@ def feature(name: str) -> Feature:
 def is_identifier(header: str) -> bool:
     """Whether a column identifies a flow rather than describes it."""
     key = normalise(header)
-    return key in IDENTIFIERS or canonical_name(header) in IDENTIFIERS
+    # A column without a header is a row number that some tool saved along; pandas calls it `Unnamed: 0`.
+    nameless = re.fullmatch(r"(unnamed(_\d+)*)?", key) is not None
+    return nameless or key in IDENTIFIERS or canonical_name(header) in IDENTIFIERS

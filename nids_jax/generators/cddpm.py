@@ -124,38 +124,36 @@ class CDDPM:
     Fitted attributes: `state_` (training state), `losses_` [steps], `classes_` (their number), `features_` (d).
     """
 
-    def __init__(self, config: CDDPMConfig | None = None):
-        self.config = config or CDDPMConfig()
-
-    def fit(
+    def __init__(
         self,
-        x: np.ndarray,
-        y: np.ndarray,
-        key: Array,
+        config: CDDPMConfig | None = None,
         *,
-        classes: int | None = None,
         checkpoint_dir: str | Path | None = None,
         about: dict[str, Any] | None = None,
         progress: bool = False,
-    ) -> Self:
-        """Train on scaled rows x [n, d] with labels y [n] in 0..classes−1.
+    ):
+        """With `checkpoint_dir`, progress is kept there after every block of steps, and an interrupted training goes on
+        from it to bit-identical weights; `about` (JSON types: feature names, class names, scaler) is stored beside it.
+        """
+        self.config = config or CDDPMConfig()
+        self.checkpoint_dir = checkpoint_dir
+        self.about = about or {}
+        self.progress = progress
 
-        With `checkpoint_dir`, progress is kept there after every block of steps, and an interrupted run goes on from
-        it to bit-identical weights; `about` (JSON types: feature names, class names, scaler) is stored beside it.
+    def fit(self, x: np.ndarray, y: np.ndarray, key: Array) -> Self:
+        """Train on scaled rows x [n, d] with labels y [n] = 0, 1, ….
 
         Raises:
-          InputError: no rows, labels outside the range, or a checkpoint of another run.
+          InputError: no rows, a negative label, or a checkpoint of another run.
           TrainingError: the loss is no longer finite.
         """
         x, y = _checked(x, y)
-        self.classes_ = int(y.max()) + 1 if classes is None else classes
-        if y.min() < 0 or y.max() >= self.classes_:
-            raise InputError(f"labels span {y.min()}..{y.max()}, but there are {self.classes_} classes")
+        self.classes_ = int(y.max()) + 1
         self.features_ = x.shape[1]
         self._set_range(x.min(axis=0), x.max(axis=0))
         config, objective = self.config, self._objective()
         checkpoint, state, losses = None, None, None
-        if checkpoint_dir is not None:
+        if self.checkpoint_dir is not None:
             description = {
                 "kind": "cddpm",
                 "config": plain(config),
@@ -164,9 +162,9 @@ class CDDPM:
                 "high": [float(v) for v in x.max(axis=0)],
                 "rows": fingerprint(x, y),
                 "key": np.asarray(jax.random.key_data(key)).tolist(),
-                "about": about or {},
+                "about": self.about,
             }
-            checkpoint = Checkpoint(checkpoint_dir, description)
+            checkpoint = Checkpoint(self.checkpoint_dir, description)
             found = checkpoint.restore(self._like(), config.steps)
             state, losses = found if found else (None, None)
 
@@ -185,7 +183,7 @@ class CDDPM:
                 state=state,
                 losses=losses,
                 on_block=keep,
-                progress="CDDPM" if progress else None,
+                progress="CDDPM" if self.progress else None,
             )
         finally:
             if checkpoint is not None:
@@ -210,12 +208,12 @@ class CDDPM:
         self.state_, self.losses_ = restore_trained(directory, self._like(), self.config.steps)
         return self, description["about"]
 
-    def sample(self, labels: np.ndarray, key: Array, *, chunk: int = 4096, progress: bool = False) -> np.ndarray:
+    def sample(self, labels: np.ndarray, key: Array, *, chunk: int = 4096) -> np.ndarray:
         """One row per label: labels [m] → [m, d] float32; row i depends on (key, i, labels[i]) alone."""
         labels = np.asarray(labels, np.int32)
         if len(labels) == 0:
             return np.zeros((0, self.features_), np.float32)
-        with training.progress_bar("sampling" if progress else None, len(labels), "row") as bar:
+        with training.progress_bar("sampling" if self.progress else None, len(labels), "row") as bar:
             parts = []
             for part in self.stream(labels, key, chunk=chunk):
                 parts.append(part)
@@ -287,4 +285,6 @@ def _checked(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         raise InputError(f"training rows have shape {x.shape} and labels {y.shape}; expected [n, d] and [n]")
     if len(x) == 0:
         raise InputError("no training rows; give at least one per class")
+    if y.min() < 0:
+        raise InputError(f"label {y.min()} is negative; labels count the classes from 0")
     return x, y

@@ -1,17 +1,35 @@
 """Generators by name."""
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from nids_jax.errors import InputError
 from nids_jax.generators.base import Generator
-from nids_jax.generators.cddpm import CDDPM
+from nids_jax.generators.cddpm import CDDPM, CDDPMConfig
 from nids_jax.generators.resampling import Copies
 
-GENERATORS: dict[str, Callable[..., Generator]] = {"cddpm": CDDPM, "copies": Copies}
+
+@dataclass(frozen=True, kw_only=True)
+class GeneratorOptions:
+    """What any generator may need; each takes what concerns it."""
+
+    cddpm: CDDPMConfig = field(default_factory=CDDPMConfig)
+    checkpoint_dir: Path | None = None
+    about: dict[str, Any] = field(default_factory=dict)  # stored with the checkpoint
+    progress: bool = False
 
 
-def make_generator(name: str, *args: Any, **options: Any) -> Generator:
+def _cddpm(options: GeneratorOptions) -> Generator:
+    o = options
+    return CDDPM(o.cddpm, checkpoint_dir=o.checkpoint_dir, about=o.about, progress=o.progress)
+
+
+GENERATORS: dict[str, Callable[[GeneratorOptions], Generator]] = {"cddpm": _cddpm, "copies": lambda options: Copies()}
+
+
+def make_generator(name: str, options: GeneratorOptions) -> Generator:
     """The generator called `name`.
 
     Raises:
@@ -19,4 +37,4 @@ def make_generator(name: str, *args: Any, **options: Any) -> Generator:
     """
     if name not in GENERATORS:
         raise InputError(f"unknown generator {name!r}; choose from {sorted(GENERATORS)}")
-    return GENERATORS[name](*args, **options)
+    return GENERATORS[name](options)

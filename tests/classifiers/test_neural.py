@@ -7,7 +7,7 @@ import pytest
 
 from nids_jax import checkpoint
 from nids_jax.classifiers.neural import PREDICT_ROWS, DetectorConfig, NeuralClassifier
-from nids_jax.classifiers.registry import make_classifier
+from nids_jax.classifiers.registry import ClassifierOptions, make_classifier
 from nids_jax.errors import InputError
 from nids_jax.nn.cnn_bigru import CNNBiGRUConfig
 from nids_jax.training import OptimiserConfig
@@ -53,10 +53,10 @@ def test_resumes_from_its_checkpoint(tmp_path, detector: NeuralClassifier):
     x, y = rows(60, 0)
     with pytest.raises(KeyboardInterrupt):
         _interrupted(tmp_path, x, y)
-    resumed = NeuralClassifier(TINY).fit(x, y, checkpoint_dir=tmp_path)
+    resumed = NeuralClassifier(TINY, checkpoint_dir=tmp_path).fit(x, y)
     np.testing.assert_array_equal(resumed.losses_, detector.losses_)
     with pytest.raises(InputError, match="different seed"):
-        NeuralClassifier(TINY, seed=3).fit(x, y, checkpoint_dir=tmp_path)
+        NeuralClassifier(TINY, seed=3, checkpoint_dir=tmp_path).fit(x, y)
 
 
 def _interrupted(directory, x, y) -> None:
@@ -67,7 +67,7 @@ def _interrupted(directory, x, y) -> None:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("nids_jax.classifiers.neural.Checkpoint", Interrupting)
-        NeuralClassifier(TINY).fit(x, y, checkpoint_dir=directory)
+        NeuralClassifier(TINY, checkpoint_dir=directory).fit(x, y)
 
 
 def test_steps_from_epochs():
@@ -85,4 +85,4 @@ def test_bad_input_is_refused(detector: NeuralClassifier):
     with pytest.raises(InputError, match="missing or infinite"):
         detector.predict_proba(x)
     with pytest.raises(InputError, match=r"unknown classifier 'svm'; choose from \['cnn_bigru', 'random_forest'\]"):
-        make_classifier("svm", TINY, seed=0)
+        make_classifier("svm", ClassifierOptions())

@@ -1,0 +1,39 @@
+"""Class names as the published files spell them → one ASCII spelling."""
+
+import codecs
+import re
+
+_DASH = re.compile(
+    "\u00e2\u20ac[\u201c\u201d]"  # an en or em dash of UTF-8 that was read as cp1252 and written again
+    "|[\u2010-\u2015\u2212\ufffd\x96\x97]"  # dashes; the mark a lossy decoder leaves; cp1252's dashes read as latin-1
+)
+
+
+def _as_cp1252(error: UnicodeError) -> tuple[str, int]:
+    """Decode the bytes that are not UTF-8 as cp1252, byte by byte (CIC wrote its dashes so)."""
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    return error.object[error.start : error.end].decode("cp1252", "replace"), error.end
+
+
+codecs.register_error("nids_jax_cp1252", _as_cp1252)
+
+
+def decode(text: bytes) -> str:
+    """Bytes of a published file → str: UTF-8, and cp1252 wherever the bytes are not UTF-8.
+
+    One file can hold both: the redistributed CIC-IDS2017 mixes U+FFFD (three UTF-8 bytes) with the byte 0x96.
+    """
+    return text.decode("utf-8", "nids_jax_cp1252")
+
+
+def clean_label(text: str) -> str:
+    """A class name without outer blanks, with single blanks and ASCII hyphens: `Web Attack \\x96 XSS` → `… - XSS`."""
+    return " ".join(_DASH.sub("-", text).split())
+
+
+def natural_order(names: list[str]) -> list[str]:
+    """Sorted names; by value where every one is a whole number, so that class 10 follows class 9."""
+    if all(re.fullmatch(r"[+-]?\d+", name, re.ASCII) for name in names):
+        return sorted(names, key=lambda name: (int(name), name))
+    return sorted(names)

@@ -1,0 +1,136 @@
+"""Deduplication, and the splits into training and test rows.  Order, always: clean → deduplicate → split → scale."""
+
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+
+from nids_jax.data.duplicates import first_equal, repeats
+from nids_jax.data.table import FlowTable, concatenate
+from nids_jax.errors import InputError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Split:
+    """Disjoint rows of one table: for training, for testing, and a pool of further training rows."""
+
+    train: FlowTable
+    test: FlowTable
+    pool: FlowTable
+    train_rows: np.ndarray  # rows of the table that was split, int64
+    test_rows: np.ndarray
+    pool_rows: np.ndarray
+
+    @property
+    def real_all(self) -> FlowTable:
+        """The training rows and the pool: as many real rows as an augmented training set holds."""
+        return concatenate([self.train, self.pool])
+
+
+def deduplicate(table: FlowTable) -> tuple[FlowTable, int]:
+    """The table without rows that equal an earlier one in every feature and the label, and how many those were."""
+    repeated = repeats(table.x, table.y)
+    return (table.take(~repeated), int(repeated.sum())) if repeated.any() else (table, 0)
+
+
+def conflicting_rows(table: FlowTable) -> int:
+    """How many rows share all their features with a row of another class; no classifier can get all of them right."""
+    group = first_equal(table.x)
+    lowest = np.full(len(table), len(table.classes))
+    highest = np.full(len(table), -1)
+    np.minimum.at(lowest, group, table.y)
+    np.maximum.at(highest, group, table.y)
+    return int((lowest[group] != highest[group]).sum())
+
+
+def few_shot(table: FlowTable, shots: int, seed: int, *, test_per_class: int, extra: int = 0) -> Split:
+    """P1's few-shot split (IV.B): `shots` training rows of each class, uniformly at random; test on others.
+
+    Of a class with n rows, r = shots + extra rows are set aside if n > r, else half of them (⌊n/2⌋, at least 1).  The
+    first min(shots, r) of those train and the rest are the pool; of the other rows up to `test_per_class` are the test.
+    With `extra=0` this is P1's protocol to the letter.  With `extra=50`, the 5-shot training set and its 55 real rows
+    (`Split.real_all`) are tested on the same rows.
+
+    One permutation per class, a function of the seed and the class's name, decides everything: training rows are taken
+    from its front and test rows from its end.  So the rows of 5 shots are among those of 50, a class keeps its rows
+    when others come or go, and wherever rows abound the test set is the same for any number of shots.
+
+    Args:
+      table: deduplicated flows.
+      shots: training rows per class, at least 1.
+      seed: of the draw, at least 0.
+      test_per_class: test rows per class at most (P1: 1,000 for CIC-IDS2017, 10,000 for CIC-DDoS2019).
+      extra: further real rows per class to set aside in `pool`.
+
+    Returns:
+      Rows class by class, each in the order drawn.
+
+    Raises:
+      InputError: an argument out of range, or a class with fewer than two rows.
+    """
+    for name, value, least in (("shots", shots, 1), ("test_per_class", test_per_class, 1), ("extra", extra, 0)):
+        if value < least:
+            raise InputError(f"{name} is {value}; it must be at least {least}")
+    train: list[np.ndarray] = []
+    pool: list[np.ndarray] = []
+    test: list[np.ndarray] = []
+    for rows in _shuffled_classes(table, seed):
+        aside = shots + extra
+        if len(rows) <= aside:
+            aside = max(len(rows) // 2, 1)
+        train.append(rows[: min(shots, aside)])
+        pool.append(rows[min(shots, aside) : aside])
+        test.append(rows[max(aside, len(rows) - test_per_class) :])
+    return _split(table, np.concatenate(train), np.concatenate(test), np.concatenate(pool))
+
+
+def stratified(table: FlowTable, test_share: float, seed: int) -> Split:
+    """A random split that keeps each class's share: round(n · test_share) test rows of n, at least one on each side.
+
+    Args:
+      table: deduplicated flows.
+      test_share: between 0 and 1, both excluded.
+      seed: of the draw, at least 0.
+
+    Returns:
+      Rows class by class in random order; the pool is empty.
+
+    Raises:
+      InputError: the share is out of range, or a class has fewer than two rows.
+    """
+    if not 0 < test_share < 1:
+        raise InputError(f"test_share is {test_share}; it must lie between 0 and 1")
+    train: list[np.ndarray] = []
+    test: list[np.ndarray] = []
+    for rows in _shuffled_classes(table, seed):
+        tested = min(max(round(len(rows) * test_share), 1), len(rows) - 1)
+        train.append(rows[: len(rows) - tested])
+        test.append(rows[len(rows) - tested :])
+    return _split(table, np.concatenate(train), np.concatenate(test), np.empty(0, np.int64))
+
+
+def _shuffled_classes(table: FlowTable, seed: int) -> list[np.ndarray]:
+    """The rows of each class in an order that depends on the seed, the class's name and its number of rows."""
+    if seed < 0:
+        raise InputError(f"the split seed is {seed}; it must be at least 0")
+    if not table.classes:
+        raise InputError("the table has no classes, so there is nothing to split")
+    shuffled = []
+    for label, (name, count) in enumerate(table.counts.items()):
+        if count < 2:
+            rows = "1 row" if count == 1 else "no rows"
+            raise InputError(f"class {name!r} has {rows}; a split needs 2, one to train and one to test: exclude it")
+        generator = np.random.default_rng([seed, zlib.crc32(name.encode())])
+        shuffled.append(generator.permutation(np.flatnonzero(table.y == label)))
+    return shuffled
+
+
+def _split(table: FlowTable, train: np.ndarray, test: np.ndarray, pool: np.ndarray) -> Split:
+    return Split(
+        train=table.take(train),
+        test=table.take(test),
+        pool=table.take(pool),
+        train_rows=train,
+        test_rows=test,
+        pool_rows=pool,
+    )
