@@ -5,6 +5,7 @@ the row's, over all orders in which the features may be replaced.  Hence base + 
 is the mean prediction over the background.  Kernel SHAP estimates φ by a weighted regression over sampled coalitions.
 """
 
+import logging
 import warnings
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -111,6 +112,7 @@ def explain(
         warnings.simplefilter("ignore")  # SHAP's own: of k-means on few rows and of deprecated calls inside it
         import shap  # takes seconds, and nothing else needs it
 
+        logging.getLogger("shap").setLevel(logging.WARNING)  # it reports every φ, once absl lets it
         summary = shap.kmeans(background, min(clusters, len(np.unique(background, axis=0))))
         explainer = shap.KernelExplainer(predict, summary)
     base = np.asarray(explainer.expected_value, np.float64)

@@ -1,0 +1,118 @@
+"""Flags that mean the same in every experiment, and the frame around their mains."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import cast
+
+from absl import app, flags
+
+from nids_jax.data.collector import OnInvalid
+from nids_jax.data.datasets import NAMES, load
+from nids_jax.data.leakage import leakage_report
+from nids_jax.data.split import deduplicate
+from nids_jax.data.table import FlowTable
+from nids_jax.errors import InputError
+from nids_jax.report import records
+from nids_jax.runtime import enable_compilation_cache
+from nids_jax.training import TrainingError
+
+FLAGS = flags.FLAGS
+DATASET = flags.DEFINE_string(
+    "dataset", "simulated", f"One of {', '.join(NAMES)}; with --data, whose rules to apply to the files."
+)
+DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder with one folder per dataset; default: $NIDS_DATA_DIR.")
+DATA = flags.DEFINE_list("data", [], "Files or folders to read instead of --data_dir/--dataset.")
+LABEL_COLUMN = flags.DEFINE_string("label_column", None, "Column with the labels, where it is not found by itself.")
+KEEP_PORTS = flags.DEFINE_bool("keep_ports", False, "Keep the destination port, which gives many attacks away.")
+ON_INVALID = flags.DEFINE_enum("on_invalid", None, ["drop", "error", "impute"], "What to do with unusable rows.")
+EXCLUDE = flags.DEFINE_list("exclude", [], "Classes to leave out.")
+SHOTS = flags.DEFINE_list("shots", ["5"], "Real training rows per class; several numbers run one after another.")
+SEEDS = flags.DEFINE_integer("seeds", 3, "Number of split seeds.", lower_bound=1)
+CLASSIFIERS = flags.DEFINE_list("classifiers", ["cnn_bigru", "random_forest"], "Detectors to train.")
+PRESET = flags.DEFINE_string("preset", "cpu", "Sizes and training settings: demo, cpu or paper.")
+OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Folder for records, figures and the report.", required=True)
+
+
+def numbers(flag: flags.FlagHolder) -> tuple[int, ...]:
+    """The whole numbers of a list flag.
+
+    Raises:
+      InputError: one of them is not a positive whole number.
+    """
+    for value in flag.value:
+        if not value.strip().isascii() or not value.strip().isdigit() or int(value) < 1:
+            raise InputError(f"--{flag.name} has {value!r}; give positive whole numbers, such as 5,50")
+    return tuple(int(value) for value in flag.value)
+
+
+def read_table(output_dir: Path) -> tuple[FlowTable, dict]:
+    """The deduplicated table that the flags name, and what was read and found, for data.json.
+
+    Raises:
+      InputError: whatever `load` refuses.
+    """
+    table, report = load(
+        None if _other_files() else DATASET.value,
+        data_dir=DATA_DIR.value,
+        data=DATA.value or None,
+        label_column=LABEL_COLUMN.value,
+        keep_ports=KEEP_PORTS.value,
+        on_invalid=cast(OnInvalid | None, ON_INVALID.value),
+        exclude=EXCLUDE.value,
+    )
+    table, repeated = deduplicate(table)
+    leaks = leakage_report(table)
+    print(report, f"duplicates removed: {repeated:,}", sep="\n")
+    read = {name: value for name, value in vars(report).items() if isinstance(value, int)}
+    return table, {"read": {**read, "duplicate": repeated}, "leakage": str(leaks).splitlines()}
+
+
+def dataset_name() -> str:
+    """What the records call the data: the dataset's name, or that of the first file given without one."""
+    return Path(DATA.value[0]).stem if _other_files() else DATASET.value
+
+
+def _other_files() -> bool:
+    """Whether --data was given alone: the default dataset's rules are not meant for other files."""
+    return bool(DATA.value) and not FLAGS["dataset"].present
+
+
+def prepare(argv: list[str]) -> Path:
+    """The output folder, with config.json in it.
+
+    Raises:
+      InputError: arguments that are no flags, or a folder used with other flags.
+    """
+    if len(argv) > 1:
+        raise InputError(f"unexpected argument {argv[1]!r}; flags are written --name=value")
+    output_dir = Path(OUTPUT_DIR.value)
+    own = FLAGS.get_key_flags_for_module(sys.modules["__main__"])
+    records.write_config(output_dir, {flag.name: flag.value for flag in own})
+    return output_dir
+
+
+def run(main: Callable[[list[str]], None]) -> None:
+    """Run an experiment: exit status 0 done, 2 bad input (one sentence on standard error), 130 interrupted."""
+
+    def guarded(argv: list[str]) -> int:
+        enable_compilation_cache()
+        try:
+            main(argv)
+        except (InputError, TrainingError) as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 2
+        except KeyboardInterrupt:
+            print("interrupted; run the same command again to go on", file=sys.stderr)
+            return 130
+        return 0
+
+    def parse(argv: list[str]) -> list[str]:
+        try:
+            return FLAGS(argv)
+        except flags.Error as error:
+            first = " ".join(str(error).split())
+            print(f"error: {first}", file=sys.stderr)
+            sys.exit(2)
+
+    app.run(guarded, flags_parser=parse)
