@@ -31,7 +31,7 @@ SHOTS = flags.DEFINE_list("shots", ["5"], "Real training rows per class; several
 SEEDS = flags.DEFINE_integer("seeds", 3, "Number of split seeds.", lower_bound=1)
 CLASSIFIERS = flags.DEFINE_list("classifiers", ["cnn_bigru", "random_forest"], "Detectors to train.")
 PRESET = flags.DEFINE_string("preset", "cpu", "Sizes and training settings: demo, cpu or paper.")
-OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Folder for records, figures and the report.", required=True)
+OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Folder for records, figures and the report.")
 
 
 def numbers(flag: flags.FlagHolder) -> tuple[int, ...]:
@@ -78,14 +78,25 @@ def _other_files() -> bool:
     return bool(DATA.value) and not FLAGS["dataset"].present
 
 
+def no_arguments(argv: list[str]) -> None:
+    """Refuses what is left of the command line after the flags.
+
+    Raises:
+      InputError: there is something left.
+    """
+    if len(argv) > 1:
+        raise InputError(f"unexpected argument {argv[1]!r}; flags are written --name=value")
+
+
 def prepare(argv: list[str]) -> Path:
     """The output folder, with config.json in it.
 
     Raises:
       InputError: arguments that are no flags, or a folder used with other flags.
     """
-    if len(argv) > 1:
-        raise InputError(f"unexpected argument {argv[1]!r}; flags are written --name=value")
+    no_arguments(argv)
+    if not OUTPUT_DIR.value:
+        raise InputError("--output_dir is missing; name a folder for the records and the report")
     output_dir = Path(OUTPUT_DIR.value)
     own = FLAGS.get_key_flags_for_module(sys.modules["__main__"])
     records.write_config(output_dir, {flag.name: flag.value for flag in own})

@@ -10,6 +10,11 @@ def q_sample(x0: Array, eps: Array, alpha_bar: Array) -> Array:
     return jnp.sqrt(alpha_bar)[:, None] * x0 + jnp.sqrt(1.0 - alpha_bar)[:, None] * eps
 
 
+def velocity(x0: Array, eps: Array, alpha_bar: Array) -> Array:
+    """v = √ᾱ_t ε − √(1 − ᾱ_t) x_0  (Salimans & Ho 2022); alpha_bar [B], rows [B, d].  x_0 = √ᾱ_t x_t − √(1 − ᾱ_t) v."""
+    return jnp.sqrt(alpha_bar)[:, None] * eps - jnp.sqrt(1.0 - alpha_bar)[:, None] * x0
+
+
 def drop_labels(labels: Array, rate: float, key: Array, null: int) -> Array:
     """Each label [B] becomes `null` with probability `rate`: trains the unconditional branch (Ho & Salimans 2022)."""
     return jnp.where(jax.random.bernoulli(key, rate, labels.shape), null, labels)

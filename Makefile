@@ -1,0 +1,49 @@
+# `make demo` and `make test` install what they need into .venv and run.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# uv where it is installed, else plain pip; the versions in constraints.txt either way.
+UV := $(shell command -v uv 2>/dev/null)
+ifdef UV
+  CREATE := $(UV) venv --quiet --allow-existing --python $(PYTHON) $(VENV)
+  INSTALL := VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet -c constraints.txt
+else
+  CREATE := $(PYTHON) -m venv $(VENV)
+  INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+endif
+
+.PHONY: demo test test-all lint bench clean
+
+demo: $(VENV)/.run
+	$(BIN)/python -m experiments.fewshot --preset=demo --seeds=1 --output_dir=out/demo
+
+test: $(VENV)/.test
+	$(BIN)/python -m pytest -m "not slow"
+
+test-all: $(VENV)/.test
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+
+bench: $(VENV)/.run
+	$(BIN)/python -m experiments.throughput
+
+# Each stamp adds its extra to the one before it.
+$(VENV)/.run: pyproject.toml constraints.txt
+	$(CREATE)
+	$(INSTALL) -e .
+	touch $@
+
+$(VENV)/.test: $(VENV)/.run
+	$(INSTALL) -e ".[test]"
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.test
+	$(INSTALL) -e ".[dev]"
+	touch $@
+
+clean:
+	rm -rf $(VENV) out build dist *.egg-info

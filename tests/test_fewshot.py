@@ -1,0 +1,154 @@
+"""The whole job on a small table: records, files, resuming, and no recompilation."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import jax
+import numpy as np
+import pandas as pd
+import pytest
+
+from nids_jax import fewshot, random
+from nids_jax.classifiers.neural import DetectorConfig
+from nids_jax.data.scaling import Scaler
+from nids_jax.data.table import FlowTable
+from nids_jax.diffusion.samplers import DPMpp2M
+from nids_jax.diffusion.schedule import Schedule
+from nids_jax.errors import InputError
+from nids_jax.fewshot import FewShot
+from nids_jax.flows.consistency import repair
+from nids_jax.flows.schema import CICIDS2017
+from nids_jax.flows.simulate import SIMULATED_CLASSES, simulate_flows
+from nids_jax.generators.cddpm import CDDPM, CDDPMConfig
+from nids_jax.nn.cnn_bigru import CNNBiGRUConfig
+from nids_jax.nn.unet1d import UNetConfig
+from nids_jax.presets import PRESETS, Preset, get_preset
+from nids_jax.report import records
+from nids_jax.report.page import build_report
+from nids_jax.runtime import CompileClock
+
+TINY = Preset(
+    cddpm=CDDPMConfig(
+        network=UNetConfig(widths=(8, 8, 16, 16), deep=16, embedding=16),
+        schedule=Schedule(steps=100),
+        sampler=DPMpp2M(steps=12),
+        steps=60,
+        batch=16,
+    ),
+    detector=DetectorConfig(network=CNNBiGRUConfig(channels=(8, 8), hidden=(8, 4)), batch=16, steps=60),
+    test_rows=20,
+    shap_rows=1,
+    shap_samples=200,
+)
+CLASSES = ("BENIGN", "PortScan", "FTP-Patator")
+JOB = FewShot(dataset="simulated", preset=TINY, split_seeds=2, generated=10, progress=False)
+
+
+@pytest.fixture(scope="module")
+def table() -> FlowTable:
+    x, y = simulate_flows(dict.fromkeys(CLASSES, 60), seed=0)
+    names = [CLASSES.index(SIMULATED_CLASSES[label]) for label in y]
+    whole = FlowTable(x=x, y=np.array(names, np.int32), features=CICIDS2017, classes=CLASSES)
+    return whole.select(CICIDS2017[1:])
+
+
+@pytest.fixture(scope="module")
+def finished(table: FlowTable, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One split, then the second with every function already compiled."""
+    out = tmp_path_factory.mktemp("fewshot")
+    fewshot.run(table, replace(JOB, split_seeds=1), out, ["test"], lambda line: None)
+    clock = CompileClock()
+    fewshot.run(table, JOB, out, ["test"], lambda line: None)
+    (out / "compilations").write_text(str(clock.count))
+    return out
+
+
+def test_nothing_recompiles_after_the_first_split(finished: Path):
+    assert (finished / "compilations").read_text() == "0"
+
+
+def test_every_run_has_one_record_that_adds_up(finished: Path):
+    found = records.read(finished)
+    assert len(found) == 2 * 4 * 2
+    assert len({records.run_key(record) for record in found}) == len(found)
+    for record in found:
+        assert set(record["metrics"]["per_class_recall"]) == set(CLASSES)
+        matrix = np.array(record["confusion"])
+        assert record["metrics"]["accuracy"] == pytest.approx(np.trace(matrix) / matrix.sum())
+        assert matrix.sum() == record["rows"]["test"] == 60
+        extra = {"real": (15, 0), "copies": (15, 30), "cddpm": (15, 30), "real_all": (45, 0)}[record["generator"]]
+        assert (record["rows"]["train"], record["rows"]["generated"]) == extra
+        assert record["timing"].keys() >= {"compile_s", "fit_s", "sample_s", "classify_s"}
+
+
+def test_a_finished_run_is_never_computed_twice(finished: Path, table: FlowTable):
+    before = (finished / "records.jsonl").read_bytes()
+    said: list[str] = []
+    fewshot.run(table, JOB, finished, ["test"], said.append)
+    assert said == []
+    assert (finished / "records.jsonl").read_bytes() == before
+
+
+def test_a_lost_record_comes_back_the_same(finished: Path, table: FlowTable, tmp_path: Path):
+    """Interrupted after half of the runs: the rest is computed, and every metric is the same to the last bit."""
+    lines = (finished / "records.jsonl").read_text().splitlines(keepends=True)
+    (tmp_path / "records.jsonl").write_text("".join(lines[:9]) + lines[9][:40])
+    fewshot.run(table, JOB, tmp_path, ["test"], lambda line: None)
+
+    def metrics(folder: Path) -> dict:
+        return {records.run_key(record): record["metrics"] for record in records.read(folder)}
+
+    assert metrics(tmp_path) == metrics(finished)
+
+
+def test_synthetic_flows_are_raw_consistent_and_labelled(finished: Path, table: FlowTable):
+    frame = pd.read_parquet(finished / "runs" / "shots5-split0" / "synthetic.parquet")
+    assert list(frame.columns) == [*table.features, "Label"]
+    assert frame["Label"].value_counts().to_dict() == dict.fromkeys(CLASSES, 10)
+    assert (frame["total_fwd_packets"] % 1 == 0).all()
+    assert (frame["flow_iat_min"] <= frame["flow_iat_max"]).all()
+    train = pd.read_parquet(finished / "runs" / "shots5-split0" / "train.parquet")
+    assert train["Label"].value_counts().to_dict() == dict.fromkeys(CLASSES, 5)
+    assert frame["flow_duration"].max() <= train["flow_duration"].max() * 1.001
+
+
+def test_the_checkpoint_generates_the_rows_on_file(finished: Path, table: FlowTable):
+    folder = finished / "runs" / "shots5-split1"
+    model, about = CDDPM.load(folder / "cddpm")
+    assert about["classes"] == list(CLASSES)
+    key = random.stream(random.stream(jax.random.key(1), "cddpm"), "sample")
+    rows = model.sample(np.repeat(np.arange(3), 10), jax.random.fold_in(key, 0))
+    raw = repair(Scaler.from_json(about["scaler"]).inverse(rows), table.features)
+    on_file = pd.read_parquet(folder / "synthetic.parquet").drop(columns="Label").to_numpy()
+    np.testing.assert_array_equal(raw, on_file)
+
+
+def test_explanations_and_report(finished: Path):
+    shap = json.loads((finished / "runs" / "shots5-split0" / "shap.json").read_text())
+    assert [item["class"] for item in shap["local"]] == list(CLASSES)
+    for item in shap["local"]:
+        assert item["base"] + sum(item["phi"]) == pytest.approx(item["probability"], abs=1e-3)
+    page = build_report(finished).read_text(encoding="utf-8")
+    assert "nothing shown" in page or "no difference shown" in page or "helped" in page or "hurt" in page
+
+
+def test_bad_jobs_are_refused(table: FlowTable, tmp_path: Path):
+    with pytest.raises(InputError, match=r"--generators names 'gan'; choose from cddpm, copies, real, real_all"):
+        replace(JOB, arms=("real", "gan"))
+    with pytest.raises(InputError, match="--classifiers names nothing"):
+        replace(JOB, classifiers=())
+    with pytest.raises(InputError, match="generated is 0"):
+        replace(JOB, generated=0)
+    with pytest.raises(InputError, match=r"unknown preset 'gpu'; choose from \['cpu', 'demo', 'paper'\]"):
+        get_preset("gpu")
+    single = table.take(np.concatenate([np.flatnonzero(table.y == 0), np.flatnonzero(table.y == 1)[:1]]))
+    with pytest.raises(InputError, match="class 'PortScan' has 1 row"):
+        fewshot.run(single, JOB, tmp_path, ["test"], lambda line: None)
+
+
+def test_paper_preset_is_the_papers():
+    paper = PRESETS["paper"]
+    assert paper.cddpm_config(75).steps == 2000 * 2
+    assert paper.detector.total_steps(75) == 200
+    assert (paper.cddpm.sampler.calls, paper.cddpm.label_dropout, paper.cddpm.guidance) == (1000, 0.0, 1.0)
