@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
-from absl import app, flags
+from absl import app, flags, logging
 
 from nids_jax.data.collector import OnInvalid
 from nids_jax.data.datasets import NAMES, load
@@ -107,6 +107,7 @@ def run(main: Callable[[list[str]], None]) -> None:
     """Run an experiment: exit status 0 done, 2 bad input (one sentence on standard error), 130 interrupted."""
 
     def guarded(argv: list[str]) -> int:
+        logging.set_verbosity(logging.WARNING)  # JAX reports absent accelerators at INFO
         enable_compilation_cache()
         try:
             main(argv)

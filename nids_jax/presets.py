@@ -30,14 +30,16 @@ class Preset:
         return replace(self.cddpm, steps=self.cddpm_epochs * -(-rows // self.cddpm.batch))
 
 
+def _falling(steps: int) -> OptimiserConfig:
+    return OptimiserConfig(learning_rate=2e-3, decay_steps=steps, ema_decay=0.995)
+
+
 _SMALL_UNET = UNetConfig(widths=(16, 32, 64, 64), deep=128, embedding=64)
 
 PRESETS: dict[str, Preset] = {
     # Minutes on two cores: everything small, to show the idea.
     "demo": Preset(
-        cddpm=CDDPMConfig(
-            network=_SMALL_UNET, optimiser=OptimiserConfig(learning_rate=2e-3, decay_steps=600), steps=600, batch=64
-        ),
+        cddpm=CDDPMConfig(network=_SMALL_UNET, prediction="velocity", optimiser=_falling(600), steps=600, batch=64),
         detector=DetectorConfig(steps=150, batch=32, optimiser=OptimiserConfig(learning_rate=2e-3)),
         test_rows=100,
         shap_rows=1,
@@ -45,9 +47,7 @@ PRESETS: dict[str, Preset] = {
     ),
     # A few minutes per split on two cores; every arm takes the same number of steps.
     "cpu": Preset(
-        cddpm=CDDPMConfig(
-            network=_SMALL_UNET, optimiser=OptimiserConfig(learning_rate=2e-3, decay_steps=2000), steps=2000, batch=64
-        ),
+        cddpm=CDDPMConfig(network=_SMALL_UNET, prediction="velocity", optimiser=_falling(2000), steps=2000, batch=64),
         detector=DetectorConfig(steps=350),
         shap_samples=800,
     ),

@@ -58,7 +58,7 @@ class Collector:
         self._names: list[str] = []  # class names by id
         self._encoders: dict[str, dict[str, int]] = {}  # categorical feature -> category name -> code
         self._free_text: set[str] = set()
-        self._x: list[np.ndarray] = []
+        self._x = _Rows(0)
         self._y: list[np.ndarray] = []
         self._files: dict[str, Counter[str]] = {}
         self._classes: defaultdict[str, Counter[str]] = defaultdict(Counter)
@@ -95,6 +95,7 @@ class Collector:
                 keep_ports=self._keep_ports,
                 declared=file.declared,
             )
+            self._x = _Rows(len(self._schema.features))
             for feature in self._schema.features:
                 if feature in self._schema.text:
                     names = self._schema.declared.get(feature, ())
@@ -129,7 +130,7 @@ class Collector:
         keep = self._below_cap(y, valid)
         self._count(chunk.labels, y, tally, invalid=invalid, capped=valid & ~keep, kept=keep)
         if keep.any():
-            self._x.append(x if keep.all() else x[keep])
+            self._x.append(x if keep.all() else x[keep])  # copied
             self._y.append(y[keep])
 
     def _cut_short(self, labels: Coded) -> bool:
@@ -204,7 +205,7 @@ class Collector:
         if schema is None or not self._y:
             raise InputError(self._why_nothing(total))
         y = np.concatenate(self._y)
-        x = _stack(self._x, len(y), len(schema.features))
+        x = self._x.finish()
         imputed = self._impute(x, schema)
         features, x, categories, free_text = self._categorise(x, schema)
         named = {self._names[label] for label in np.unique(y)}
@@ -330,14 +331,21 @@ def _kinds(kinds: Mapping[str, int]) -> str:
     return " and ".join(f"{count:,} {kind} value{'s' * (count > 1)}" for kind, count in kinds.items())
 
 
-def _stack(parts: list[np.ndarray], rows: int, width: int) -> np.ndarray:
-    """The parts one below the other; each is released once copied, so that memory never holds the table twice."""
-    if len(parts) == 1:
-        return parts.pop()
-    x = np.empty((rows, width))
-    end = rows
-    while parts:
-        part = parts.pop()
-        x[end - len(part) : end] = part
-        end -= len(part)
-    return x
+class _Rows:
+    """Rows that grow in place: the system moves pages, so that memory hardly ever holds them twice."""
+
+    def __init__(self, width: int) -> None:
+        self._x = np.empty((0, width))
+        self._used = 0
+
+    def append(self, rows: np.ndarray) -> None:
+        needed = self._used + len(rows)
+        if needed > len(self._x):
+            # refcheck=False: nobody else holds the array before `finish`
+            self._x.resize((max(needed, self._used + self._used // 8), rows.shape[1]), refcheck=False)
+        self._x[self._used : needed] = rows
+        self._used = needed
+
+    def finish(self) -> np.ndarray:
+        self._x.resize((self._used, self._x.shape[1]), refcheck=False)
+        return self._x

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from nids_jax.data.labels import clean_label, decode
 from nids_jax.errors import InputError
-from nids_jax.flows.schema import canonical_name, canonical_names, is_identifier, normalise
+from nids_jax.flows.schema import FEATURES, canonical_name, canonical_names, is_identifier, normalise
 
 Kind = Literal["number", "text", "other"]
 
@@ -34,6 +34,8 @@ LABELS = (
 
 # What stands for "no value" in the published files.
 MISSING = ["", "?", "nan", "NaN", "NAN", "-nan", "null", "NULL", "Null", "N/A", "n/a", "#N/A", "<NA>"]
+
+_METERED = frozenset(feature.name for feature in FEATURES if feature.kind != "category")
 
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|[+-]?inf(?:inity)?", re.IGNORECASE | re.ASCII)
 _NUMBER_RE2 = r"^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$|^[+-]?(?i:inf(?:inity)?)$"
@@ -122,6 +124,8 @@ def make_schema(
       InputError: no label column, no feature, or no port where one is to be kept.
     """
     names = column_names(header, path)
+    # A flow meter writes numbers: where a sample of such a column looks like text, its values are broken.
+    kinds = ["number" if kind == "text" and name in _METERED else kind for name, kind in zip(names, kinds, strict=True)]
     label = _find_label(header, names, path, label_column, default_label)
     if kinds[label] == "other":
         raise InputError(

@@ -41,6 +41,7 @@ class Dataset:
     spellings: Mapping[str, str] = field(default_factory=dict)  # normalised other spelling -> canonical name
     merged: Mapping[str, str] = field(default_factory=dict)  # the same, where merging is a choice
     cap: int | None = None  # first rows per class that P1 keeps
+    test_per_class: int = 1_000  # P1's test rows per class at most (its number for cicids2017, where it says nothing)
     dos_tools: frozenset[str] = frozenset()  # classes that P2 merges into `DoS`
     on_invalid: OnInvalid = "drop"
 
@@ -135,6 +136,7 @@ DATASETS: Mapping[str, Dataset] = {
                 "udplag": "UDP-lag",
             },
             cap=30_000,  # P1, Table II
+            test_per_class=10_000,
             source="Sharafaldin et al.: Developing realistic distributed denial of service (DDoS) attack dataset and "
             "taxonomy, IEEE ICCST 2019",
         ),

@@ -243,7 +243,7 @@ def _parse(text: bytes, delimiter: str, width: int, types: dict[str, pa.DataType
         skipped.append(row.text)
         return "skip"
 
-    if not text.strip():
+    if not text or text.isspace():
         schema = pa.schema(list(types.items()))
         return _Parsed(schema.empty_table(), text.count(b"\n"), 0)
     try:
@@ -289,11 +289,11 @@ def _assemble(parsed: _Parsed, layout: Layout) -> Chunk:
             if wrong is not None:
                 garbled = np.zeros(x.shape, bool) if garbled is None else garbled
                 garbled[:, index] = wrong
+    columns = slice(None) if len(numeric) == x.shape[1] else [index for index, _ in numeric]
     start = 0
     for batch in table.select([name for _, name in numeric]).to_batches():  # a piece at a time stays in the cache
         rows = slice(start, start + batch.num_rows)
-        for (index, _), values in zip(numeric, batch.columns, strict=True):
-            x[rows, index] = values.to_numpy(zero_copy_only=False)
+        x[rows, columns] = np.array([values.to_numpy(zero_copy_only=False) for values in batch.columns]).T
         start += batch.num_rows
     labels = to_coded(table.column(str(layout.label)))
     return Chunk(x, garbled, text, labels, blank=parsed.blank, malformed=parsed.malformed)

@@ -132,18 +132,21 @@ class Quantile:
         for column in x.T:
             distinct, counts = np.unique(column, return_counts=True)
             share = (np.cumsum(counts) - counts / 2) / len(column)
-            if len(distinct) > _REFERENCES:
-                kept = np.unique(np.searchsorted(share, np.linspace(share[0], share[-1], _REFERENCES)))
-                distinct, share = distinct[kept], share[kept]
+            score = cls._score(share)
+            if len(distinct) > _REFERENCES:  # evenly spaced in z, so that the tails keep their shape
+                kept = np.unique(np.searchsorted(score, np.linspace(score[0], score[-1], _REFERENCES)))
+                distinct, score = distinct[kept], score[kept]
             values.append(distinct)
-            scores.append(cls._score(share))
+            scores.append(score)
         return cls(tuple(values), tuple(scores))
 
     def transform(self, x: np.ndarray) -> np.ndarray:
         z = np.zeros(x.shape)
         for index, (values, scores) in enumerate(zip(self.values, self.scores, strict=True)):
             if len(values) > 1:
-                column, slope = x[:, index], _average_slope(values, scores)
+                shrink = _shrink(values)
+                column, values = x[:, index] * shrink, values * shrink
+                slope = _average_slope(values, scores)
                 beyond = np.where(column > values[-1], column - values[-1], np.minimum(column - values[0], 0))
                 tail = np.sign(beyond) * np.log1p(np.minimum(np.abs(beyond) / slope, _HUGE))
                 z[:, index] = np.interp(column, values, scores) + tail
@@ -154,10 +157,12 @@ class Quantile:
         for index, (values, scores) in enumerate(zip(self.values, self.scores, strict=True)):
             x[:, index] = values[0]
             if len(values) > 1:
-                column, slope = z[:, index], _average_slope(values, scores)
+                shrink = _shrink(values)
+                column, values = z[:, index], values * shrink
+                slope = _average_slope(values, scores)
                 beyond = np.where(column > scores[-1], column - scores[-1], np.minimum(column - scores[0], 0))
                 tail = np.sign(beyond) * slope * np.expm1(np.minimum(np.abs(beyond), np.log(_HUGE)))
-                x[:, index] = np.interp(column, scores, values) + tail
+                x[:, index] = (np.interp(column, scores, values) + tail) / shrink
         return x
 
     def to_json(self) -> dict[str, Any]:
@@ -170,7 +175,12 @@ class Quantile:
 
 
 def _average_slope(values: np.ndarray, scores: np.ndarray) -> float:
-    return max(float((values[-1] / 2 - values[0] / 2) / (scores[-1] / 2 - scores[0] / 2)), float(np.finfo(float).tiny))
+    return max(float((values[-1] - values[0]) / (scores[-1] - scores[0])), float(np.finfo(float).tiny))
+
+
+def _shrink(values: np.ndarray) -> float:
+    """A power of two (so that nothing is rounded) that keeps differences and slopes of huge values finite."""
+    return 2.0**-64 if np.abs(values).max() > 1e280 else 1.0
 
 
 class QuantileUniform(Quantile):

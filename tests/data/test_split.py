@@ -1,0 +1,129 @@
+"""P1's few-shot protocol, stratified splits and deduplication."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nids_jax.data.split import conflicting_rows, deduplicate, few_shot, stratified
+from nids_jax.data.table import FlowTable
+from nids_jax.errors import InputError
+
+
+def table(*sizes: int, seed: int = 0) -> FlowTable:
+    """Classes a, b, … of these sizes, rows shuffled; the only feature is the row's number."""
+    y = np.random.default_rng(seed).permutation(np.repeat(np.arange(len(sizes)), sizes)).astype(np.int32)
+    names = tuple("abcdefgh"[: len(sizes)])
+    return FlowTable(x=np.arange(len(y), dtype=float)[:, None], y=y, features=("row",), classes=names)
+
+
+@settings(deadline=None)
+@given(
+    sizes=st.lists(st.integers(2, 60), min_size=1, max_size=5),
+    shots=st.integers(1, 70),
+    extra=st.integers(0, 70),
+    test=st.integers(1, 40),
+    seed=st.integers(0, 2**40),
+)
+def test_few_shot_counts_and_disjointness(sizes: list[int], shots: int, extra: int, test: int, seed: int) -> None:
+    flows = table(*sizes)
+    split = few_shot(flows, shots, seed, test_per_class=test, extra=extra)
+    drawn = np.concatenate([split.train_rows, split.pool_rows, split.test_rows])
+    assert len(set(drawn.tolist())) == len(drawn)
+    for part, rows in ((split.train, split.train_rows), (split.pool, split.pool_rows), (split.test, split.test_rows)):
+        np.testing.assert_array_equal(part.x[:, 0], rows)
+        np.testing.assert_array_equal(part.y, flows.y[rows])
+    for label, size in enumerate(sizes):
+        trained, pooled, tested = (int((part.y == label).sum()) for part in (split.train, split.pool, split.test))
+        aside = shots + extra if size > shots + extra else max(size // 2, 1)
+        assert (trained, trained + pooled) == (min(shots, aside), aside)
+        assert tested == min(test, size - aside)  # up to `test`, or all the rest
+        assert min(trained, tested) >= 1
+    again = few_shot(flows, shots, seed, test_per_class=test, extra=extra)
+    np.testing.assert_array_equal(again.train_rows, split.train_rows)
+    np.testing.assert_array_equal(again.test_rows, split.test_rows)
+
+
+def test_papers_classes_that_have_too_few_rows() -> None:
+    """Heartbleed 11, Infiltration 36, Sql Injection 21 at k = 50: half of each trains, the other half is tested."""
+    split = few_shot(table(11, 36, 21, 51, 50), 50, 0, test_per_class=1000)
+    assert list(split.train.counts.values()) == [5, 18, 10, 50, 25]
+    assert list(split.test.counts.values()) == [6, 18, 11, 1, 25]
+    assert len(split.pool) == 0
+
+
+def test_real_all_shares_the_test_rows_of_the_few() -> None:
+    split = few_shot(table(200, 300, 40), 5, 3, test_per_class=50, extra=50)
+    assert list(split.real_all.counts.values()) == [55, 55, 20]
+    assert split.real_all.x[:15].tolist() == split.train.x.tolist()
+    assert not set(split.real_all.x[:, 0]) & set(split.test.x[:, 0])
+
+
+def test_more_shots_contain_fewer_and_keep_the_test() -> None:
+    flows = table(500, 400)
+    few, more = (few_shot(flows, shots, 7, test_per_class=100) for shots in (5, 50))
+    assert set(few.train_rows) < set(more.train_rows)
+    np.testing.assert_array_equal(few.test_rows, more.test_rows)
+
+
+def test_the_draw_is_uniform_and_depends_on_the_seed() -> None:
+    flows = table(10, 10)
+    counts = np.zeros(20)
+    for seed in range(2000):
+        counts[few_shot(flows, 3, seed, test_per_class=2).train_rows] += 1
+    # 2000 draws of 3 in 10: 600 expected, standard deviation 20
+    assert np.abs(counts - 600).max() < 90
+
+
+def test_a_class_keeps_its_rows_when_others_go() -> None:
+    flows = table(30, 40)
+    alone = FlowTable(x=flows.x, y=np.where(flows.y == 1, 0, 1).astype(np.int32), features=("row",), classes=("b", "a"))
+    one, two = (few_shot(which, 5, 0, test_per_class=10) for which in (flows, alone))
+    assert set(one.train_rows) == set(two.train_rows)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "options", "message"),
+    [
+        ((5, 1), {}, "class 'b' has 1 row"),
+        ((5, 0), {}, "class 'b' has no rows"),
+        ((), {}, "no classes"),
+        ((5, 5), {"shots": 0}, "shots is 0"),
+        ((5, 5), {"test_per_class": 0}, "test_per_class is 0"),
+        ((5, 5), {"extra": -1}, "extra is -1"),
+        ((5, 5), {"seed": -1}, "seed is -1"),
+    ],
+)
+def test_what_cannot_be_split(sizes: tuple[int, ...], options: dict[str, int], message: str) -> None:
+    arguments = {"shots": 2, "seed": 0, "test_per_class": 10} | options
+    with pytest.raises(InputError, match=message):
+        few_shot(table(*sizes), arguments.pop("shots"), arguments.pop("seed"), **arguments)  # type: ignore[arg-type]
+
+
+def test_stratified() -> None:
+    split = stratified(table(100, 10, 2), 0.3, 0)
+    assert list(split.test.counts.values()) == [30, 3, 1]
+    assert list(split.train.counts.values()) == [70, 7, 1]
+    assert sorted([*split.train_rows, *split.test_rows]) == list(range(112))
+    assert list(stratified(table(3), 0.01, 0).test.counts.values()) == [1]
+    assert list(stratified(table(3), 0.99, 0).train.counts.values()) == [1]
+    for share in (0.0, 1.0, float("nan")):
+        with pytest.raises(InputError, match="test_share"):
+            stratified(table(5), share, 0)
+    with pytest.raises(InputError, match="has 1 row"):
+        stratified(table(5, 1), 0.5, 0)
+
+
+def test_deduplicate_and_conflicts() -> None:
+    x = np.array([[1.0, 2], [1, 2], [3, 4], [1, 2], [3, 4], [-0.0, 0], [0, 0]])
+    flows = FlowTable(x=x, y=np.array([0, 0, 1, 1, 1, 0, 0], np.int32), features=("p", "q"), classes=("a", "b"))
+    clean, removed = deduplicate(flows)
+    assert removed == 3
+    assert clean.x.tolist() == [[1, 2], [3, 4], [1, 2], [0, 0]]
+    assert clean.y.tolist() == [0, 1, 1, 0]
+    assert conflicting_rows(flows) == 3
+    assert conflicting_rows(clean) == 2
+    assert deduplicate(clean) == (clean, 0)
+    empty = flows.take(np.zeros(7, bool))
+    assert deduplicate(empty) == (empty, 0)
+    assert conflicting_rows(empty) == 0
