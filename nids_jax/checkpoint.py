@@ -9,15 +9,17 @@ import hashlib
 import json
 import logging
 import os
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
 
 from nids_jax.errors import InputError
-from nids_jax.training import TrainState
+from nids_jax.training import Data, Objective, OptimiserConfig, TrainState, initial_state, train
 
 # Orbax reports every file it touches; what a user needs to know, this module says itself.
 logging.getLogger("absl").addFilter(lambda record: "orbax" not in record.pathname or record.levelno >= logging.ERROR)
@@ -103,6 +105,53 @@ class Checkpoint:
         self._manager.close()
 
 
+def train_resumably(
+    objective: Objective,
+    optimiser: OptimiserConfig,
+    data: Data,
+    key: jax.Array,
+    *,
+    steps: int,
+    batch: int,
+    directory: str | Path | None,
+    description: dict[str, Any],
+    progress: str | None,
+) -> tuple[TrainState, np.ndarray]:
+    """`training.train`, kept in `directory` after every block of steps and continued from what is found there.
+
+    Without a directory nothing is kept.
+
+    Raises:
+      InputError: the folder holds a checkpoint with another description.
+      TrainingError: the loss is no longer finite.
+    """
+    if directory is None:
+        return train(objective, optimiser, data, key, steps=steps, batch=batch, progress=progress)
+    checkpoint = Checkpoint(directory, description)
+    try:
+        found = checkpoint.restore(state_shapes(objective, optimiser), steps)
+        state, losses = found if found else (None, None)
+        return train(
+            objective,
+            optimiser,
+            data,
+            key,
+            steps=steps,
+            batch=batch,
+            state=state,
+            losses=losses,
+            on_block=lambda state, losses: checkpoint.save(state, losses, steps),
+            progress=progress,
+        )
+    finally:
+        checkpoint.close()
+
+
+def state_shapes(objective: Objective, optimiser: OptimiserConfig) -> TrainState:
+    """The shapes of the training state, without computing it."""
+    return jax.eval_shape(partial(initial_state, objective=objective, optimiser=optimiser), jax.random.key(0))
+
+
 def read_description(directory: str | Path) -> dict[str, Any]:
     """The description of the checkpoint in `directory`.
 
@@ -164,13 +213,13 @@ def _pack(state: TrainState) -> dict[str, np.ndarray]:
     return {name: np.concatenate(parts) for name, parts in groups.items()}
 
 
-def _unpack(packed: dict[str, np.ndarray], like: TrainState) -> TrainState:
+def _unpack(packed: dict[str, Any], like: TrainState) -> TrainState:
     """The inverse of `_pack`, on the device."""
     used = dict.fromkeys(packed, 0)
 
     def take(leaf: jax.ShapeDtypeStruct) -> jax.Array:
         name = leaf.dtype.name
         start, used[name] = used[name], used[name] + leaf.size
-        return jax.device_put(np.asarray(packed[name])[start : used[name]].reshape(leaf.shape))
+        return jnp.array(packed[name][start : used[name]].reshape(leaf.shape))  # a copy: training donates it
 
     return jax.tree.map(take, like)

@@ -47,8 +47,8 @@ PRESETS: dict[str, Preset] = {
     ),
     # A few minutes per split on two cores; every arm takes the same number of steps.
     "cpu": Preset(
-        cddpm=CDDPMConfig(network=_SMALL_UNET, prediction="velocity", optimiser=_falling(2000), steps=2000, batch=64),
-        detector=DetectorConfig(steps=350),
+        cddpm=CDDPMConfig(network=_SMALL_UNET, prediction="velocity", optimiser=_falling(1500), steps=1500, batch=64),
+        detector=DetectorConfig(steps=300),
         shap_samples=800,
     ),
     # P1's own: full width, 2,000 rounds, 1,000 ancestral steps, no label dropout, Adam 1e-4 for 100 epochs.

@@ -13,11 +13,11 @@ from flax import nnx
 from jax import Array
 
 from nids_jax import training
-from nids_jax.checkpoint import Checkpoint, fingerprint, plain
+from nids_jax.checkpoint import fingerprint, plain, train_resumably
 from nids_jax.errors import InputError
 from nids_jax.nn.cnn_bigru import CNNBiGRU, CNNBiGRUConfig
 from nids_jax.nn.layers import ConvMethod, Uniforms
-from nids_jax.training import OptimiserConfig, TrainState
+from nids_jax.training import OptimiserConfig
 
 PREDICT_ROWS = 256  # rows per call at inference: one compilation for every table size
 
@@ -96,43 +96,25 @@ class NeuralClassifier:
         self.classes_, codes = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
             raise InputError(f"all {len(y)} training rows have label {self.classes_[0]}; a detector needs two classes")
-        config, steps = self.config, self.config.total_steps(len(x))
-        objective = self._objective()
-        key = jax.random.key(self.seed)
-        checkpoint, state, losses = None, None, None
-        if self.checkpoint_dir is not None:
-            description = {
-                "kind": "cnn_bigru",
-                "config": plain(config),
-                "classes": self.classes_.tolist(),
-                "rows": fingerprint(x, codes),
-                "seed": self.seed,
-            }
-            checkpoint = Checkpoint(self.checkpoint_dir, description)
-            like = jax.eval_shape(partial(training.initial_state, objective=objective, optimiser=config.optimiser), key)
-            found = checkpoint.restore(like, steps)
-            state, losses = found if found else (None, None)
-
-        def keep(state: TrainState, losses: np.ndarray) -> None:
-            if checkpoint is not None:
-                checkpoint.save(state, losses, steps)
-
-        try:
-            self.state_, self.losses_ = training.train(
-                objective,
-                config.optimiser,
-                training.pad(x, codes),
-                key,
-                steps=steps,
-                batch=config.batch,
-                state=state,
-                losses=losses,
-                on_block=keep,
-                progress=self.progress,
-            )
-        finally:
-            if checkpoint is not None:
-                checkpoint.close()
+        config = self.config
+        description = {
+            "kind": "cnn_bigru",
+            "config": plain(config),
+            "classes": self.classes_.tolist(),
+            "rows": fingerprint(x, codes),
+            "seed": self.seed,
+        }
+        self.state_, self.losses_ = train_resumably(
+            self._objective(),
+            config.optimiser,
+            training.pad(x, codes),
+            jax.random.key(self.seed),
+            steps=config.total_steps(len(x)),
+            batch=config.batch,
+            directory=self.checkpoint_dir,
+            description=description,
+            progress=self.progress,
+        )
         return self
 
     def predict_proba(self, x: np.ndarray) -> np.ndarray:

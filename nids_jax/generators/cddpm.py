@@ -14,14 +14,22 @@ from flax import nnx
 from jax import Array
 
 from nids_jax import random, training
-from nids_jax.checkpoint import Checkpoint, fingerprint, from_plain, plain, read_description, restore_trained
+from nids_jax.checkpoint import (
+    fingerprint,
+    from_plain,
+    plain,
+    read_description,
+    restore_trained,
+    state_shapes,
+    train_resumably,
+)
 from nids_jax.diffusion.objective import drop_labels, guide, q_sample, velocity
 from nids_jax.diffusion.samplers import SAMPLERS, DPMpp2M, Sampler
 from nids_jax.diffusion.schedule import Schedule
 from nids_jax.errors import InputError
 from nids_jax.nn.layers import ConvMethod, Uniforms
 from nids_jax.nn.unet1d import UNet1d, UNetConfig
-from nids_jax.training import OptimiserConfig, TrainState
+from nids_jax.training import OptimiserConfig
 
 Prediction = Literal["noise", "velocity"]
 
@@ -162,43 +170,28 @@ class CDDPM:
         self.classes_ = int(y.max()) + 1
         self.features_ = x.shape[1]
         self._set_range(x.min(axis=0), x.max(axis=0))
-        config, objective = self.config, self._objective()
-        checkpoint, state, losses = None, None, None
-        if self.checkpoint_dir is not None:
-            description = {
-                "kind": "cddpm",
-                "config": plain(config),
-                "classes": self.classes_,
-                "low": [float(v) for v in x.min(axis=0)],
-                "high": [float(v) for v in x.max(axis=0)],
-                "rows": fingerprint(x, y),
-                "key": np.asarray(jax.random.key_data(key)).tolist(),
-                "about": self.about,
-            }
-            checkpoint = Checkpoint(self.checkpoint_dir, description)
-            found = checkpoint.restore(self._like(), config.steps)
-            state, losses = found if found else (None, None)
-
-        def keep(state: TrainState, losses: np.ndarray) -> None:
-            if checkpoint is not None:
-                checkpoint.save(state, losses, config.steps)
-
-        try:
-            self.state_, self.losses_ = training.train(
-                objective,
-                config.optimiser,
-                training.pad(x, y),
-                key,
-                steps=config.steps,
-                batch=config.batch,
-                state=state,
-                losses=losses,
-                on_block=keep,
-                progress="CDDPM" if self.progress else None,
-            )
-        finally:
-            if checkpoint is not None:
-                checkpoint.close()
+        config = self.config
+        description = {
+            "kind": "cddpm",
+            "config": plain(config),
+            "classes": self.classes_,
+            "low": x.min(axis=0).tolist(),
+            "high": x.max(axis=0).tolist(),
+            "rows": fingerprint(x, y),
+            "key": np.asarray(jax.random.key_data(key)).tolist(),
+            "about": self.about,
+        }
+        self.state_, self.losses_ = train_resumably(
+            self._objective(),
+            config.optimiser,
+            training.pad(x, y),
+            key,
+            steps=config.steps,
+            batch=config.batch,
+            directory=self.checkpoint_dir,
+            description=description,
+            progress="CDDPM" if self.progress else None,
+        )
         return self
 
     @classmethod
@@ -216,7 +209,9 @@ class CDDPM:
         low, high = (np.asarray(description[side], np.float32) for side in ("low", "high"))
         self.features_ = len(low)
         self._set_range(low, high)
-        self.state_, self.losses_ = restore_trained(directory, self._like(), self.config.steps)
+        self.state_, self.losses_ = restore_trained(
+            directory, state_shapes(self._objective(), self.config.optimiser), self.config.steps
+        )
         return self, description["about"]
 
     def sample(self, labels: np.ndarray, key: Array, *, chunk: int = 4096) -> np.ndarray:
@@ -286,12 +281,6 @@ class CDDPM:
         edge = jnp.full((self.features_,), jnp.inf)
         self.low_ = jnp.asarray(low, jnp.float32) if self.config.clip else -edge
         self.high_ = jnp.asarray(high, jnp.float32) if self.config.clip else edge
-
-    def _like(self) -> TrainState:
-        return jax.eval_shape(
-            partial(training.initial_state, objective=self._objective(), optimiser=self.config.optimiser),
-            jax.random.key(0),
-        )
 
 
 def _checked(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -66,7 +66,7 @@ def _interrupted(directory, x, y) -> None:
             raise KeyboardInterrupt
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("nids_jax.classifiers.neural.Checkpoint", Interrupting)
+        patch.setattr(checkpoint, "Checkpoint", Interrupting)
         NeuralClassifier(TINY, checkpoint_dir=directory).fit(x, y)
 
 
