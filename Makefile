@@ -1,14 +1,15 @@
 # `make demo` and `make test` install what they need into .venv and run.
-PYTHON ?= python3
+PYTHON ?=  # an interpreter of 3.11 or newer, where python3 is older
 VENV := .venv
 BIN := $(VENV)/bin
 # uv where it is installed, else plain pip; the versions in constraints.txt either way.
 UV := $(shell command -v uv 2>/dev/null)
 ifdef UV
-  CREATE := $(UV) venv --quiet --allow-existing --python $(PYTHON) $(VENV)
+  CREATE := $(UV) venv --quiet --allow-existing --python '$(or $(strip $(PYTHON)),>=3.11)' $(VENV)
   INSTALL := VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet -c constraints.txt
 else
-  CREATE := $(PYTHON) -m venv $(VENV)
+  FOUND := $(or $(strip $(PYTHON)),python3)
+  CREATE := $(FOUND) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("nids_jax needs Python 3.11 or newer, and $(FOUND) is %d.%d: make PYTHON=python3.12 …" % sys.version_info[:2])' && $(FOUND) -m venv $(VENV)
   INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 endif
 

@@ -1,14 +1,18 @@
 """Flags that mean the same in every experiment, and the frame around their mains."""
 
+import hashlib
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
+import numpy as np
 from absl import app, flags, logging
 
+from nids_jax.checkpoint import fingerprint, plain
 from nids_jax.data.collector import OnInvalid
-from nids_jax.data.datasets import NAMES, load
+from nids_jax.data.datasets import NAMES, Attempted, benign_class, load
 from nids_jax.data.leakage import leakage_report
 from nids_jax.data.split import deduplicate
 from nids_jax.data.table import FlowTable
@@ -26,6 +30,14 @@ DATA = flags.DEFINE_list("data", [], "Files or folders to read instead of --data
 LABEL_COLUMN = flags.DEFINE_string("label_column", None, "Column with the labels, where it is not found by itself.")
 KEEP_PORTS = flags.DEFINE_bool("keep_ports", False, "Keep the destination port, which gives many attacks away.")
 ON_INVALID = flags.DEFINE_enum("on_invalid", None, ["drop", "error", "impute"], "What to do with unusable rows.")
+ATTEMPTED = flags.DEFINE_enum(
+    "attempted", "relabel", ["relabel", "drop", "keep"], "Flows of attacks without effect (`… - Attempted`)."
+)
+MERGE_SPELLINGS = flags.DEFINE_bool("merge_spellings", True, "In cicddos2019, one class for `DrDoS_X` and `X`.")
+MERGE_DOS = flags.DEFINE_bool("merge_dos", False, "In CIC-IDS2017, one class for the four DoS tools.")
+MAX_PER_CLASS = flags.DEFINE_integer(
+    "max_per_class", None, "Read the first so many rows of each class; default: the dataset's.", lower_bound=1
+)
 EXCLUDE = flags.DEFINE_list("exclude", [], "Classes to leave out.")
 SHOTS = flags.DEFINE_list("shots", ["5"], "Real training rows per class; several numbers run one after another.")
 SEEDS = flags.DEFINE_integer("seeds", 3, "Number of split seeds.", lower_bound=1)
@@ -52,6 +64,11 @@ def read_table(output_dir: Path) -> tuple[FlowTable, dict]:
     Raises:
       InputError: whatever `load` refuses.
     """
+    if FLAGS["data"].present and not DATA.value:
+        raise InputError("--data is empty; name files or folders, or leave it out")
+    needless = [f for f in ("data_dir", "data", "label_column", "on_invalid") if FLAGS[f].present]
+    if dataset_name() == "simulated" and needless:
+        raise InputError(f"--{needless[0]} needs files, but the dataset is `simulated`; pass --dataset as well")
     table, report = load(
         None if _other_files() else DATASET.value,
         data_dir=DATA_DIR.value,
@@ -59,18 +76,30 @@ def read_table(output_dir: Path) -> tuple[FlowTable, dict]:
         label_column=LABEL_COLUMN.value,
         keep_ports=KEEP_PORTS.value,
         on_invalid=cast(OnInvalid | None, ON_INVALID.value),
+        max_per_class=MAX_PER_CLASS.value or "dataset",
+        attempted=cast(Attempted, ATTEMPTED.value),
+        merge_spellings=MERGE_SPELLINGS.value,
+        merge_dos=MERGE_DOS.value,
         exclude=EXCLUDE.value,
     )
     table, repeated = deduplicate(table)
     leaks = leakage_report(table)
     print(report, f"duplicates removed: {repeated:,}", sep="\n")
+    if benign_class(table.classes) is None:
+        print(f"no class is called benign or normal: false-positive rates are left out ({', '.join(table.classes)})")
     read = {name: value for name, value in vars(report).items() if isinstance(value, int)}
-    return table, {"read": {**read, "duplicate": repeated}, "leakage": str(leaks).splitlines()}
+    found = {"read": {**read, "duplicate": repeated}, "leakage": str(leaks).splitlines()}
+    found["fingerprint"] = fingerprint(table.x, table.y, np.array([*table.features, *table.classes]))
+    path = output_dir / "data.json"
+    known = records.read_json(path).get("fingerprint") if path.exists() and records.read(output_dir) else None
+    if known not in (None, found["fingerprint"]):
+        raise InputError(f"{output_dir} holds runs on other rows than are read now; choose another --output_dir")
+    return table, found
 
 
 def dataset_name() -> str:
     """What the records call the data: the dataset's name, or that of the first file given without one."""
-    return Path(DATA.value[0]).stem if _other_files() else DATASET.value
+    return Path(DATA.value[0]).name if _other_files() else DATASET.value
 
 
 def _other_files() -> bool:
@@ -88,8 +117,8 @@ def no_arguments(argv: list[str]) -> None:
         raise InputError(f"unexpected argument {argv[1]!r}; flags are written --name=value")
 
 
-def prepare(argv: list[str]) -> Path:
-    """The output folder, with config.json in it.
+def prepare(argv: list[str], settings: Any) -> Path:
+    """The output folder, with config.json in it; `settings` are those that the flags only name (a preset).
 
     Raises:
       InputError: arguments that are no flags, or a folder used with other flags.
@@ -99,7 +128,9 @@ def prepare(argv: list[str]) -> Path:
         raise InputError("--output_dir is missing; name a folder for the records and the report")
     output_dir = Path(OUTPUT_DIR.value)
     own = FLAGS.get_key_flags_for_module(sys.modules["__main__"])
-    records.write_config(output_dir, {flag.name: flag.value for flag in own})
+    values = {flag.name: flag.value for flag in own}
+    version = hashlib.sha256(json.dumps(plain(settings), sort_keys=True).encode()).hexdigest()[:12]
+    records.write_config(output_dir, {**values, "dataset": dataset_name(), "preset_version": version})
     return output_dir
 
 
@@ -113,6 +144,9 @@ def run(main: Callable[[list[str]], None]) -> None:
             main(argv)
         except (InputError, TrainingError) as error:
             print(f"error: {error}", file=sys.stderr)
+            return 2
+        except OSError as error:
+            print(f"error: {error.strerror}: {error.filename}", file=sys.stderr)
             return 2
         except KeyboardInterrupt:
             print("interrupted; run the same command again to go on", file=sys.stderr)

@@ -69,7 +69,7 @@ def main(argv: list[str]) -> None:
         arms=tuple(_GENERATORS.value),
         classifiers=tuple(common.CLASSIFIERS.value),
     )
-    output_dir = common.prepare(argv)
+    output_dir = common.prepare(argv, job.preset)
     sampler = job.preset.cddpm.sampler
     if sampler.calls < sampler.minimum_calls:
         print(f"warning: {sampler.calls} calls of the network; quality falls below {sampler.minimum_calls}")

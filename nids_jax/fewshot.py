@@ -19,7 +19,7 @@ import pandas as pd
 from nids_jax import explain, random
 from nids_jax.classifiers.neural import NeuralClassifier
 from nids_jax.classifiers.registry import CLASSIFIERS, ClassifierOptions, make_classifier
-from nids_jax.data.datasets import benign_class
+from nids_jax.data.datasets import DATASETS, benign_class
 from nids_jax.data.leakage import near_duplicates
 from nids_jax.data.scaling import Scaler, fit_scaler
 from nids_jax.data.split import Split, few_shot
@@ -114,8 +114,7 @@ class _Splitting:
 
     @cached_property
     def split(self) -> Split:
-        job = self.job
-        return few_shot(self.table, self.shots, self.seed, test_per_class=job.preset.test_rows, extra=job.generated)
+        return _split(self.table, self.job, self.shots, self.seed)
 
     @cached_property
     def scaler(self) -> Scaler:
@@ -162,7 +161,9 @@ class _Splitting:
             made = generator.sample(labels, jax.random.fold_in(random.stream(key, "sample"), generation))
         raw = self.scaler.inverse(made)
         if job.preset.repair:
-            raw = repair(raw, self.table.features)
+            # What was whole in every real row stays whole, in datasets of other than flow features too.
+            whole = (train.x == np.rint(train.x)).all(axis=0)
+            raw = repair(np.where(whole, np.rint(raw), raw), self.table.features)
             made = self.scaler.transform(raw)
         losses = getattr(generator, "losses_", None)
         if losses is not None:
@@ -261,6 +262,13 @@ class _Splitting:
         seconds["run"] = time.perf_counter() - start - seconds["compile"]
 
 
+def _split(table: FlowTable, job: FewShot, shots: int, seed: int) -> Split:
+    tested = job.preset.test_rows
+    if tested is None:
+        tested = DATASETS[job.dataset].test_per_class if job.dataset in DATASETS else 1000
+    return few_shot(table, shots, seed, test_per_class=tested, extra=job.generated)
+
+
 def write_flows(path: Path, table: FlowTable, x: np.ndarray, y: np.ndarray) -> None:
     """Rows x [n, d] in raw units with labels y [n] as Parquet, columns named as in `table`, and `Label` last."""
     frame = pd.DataFrame(x, columns=list(table.features))
@@ -272,7 +280,7 @@ def write_flows(path: Path, table: FlowTable, x: np.ndarray, y: np.ndarray) -> N
 
 def describe(table: FlowTable, job: FewShot) -> dict[str, Any]:
     """For data.json: the deduplicated table's counts, and how many test rows nearly equal a training row (split 0)."""
-    split = few_shot(table, job.shots[0], 0, test_per_class=job.preset.test_rows, extra=job.generated)
+    split = _split(table, job, job.shots[0], 0)
     return {
         "dataset": job.dataset,
         "counts": table.counts,

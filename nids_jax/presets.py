@@ -19,7 +19,7 @@ class Preset:
     cddpm_epochs: int = 0  # above 0, replaces the CDDPM's number of steps by passes over the rows
     scaler: str = "signed_log"
     repair: bool = True  # generated rows are made consistent (whole counts, min ≤ mean ≤ max) before use
-    test_rows: int = 1000  # per class
+    test_rows: int | None = 1000  # per class; None: as many as P1 took from the dataset
     shap_rows: int = 2  # per class, for the global ranking
     shap_samples: int | None = None  # coalitions per row; None: SHAP's own choice
 
@@ -60,6 +60,7 @@ PRESETS: dict[str, Preset] = {
         detector=DetectorConfig(epochs=100, optimiser=OptimiserConfig(learning_rate=1e-4)),
         scaler="minmax",
         repair=False,
+        test_rows=None,
     ),
 }
 

@@ -14,7 +14,10 @@ def enable_compilation_cache() -> None:
     The folder is $JAX_COMPILATION_CACHE_DIR, else `nids_jax` in the user's cache folder.
     """
     if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
-        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        try:
+            base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        except RuntimeError:  # a user without a home: compile every time
+            return
         jax.config.update("jax_compilation_cache_dir", str(Path(base) / "nids_jax"))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
 

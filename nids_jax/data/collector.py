@@ -130,7 +130,7 @@ class Collector:
         keep = self._below_cap(y, valid)
         self._count(chunk.labels, y, tally, invalid=invalid, capped=valid & ~keep, kept=keep)
         if keep.any():
-            self._x.append(x if keep.all() else x[keep])  # copied
+            self._x.append(x[keep])
             self._y.append(y[keep])
 
     def _cut_short(self, labels: Coded) -> bool:
@@ -332,20 +332,20 @@ def _kinds(kinds: Mapping[str, int]) -> str:
 
 
 class _Rows:
-    """Rows that grow in place: the system moves pages, so that memory hardly ever holds them twice."""
+    """Rows in the order they come, joined at the end; each piece is let go as soon as it is copied."""
 
     def __init__(self, width: int) -> None:
-        self._x = np.empty((0, width))
-        self._used = 0
+        self._width = width
+        self._pieces: list[np.ndarray] = []
 
-    def append(self, rows: np.ndarray) -> None:
-        needed = self._used + len(rows)
-        if needed > len(self._x):
-            # refcheck=False: nobody else holds the array before `finish`
-            self._x.resize((max(needed, self._used + self._used // 8), rows.shape[1]), refcheck=False)
-        self._x[self._used : needed] = rows
-        self._used = needed
+    def append(self, rows: np.ndarray) -> None:  # an array of its own, no view of a chunk
+        self._pieces.append(rows)
 
     def finish(self) -> np.ndarray:
-        self._x.resize((self._used, self._x.shape[1]), refcheck=False)
-        return self._x
+        x = np.empty((sum(map(len, self._pieces)), self._width))
+        end = len(x)
+        while self._pieces:
+            piece = self._pieces.pop()
+            x[end - len(piece) : end] = piece
+            end -= len(piece)
+        return x

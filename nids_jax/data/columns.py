@@ -17,7 +17,7 @@ from nids_jax.data.labels import clean_label, decode
 from nids_jax.errors import InputError
 from nids_jax.flows.schema import FEATURES, canonical_name, canonical_names, is_identifier, normalise
 
-Kind = Literal["number", "text", "other"]
+Kind = Literal["number", "text", "empty", "other"]
 
 # Names under which the public intrusion datasets publish their answer, best first.  All of them are kept out of the
 # features: `attack_cat` beside `label` would give it away.
@@ -30,10 +30,20 @@ LABELS = (
     "categorized_result",
     "specific_result",
     "binary_result",
+    "attack",
+    "attack_label",
+    "attack_name",
+    "label_binary",
+    "label_multiclass",
 )
+
+# Columns that name the kind of attack beside a label of another name; too general to be taken for the label.
+_BESIDE_LABELS = ("type", "category", "subcategory", "traffic_type")
 
 # What stands for "no value" in the published files.
 MISSING = ["", "?", "nan", "NaN", "NAN", "-nan", "null", "NULL", "Null", "N/A", "n/a", "#N/A", "<NA>"]
+
+_LONG_SAMPLE = 100  # rows without any value, from which a column counts as empty rather than its rows as invalid
 
 _METERED = frozenset(feature.name for feature in FEATURES if feature.kind != "category")
 
@@ -127,7 +137,7 @@ def make_schema(
     # A flow meter writes numbers: where a sample of such a column looks like text, its values are broken.
     kinds = ["number" if kind == "text" and name in _METERED else kind for name, kind in zip(names, kinds, strict=True)]
     label = _find_label(header, names, path, label_column, default_label)
-    if kinds[label] == "other":
+    if kinds[label] in ("other", "empty"):
         raise InputError(
             f"column {header[label].strip()!r} of {path} holds neither numbers nor text, so it is no label"
         )
@@ -185,8 +195,10 @@ def _not_a_feature(name: str, kind: Kind, keep_ports: bool) -> str | None:
         return "row number"
     if normalise(name) and is_identifier(name):  # a name without latin letters looks like none to the schema
         return "identifier"
-    if re.sub(r"_\d+$", "", name) in LABELS:
+    if re.sub(r"_\d+$", "", name) in (*LABELS, *_BESIDE_LABELS):
         return "another label"
+    if kind == "empty":
+        return "no values"
     return "neither number nor text" if kind == "other" else None
 
 
@@ -225,13 +237,16 @@ def refuse_headless(header: Sequence[str], path: Path) -> None:
 
 
 def guess_kind(values: pa.Array, header: str) -> Kind:
-    """`text` where most values of a sample are no numbers; a column without any value counts as numbers."""
+    """`text` where most values of a sample are no numbers, `empty` where a long sample has no value at all."""
+    rows = len(values)
     values = pc.drop_null(pc.utf8_trim_whitespace(values))
     known = pc.and_(
         pc.invert(pc.is_in(values, value_set=pa.array(MISSING, values.type))), pc.not_equal(values, header.strip())
     )
     values = values.filter(known)
     numeric = pc.sum(pc.match_substring_regex(values, _NUMBER_RE2)).as_py() or 0
+    if not len(values) and rows >= _LONG_SAMPLE:
+        return "empty"
     return "text" if numeric * 2 < len(values) else "number"
 
 

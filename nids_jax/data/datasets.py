@@ -239,8 +239,8 @@ def load(
 
 
 def benign_class(classes: Sequence[str]) -> str | None:
-    """The class that is no attack: the one called benign, normal or background in any spelling; None without one."""
-    return next((name for name in classes if normalise(name) in ("benign", "normal", "background")), None)
+    """The class that is no attack: the first called benign…, normal… or background… in any case."""
+    return next((name for name in classes if normalise(name).startswith(("benign", "normal", "background"))), None)
 
 
 def _dataset_files(name: str | None, data_dir: PathLike | None) -> list[Path]:

@@ -39,6 +39,9 @@ def _below(folder: Path) -> list[Path]:
     for parent, folders, names in os.walk(folder, onerror=refuse):
         folders[:] = [name for name in folders if not name.startswith(".") and name != "__MACOSX"]
         found += [Path(parent, name) for name in names if not name.startswith(".") and _extension(name) in EXTENSIONS]
+    broken = [path for path in found if not path.is_file()]
+    if broken:
+        raise InputError(f"{min(broken)} is no file that can be read (a link to nowhere?); remove it or restore it")
     if not found:
         raise InputError(f"the folder {folder} holds no .csv, .parquet or .arff file")
     return sorted(found)

@@ -178,6 +178,28 @@ IDENTIFIERS: frozenset[str] = frozenset(
         "inbound",
         "attempted_category",
         "external_ip",
+        # NetFlow, Argus and Zeek exports (UNSW-NB15, Bot-IoT, ToN-IoT, NF-* sets) and row numbers left by pandas.
+        "srcip",
+        "dstip",
+        "saddr",
+        "daddr",
+        "ipv4_src_addr",
+        "ipv4_dst_addr",
+        "sport",
+        "dport",
+        "dsport",
+        "l4_src_port",
+        "l4_dst_port",
+        "smac",
+        "dmac",
+        "stime",
+        "ltime",
+        "ts",
+        "seq",
+        "pkseqid",
+        "uid",
+        "index",
+        "index_level_0",
     ]
 )
 

@@ -76,6 +76,8 @@ class UNet1d(nnx.Module):
 
     def __call__(self, x: Array, t: Array, labels: Array, *, method: ConvMethod) -> Array:
         """x [B, N] at steps t [B] with labels [B] (the number of classes means none) → predicted noise [B, N]."""
+        length = x.shape[1]
+        x = jnp.pad(x, ((0, 0), (0, max(8 - length, 0))))  # three poolings need eight positions
         embedding = (sinusoidal(t, self.width) + self.labels[...][labels]).astype(x.dtype)
         h = self.inputs(x[:, :, None], method)
         skips = []
@@ -87,7 +89,7 @@ class UNet1d(nnx.Module):
         for stage in self.up:
             skip = skips.pop()
             h = stage(jnp.concatenate([skip, _upsample(h, skip.shape[1])], axis=-1), embedding, method)
-        return self.outputs(h, method)[:, :, 0]
+        return self.outputs(h, method)[:, :length, 0]
 
 
 def _max_pool(x: Array) -> Array:

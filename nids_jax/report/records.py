@@ -137,7 +137,8 @@ def write_config(
     """
     path = Path(output_dir) / CONFIG
     new = _strict(flags)
-    if path.exists():
+    # Without runs there is nothing that other flags could spoil: a first attempt may well have had a wrong one.
+    if path.exists() and (path.with_name(RECORDS).exists() or path.with_name("runs").exists()):
         old = read_json(path)
         if not isinstance(old, dict):
             raise InputError(f"{path} is not a JSON object; choose another --output_dir")

@@ -95,7 +95,7 @@ def test_the_paper_unet_has_the_paper_size():
     assert round(size / 1e6, 1) == 7.6
 
 
-@pytest.mark.parametrize("features", [8, 77])
+@pytest.mark.parametrize("features", [3, 77])
 def test_unet_keeps_any_length_and_sees_step_and_label(features: int):
     config = UNetConfig(widths=(4, 4, 8, 8), deep=8, embedding=8)
 

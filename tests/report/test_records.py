@@ -128,17 +128,21 @@ def test_flags_that_decide_results_must_stay(tmp_path):
     records.write_config(tmp_path, flags)
     records.write_config(tmp_path, {**flags, "seeds": 5, "shots": [5, 50]})
     assert json.loads((tmp_path / "config.json").read_text())["seeds"] == 5
+    records.write_config(tmp_path, {**flags, "preset": "paper"})  # no runs yet: nothing to spoil
+    records.write_config(tmp_path, {**flags, "shots": [5, 50]})
+    (tmp_path / "runs").mkdir()
     with pytest.raises(InputError, match=r'--preset = "small", and now it is "paper".*another --output_dir'):
         records.write_config(tmp_path, {**flags, "preset": "paper"})
     with pytest.raises(InputError, match=r"--rate = 0\.1, and now it is not set"):
         records.write_config(tmp_path, {name: value for name, value in flags.items() if name != "rate"})
     assert json.loads((tmp_path / "config.json").read_text())["shots"] == [5, 50]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["config.json"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["config.json", "runs"]
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{", '{"a": NaN}'])
 def test_a_damaged_config_is_named(tmp_path, content):
     (tmp_path / "config.json").write_text(content)
+    (tmp_path / "runs").mkdir()
     with pytest.raises(InputError, match=r"config\.json"):
         records.write_config(tmp_path, {})
 

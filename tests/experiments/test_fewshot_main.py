@@ -1,0 +1,75 @@
+"""The command line: one sentence and exit status 2 for bad input, and the whole demo."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+def fewshot(*arguments: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-m", "experiments.fewshot", *arguments], cwd=ROOT, capture_output=True, text=True
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--shotz=5"], "Unknown command line flag 'shotz'"),
+        (["--seeds=0"], "--seeds=0"),
+        (["--shots=five"], "--shots has 'five'"),
+        (["--preset=gpu"], "unknown preset 'gpu'"),
+        (["--generators=real,gan"], "--generators names 'gan'"),
+        (["extra"], "unexpected argument 'extra'"),
+        (["--dataset=cicids2018"], "unknown dataset 'cicids2018'"),
+        (["--data=/nowhere.csv"], "/nowhere.csv does not exist"),
+        (["--data_dir=/tmp"], "--data_dir needs files"),
+        (["--sampler_steps=5000"], "not 5000"),
+        (["--preset=paper", "--guidance=2"], "label_dropout above 0"),
+    ],
+)
+def test_bad_flags_end_with_one_sentence(arguments: list[str], said: str, tmp_path: Path):
+    done = fewshot(*arguments, f"--output_dir={tmp_path / 'out'}")
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert done.stderr.strip().count("\n") == 0, done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_missing_output_folder_is_asked_for():
+    done = fewshot("--seeds=1")
+    assert (done.returncode, done.stderr.strip().count("\n")) == (2, 0)
+    assert "--output_dir is missing" in done.stderr
+
+
+@pytest.mark.slow
+def test_any_csv_runs_and_is_not_called_simulated(tmp_path: Path):
+    generator = pd.Series(range(120))
+    frame = pd.DataFrame(
+        {"a": generator % 7, "b": generator**1.5, "kind": (generator % 3).map({0: "x", 1: "y", 2: "z"})}
+    )
+    frame["verdict"] = (generator % 2).map({0: "normal", 1: "attack"})
+    frame.to_csv(tmp_path / "mine.csv", index=False)
+    flags = [f"--data={tmp_path / 'mine.csv'}", "--label_column=verdict", "--preset=demo", "--seeds=1"]
+    out = tmp_path / "out"
+    done = fewshot(*flags, f"--output_dir={out}")
+    assert done.returncode == 0, done.stderr
+    records = [json.loads(line) for line in (out / "records.jsonl").read_text().splitlines()]
+    assert {record["dataset"] for record in records} == {"mine.csv"}
+    assert all(record["metrics"]["false_positive_rate"] is not None for record in records)
+    assert "simulated dataset" not in (out / "report.html").read_text(encoding="utf-8")
+    synthetic = pd.read_parquet(out / "runs" / "shots5-split0" / "synthetic.parquet")
+    assert set(synthetic["kind"]) <= {"x", "y", "z"}
+    assert (synthetic["a"] % 1 == 0).to_numpy().all()
+    before = (out / "records.jsonl").read_bytes()
+    assert fewshot(*flags, f"--output_dir={out}").returncode == 0
+    assert (out / "records.jsonl").read_bytes() == before
+    frame.iloc[:100].to_csv(tmp_path / "mine.csv", index=False)
+    changed = fewshot(*flags, f"--output_dir={out}")
+    assert changed.returncode == 2
+    assert "runs on other rows" in changed.stderr
