@@ -7,7 +7,7 @@ record that is there is never computed again.
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -147,8 +147,9 @@ class _Splitting:
         """Scaled rows of the arm's generator, their labels, and the seconds they took."""
         job, train = self.job, self.split.train
         x = self.scaler.transform(train.x)
+        config = job.preset.cddpm_config(len(x))
         options = GeneratorOptions(
-            cddpm=job.preset.cddpm_config(len(x)),
+            cddpm=replace(config, clip=config.clip and self.scaler.bounded),
             checkpoint_dir=self.directory / arm,
             about={"scaler": self.scaler.to_json(), "classes": list(train.classes), "dataset": job.dataset},
             progress=job.progress,

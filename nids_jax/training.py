@@ -18,6 +18,7 @@ from jax import Array
 from tqdm import tqdm
 
 from nids_jax import random
+from nids_jax.errors import InputError
 from nids_jax.nn.layers import Uniforms, initialise
 
 BLOCK = 50  # steps per call: the grain of progress, checkpoints and NaN detection
@@ -78,13 +79,13 @@ def pad(x: np.ndarray, y: np.ndarray, grain: int = 1024) -> Data:
     """Rows on the device, padded with zeros to the next multiple of `grain`.
 
     Raises:
-      ValueError: no rows, or numbers that are not finite.
+      InputError: no rows, or numbers that are not finite.
     """
     if len(x) == 0:
-        raise ValueError("no training rows")
+        raise InputError("no training rows; give at least one per class")
     if not np.isfinite(x).all():
         column = int(np.flatnonzero(~np.isfinite(x).all(axis=0))[0])
-        raise ValueError(f"column {column} of the training rows has infinite or missing values")
+        raise InputError(f"column {column} of the training rows has infinite or missing values; clean them first")
     extra = -len(x) % grain
     rows = np.pad(np.asarray(x, np.float32), ((0, extra), (0, 0)))
     labels = np.pad(np.asarray(y, np.int32), (0, extra))

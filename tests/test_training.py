@@ -11,6 +11,7 @@ import pytest
 from flax import nnx
 
 from nids_jax import random, training
+from nids_jax.errors import InputError
 from nids_jax.runtime import CompileClock
 from nids_jax.training import OptimiserConfig, advance, advance_loop, initial_state, pad, train
 
@@ -122,9 +123,9 @@ def test_divergence_names_the_epoch_and_the_column():
 
 
 def test_padding_refuses_what_cannot_be_trained_on():
-    with pytest.raises(ValueError, match="no training rows"):
+    with pytest.raises(InputError, match="no training rows"):
         pad(X[:0], Y[:0])
     broken = X.copy()
     broken[2, 1] = np.inf
-    with pytest.raises(ValueError, match="column 1"):
+    with pytest.raises(InputError, match="column 1"):
         pad(broken, Y)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Self, get_args
 
 import jax
 import jax.numpy as jnp
@@ -50,6 +50,8 @@ class CDDPMConfig:
     clip: bool = True  # keep x̂_0 within each column's training range; for bounded scalings only
 
     def __post_init__(self) -> None:
+        if self.prediction not in get_args(Prediction):
+            raise ValueError(f"unknown prediction {self.prediction!r}; choose from {list(get_args(Prediction))}")
         if self.guidance != 1.0 and self.label_dropout == 0.0:
             raise ValueError(
                 f"guidance {self.guidance} needs a trained unconditional branch: set label_dropout above 0 (say 0.1)"

@@ -167,6 +167,8 @@ def test_bad_input_is_refused(model: CDDPM):
         model.sample(np.array([3]), KEY)
     with pytest.raises(InputError, match="chunk is 0"):
         model.sample(np.array([1]), KEY, chunk=0)
+    with pytest.raises(ValueError, match="unknown prediction 'score'"):
+        CDDPMConfig(prediction="score")  # pyright: ignore[reportArgumentType]
     with pytest.raises(ValueError, match="label_dropout above 0"):
         CDDPMConfig(guidance=2.0, label_dropout=0.0)
 
