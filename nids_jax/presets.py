@@ -30,24 +30,29 @@ class Preset:
         return replace(self.cddpm, steps=self.cddpm_epochs * -(-rows // self.cddpm.batch))
 
 
-def _falling(steps: int) -> OptimiserConfig:
-    return OptimiserConfig(learning_rate=2e-3, decay_steps=steps, ema_decay=0.995)
+def _falling(steps: int, rate: float) -> OptimiserConfig:
+    return OptimiserConfig(learning_rate=rate, decay_steps=steps, ema_decay=0.995)
 
 
+_TINY_UNET = UNetConfig(widths=(8, 16, 32, 32), deep=64, embedding=32)
 _SMALL_UNET = UNetConfig(widths=(16, 32, 64, 64), deep=128, embedding=64)
 
 PRESETS: dict[str, Preset] = {
     # Minutes on two cores: everything small, to show the idea.
     "demo": Preset(
-        cddpm=CDDPMConfig(network=_SMALL_UNET, prediction="velocity", optimiser=_falling(600), steps=600, batch=64),
+        cddpm=CDDPMConfig(
+            network=_TINY_UNET, prediction="velocity", optimiser=_falling(600, 4e-3), steps=600, batch=64
+        ),
         detector=DetectorConfig(steps=150, batch=32, optimiser=OptimiserConfig(learning_rate=2e-3)),
         test_rows=100,
         shap_rows=1,
-        shap_samples=400,
+        shap_samples=200,
     ),
     # A few minutes per split on two cores; every arm takes the same number of steps.
     "cpu": Preset(
-        cddpm=CDDPMConfig(network=_SMALL_UNET, prediction="velocity", optimiser=_falling(1500), steps=1500, batch=64),
+        cddpm=CDDPMConfig(
+            network=_SMALL_UNET, prediction="velocity", optimiser=_falling(1500, 2e-3), steps=1500, batch=64
+        ),
         detector=DetectorConfig(steps=300),
         shap_samples=800,
     ),
