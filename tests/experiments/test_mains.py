@@ -11,10 +11,13 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 
+def run(experiment: str, *arguments: str) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", f"experiments.{experiment}", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+
+
 def fewshot(*arguments: str) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [sys.executable, "-m", "experiments.fewshot", *arguments], cwd=ROOT, capture_output=True, text=True
-    )
+    return run("fewshot", *arguments)
 
 
 @pytest.mark.parametrize(
@@ -45,6 +48,14 @@ def test_a_missing_output_folder_is_asked_for():
     done = fewshot("--seeds=1")
     assert (done.returncode, done.stderr.strip().count("\n")) == (2, 0)
     assert "--output_dir is missing" in done.stderr
+
+
+def test_an_unknown_benchmark_is_refused():
+    done = run("throughput", "--what=gpu")
+    assert (done.returncode, done.stderr.strip()) == (
+        2,
+        "error: --what names 'gpu'; choose from flows, generator, detector",
+    )
 
 
 @pytest.mark.slow
