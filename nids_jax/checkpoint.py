@@ -8,7 +8,6 @@ import dataclasses
 import hashlib
 import json
 import logging
-import os
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from nids_jax.errors import InputError
+from nids_jax.files import write_atomic
 from nids_jax.training import Data, Objective, OptimiserConfig, TrainState, initial_state, train
 
 # Orbax reports every file it touches; what a user needs to know, this module says itself.
@@ -56,13 +56,6 @@ def from_plain(value: Any, types: dict[str, type]) -> Any:
     return value
 
 
-def write_json(path: Path, content: Any) -> None:
-    """Write `content` under a temporary name, then rename."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    os.replace(temporary, path)
-
-
 class Checkpoint:
     """One training run's folder."""
 
@@ -85,8 +78,7 @@ class Checkpoint:
                     " choose another output directory or delete this one"
                 )
         else:
-            self.directory.mkdir(parents=True, exist_ok=True)
-            write_json(path, description)
+            write_atomic(path, (json.dumps(description, indent=1, allow_nan=False) + "\n").encode())
         self._manager = _manager(self.directory)
 
     def save(self, state: TrainState, losses: np.ndarray, total_steps: int) -> None:

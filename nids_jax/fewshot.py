@@ -26,6 +26,7 @@ from nids_jax.data.split import Split, few_shot
 from nids_jax.data.table import FlowTable
 from nids_jax.errors import InputError
 from nids_jax.evaluation.metrics import confusion, detection_metrics
+from nids_jax.files import write_atomic
 from nids_jax.flows.consistency import repair
 from nids_jax.generators.registry import GENERATORS, GeneratorOptions, make_generator
 from nids_jax.presets import Preset
@@ -276,7 +277,7 @@ def write_flows(path: Path, table: FlowTable, x: np.ndarray, y: np.ndarray) -> N
     for name, categories in table.categories.items():
         frame[name] = [categories[int(code)] for code in frame[name]]
     frame["Label"] = [table.classes[label] for label in y]
-    records.write_atomic(path, frame.to_parquet(index=False))
+    write_atomic(path, frame.to_parquet(index=False))
 
 
 def describe(table: FlowTable, job: FewShot) -> dict[str, Any]:

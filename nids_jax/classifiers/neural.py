@@ -16,7 +16,7 @@ from nids_jax import training
 from nids_jax.checkpoint import fingerprint, plain, train_resumably
 from nids_jax.errors import InputError
 from nids_jax.nn.cnn_bigru import CNNBiGRU, CNNBiGRUConfig
-from nids_jax.nn.layers import ConvMethod, Uniforms
+from nids_jax.nn.layers import Uniforms, training_method
 from nids_jax.training import OptimiserConfig
 
 PREDICT_ROWS = 256  # rows per call at inference: one compilation for every table size
@@ -48,13 +48,9 @@ class CrossEntropyObjective:
         return CNNBiGRU(self.network, self.classes, init=init)
 
     def loss(self, network: CNNBiGRU, x: Array, y: Array, weight: Array, key: Array) -> Array:
-        logits = network(x, method=_conv_method(), key=key)
+        logits = network(x, method=training_method(), key=key)
         losses = optax.softmax_cross_entropy_with_integer_labels(logits.astype(jnp.float32), y)
         return jnp.sum(weight * losses) / jnp.sum(weight)
-
-
-def _conv_method() -> ConvMethod:
-    return "matmul" if jax.default_backend() == "cpu" else "lax"
 
 
 @partial(jax.jit, static_argnames=("objective",))

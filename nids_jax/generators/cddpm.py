@@ -27,7 +27,7 @@ from nids_jax.diffusion.objective import drop_labels, guide, q_sample, velocity
 from nids_jax.diffusion.samplers import SAMPLERS, DPMpp2M, Sampler
 from nids_jax.diffusion.schedule import Schedule
 from nids_jax.errors import InputError
-from nids_jax.nn.layers import ConvMethod, Uniforms
+from nids_jax.nn.layers import Uniforms, training_method
 from nids_jax.nn.unet1d import UNet1d, UNetConfig
 from nids_jax.training import OptimiserConfig
 
@@ -86,12 +86,8 @@ class DenoisingObjective:
         alpha_bar = jnp.asarray(self.schedule.alpha_bar, jnp.float32)[t]
         labels = drop_labels(y, self.label_dropout, label_key, self.classes)
         target = eps if self.prediction == "noise" else velocity(x, eps, alpha_bar)
-        predicted = network(q_sample(x, eps, alpha_bar), t, labels, method=_training_method())
+        predicted = network(q_sample(x, eps, alpha_bar), t, labels, method=training_method())
         return jnp.sum(weight * jnp.square(predicted - target).mean(axis=1)) / jnp.sum(weight)
-
-
-def _training_method() -> ConvMethod:
-    return "matmul" if jax.default_backend() == "cpu" else "lax"
 
 
 def _tile() -> int:

@@ -66,6 +66,11 @@ class Conv1d(nnx.Module):
         return jnp.concatenate(views, axis=-1) @ weights.reshape(width * features_in, features_out) + bias
 
 
+def training_method() -> ConvMethod:
+    """The faster way to train a convolution on this machine; see `Conv1d`."""
+    return "matmul" if jax.default_backend() == "cpu" else "lax"
+
+
 class LayerNorm1d(nnx.Module):
     """Group norm with one group: each row normalised over positions and channels together, then scaled per channel."""
 

@@ -17,9 +17,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from nids_jax.errors import InputError
+from nids_jax.files import write_atomic
 from nids_jax.report import figures, rows
 from nids_jax.report.html import PAGE, definitions, items, paragraph, section, table
-from nids_jax.report.records import CONFIG, RECORDS, read, read_json, write_atomic
+from nids_jax.report.records import CONFIG, RECORDS, read, read_json
 from nids_jax.report.style import png
 from nids_jax.report.tables import COPIES, HEADLINE, Arm, Record, arms, tables, verdict, write_summary
 

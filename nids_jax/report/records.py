@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from nids_jax.errors import InputError
+from nids_jax.files import write_atomic
 
 RECORDS, CONFIG = "records.jsonl", "config.json"
 KEY = ("experiment", "dataset", "generator", "classifier", "shots", "split_seed", "generation_seed")
@@ -172,25 +173,6 @@ def read_json(path: str | os.PathLike[str]) -> Any:
         raise InputError(f"cannot read {path}: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is not valid JSON ({error}); delete it or restore it") from error
-
-
-def write_atomic(path: str | os.PathLike[str], content: bytes) -> None:
-    """Write a file whole or not at all: to a temporary name beside it, then renamed.
-
-    Raises:
-      InputError: the folder cannot be made or written.
-    """
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            temporary.write_bytes(content)
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror}; choose another --output_dir") from error
 
 
 def _split(content: bytes) -> tuple[bytes, bytes]:

@@ -12,7 +12,7 @@ from matplotlib import style
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from nids_jax.report.records import write_atomic
+from nids_jax.files import write_atomic
 
 P = ParamSpec("P")
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nids_jax.evaluation.statistics import Interval, mean_interval, paired_interval, split_means
-from nids_jax.report.records import write_atomic
+from nids_jax.files import write_atomic
 
 Record = Mapping[str, Any]
 
