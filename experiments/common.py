@@ -4,6 +4,7 @@ import hashlib
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,8 +18,9 @@ from nids_jax.data.leakage import leakage_report
 from nids_jax.data.split import deduplicate
 from nids_jax.data.table import FlowTable
 from nids_jax.errors import InputError
+from nids_jax.presets import Preset, get_preset
 from nids_jax.report import records
-from nids_jax.runtime import enable_compilation_cache
+from nids_jax.runtime import enable_compilation_cache, use_all_cores
 from nids_jax.training import TrainingError
 
 FLAGS = flags.FLAGS
@@ -43,7 +45,20 @@ SHOTS = flags.DEFINE_list("shots", ["5"], "Real training rows per class; several
 SEEDS = flags.DEFINE_integer("seeds", 3, "Number of split seeds.", lower_bound=1)
 CLASSIFIERS = flags.DEFINE_list("classifiers", ["cnn_bigru", "random_forest"], "Detectors to train.")
 PRESET = flags.DEFINE_string("preset", "cpu", "Sizes and training settings: demo, cpu or paper.")
+TEST_ROWS = flags.DEFINE_integer(
+    "test_rows", None, "Test rows per class at most; default: the preset's.", lower_bound=1
+)
 OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Folder for records, figures and the report.")
+
+
+def preset() -> Preset:
+    """The preset that --preset names, with the flags' changes.
+
+    Raises:
+      InputError: unknown name.
+    """
+    chosen = get_preset(PRESET.value)
+    return replace(chosen, test_rows=TEST_ROWS.value or chosen.test_rows)
 
 
 def numbers(flag: flags.FlagHolder) -> tuple[int, ...]:
@@ -140,6 +155,7 @@ def run(main: Callable[[list[str]], None]) -> None:
     def guarded(argv: list[str]) -> int:
         logging.set_verbosity(logging.WARNING)  # JAX reports absent accelerators at INFO
         enable_compilation_cache()
+        use_all_cores()
         try:
             main(argv)
         except (InputError, TrainingError) as error:

@@ -17,7 +17,7 @@ from experiments import common
 from nids_jax import fewshot
 from nids_jax.diffusion.samplers import SAMPLERS, make_sampler
 from nids_jax.errors import InputError
-from nids_jax.presets import Preset, get_preset
+from nids_jax.presets import Preset
 from nids_jax.report import records
 from nids_jax.report.page import build_report
 from nids_jax.report.tables import verdict
@@ -30,10 +30,6 @@ _GENERATIONS = flags.DEFINE_integer("generations", 1, "Times to generate per spl
 _SAMPLER = flags.DEFINE_enum("sampler", None, sorted(SAMPLERS), "Reverse process; default: the preset's.")
 _SAMPLER_STEPS = flags.DEFINE_integer("sampler_steps", None, "Steps of the reverse process.", lower_bound=2)
 _GUIDANCE = flags.DEFINE_float("guidance", None, "Weight w of classifier-free guidance; default: the preset's (1).")
-_TEST_ROWS = flags.DEFINE_integer(
-    "test_rows", None, "Test rows per class at most; default: the preset's.", lower_bound=1
-)
-
 flags.adopt_module_key_flags(common)
 
 
@@ -43,7 +39,7 @@ def preset() -> Preset:
     Raises:
       InputError: settings that do not go together.
     """
-    chosen = get_preset(common.PRESET.value)
+    chosen = common.preset()
     cddpm = chosen.cddpm
     try:
         if _SAMPLER.value:
@@ -55,7 +51,7 @@ def preset() -> Preset:
         cddpm.sampler.grid(cddpm.schedule)
     except ValueError as error:
         raise InputError(str(error)) from None
-    return replace(chosen, cddpm=cddpm, test_rows=_TEST_ROWS.value or chosen.test_rows)
+    return replace(chosen, cddpm=cddpm)
 
 
 def main(argv: list[str]) -> None:

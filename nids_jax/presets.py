@@ -16,6 +16,7 @@ class Preset:
 
     cddpm: CDDPMConfig
     detector: DetectorConfig
+    table: DetectorConfig  # the detector's training where the number of rows varies a hundredfold (detection tables)
     cddpm_epochs: int = 0  # above 0, replaces the CDDPM's number of steps by passes over the rows
     scaler: str = "signed_log"
     repair: bool = True  # generated rows are made consistent (whole counts, min ≤ mean ≤ max) before use
@@ -30,8 +31,8 @@ class Preset:
         return replace(self.cddpm, steps=self.cddpm_epochs * -(-rows // self.cddpm.batch))
 
 
-def _falling(steps: int, rate: float) -> OptimiserConfig:
-    return OptimiserConfig(learning_rate=rate, decay_steps=steps, ema_decay=0.995)
+def _falling(rate: float) -> OptimiserConfig:
+    return OptimiserConfig(learning_rate=rate, decay=True, ema_decay=0.995)
 
 
 _TINY_UNET = UNetConfig(widths=(8, 16, 32, 32), deep=64, embedding=32)
@@ -40,20 +41,20 @@ _SMALL_UNET = UNetConfig(widths=(16, 32, 64, 64), deep=128, embedding=64)
 PRESETS: dict[str, Preset] = {
     # Minutes on two cores: everything small, to show the idea.
     "demo": Preset(
-        cddpm=CDDPMConfig(
-            network=_TINY_UNET, prediction="velocity", optimiser=_falling(600, 4e-3), steps=600, batch=64
-        ),
+        cddpm=CDDPMConfig(network=_TINY_UNET, prediction="velocity", optimiser=_falling(4e-3), steps=600, batch=64),
         detector=DetectorConfig(steps=150, batch=32, optimiser=OptimiserConfig(learning_rate=2e-3)),
+        table=DetectorConfig(steps=150, batch=32, optimiser=OptimiserConfig(learning_rate=2e-3)),
         test_rows=100,
         shap_rows=1,
         shap_samples=200,
     ),
     # A few minutes per split on two cores; every arm takes the same number of steps.
     "cpu": Preset(
-        cddpm=CDDPMConfig(
-            network=_SMALL_UNET, prediction="velocity", optimiser=_falling(1500, 2e-3), steps=1500, batch=64
-        ),
+        cddpm=CDDPMConfig(network=_SMALL_UNET, prediction="velocity", optimiser=_falling(2e-3), steps=1500, batch=64),
         detector=DetectorConfig(steps=300),
+        table=DetectorConfig(
+            limits=(200, 400), optimiser=OptimiserConfig(learning_rate=5e-3, decay=True, clip_norm=1.0)
+        ),
         shap_samples=800,
     ),
     # P1's own: full width, 2,000 rounds, 1,000 ancestral steps, no label dropout, Adam 1e-4 for 100 epochs.
@@ -63,6 +64,7 @@ PRESETS: dict[str, Preset] = {
         ),
         cddpm_epochs=2000,
         detector=DetectorConfig(epochs=100, optimiser=OptimiserConfig(learning_rate=1e-4)),
+        table=DetectorConfig(epochs=100, optimiser=OptimiserConfig(learning_rate=1e-4)),
         scaler="minmax",
         repair=False,
         test_rows=None,

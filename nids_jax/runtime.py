@@ -22,6 +22,18 @@ def enable_compilation_cache() -> None:
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
 
 
+def use_all_cores() -> None:
+    """Let JAX count every core of the CPU as a device (see `parallel`); to be called before JAX does anything.
+
+    A number of devices that the user has set stays as it is.
+    """
+    set_by_user = "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
+    if not set_by_user and jax.config.values["jax_num_cpu_devices"] < 1:
+        # The cores this process may run on, where the system tells (Linux).
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        jax.config.update("jax_num_cpu_devices", cores)
+
+
 class CompileClock:
     """Counts compilations (cached ones too) and their seconds since its creation."""
 

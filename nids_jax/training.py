@@ -1,13 +1,16 @@
-"""The one training loop: many optimiser steps per call, all on the device.
+"""The one training loop: many optimiser steps per call, all on the devices.
 
 Every draw of step `s` (the batch, the noise, dropout) comes from (key, s) alone, and the loop's bounds are traced, so
 that splitting the steps into calls, stopping, or resuming never changes a bit of the result and never recompiles.
+
+A batch is split over the devices of this process (`parallel.mesh`), each of which holds all parameters and rows; there,
+a shard's noise comes from (key, s, shard), and the gradients are added up.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple, Protocol, cast
+from typing import Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +20,7 @@ from flax import nnx
 from jax import Array
 from tqdm import tqdm
 
-from nids_jax import random
+from nids_jax import parallel, random
 from nids_jax.errors import InputError
 from nids_jax.nn.layers import Uniforms, initialise
 
@@ -29,16 +32,19 @@ class OptimiserConfig:
     """Adam, optionally with a cosine decay to zero over the run and a limit on the gradient's norm."""
 
     learning_rate: float = 1e-3
-    decay_steps: int = 0  # 0: constant rate
+    decay: bool = False
     clip_norm: float = 0.0  # 0: no limit
     ema_decay: float = 0.999
 
     def build(self) -> optax.GradientTransformation:
-        """The optax transformation."""
-        rate = self.learning_rate
-        schedule = optax.cosine_decay_schedule(rate, self.decay_steps) if self.decay_steps else rate
+        """The optax transformation, for a learning rate of 1."""
         clip = optax.clip_by_global_norm(self.clip_norm) if self.clip_norm else optax.identity()
-        return optax.chain(clip, optax.adam(schedule))
+        return optax.chain(clip, optax.adam(1.0))
+
+    def rate(self, step: Array, steps: Array) -> Array:
+        """The learning rate of step 0, 1, … of so many: constant, or falling with half a cosine."""
+        falling = 0.5 * (1.0 + jnp.cos(jnp.pi * step / steps)) if self.decay else 1.0
+        return jnp.asarray(self.learning_rate * falling)
 
 
 class Objective(Protocol):
@@ -49,7 +55,10 @@ class Objective(Protocol):
         ...
 
     def loss(self, network: Any, x: Array, y: Array, weight: Array, key: Array) -> Array:
-        """Mean loss of a batch x [B, d], y [B]; rows of weight 0 are padding."""
+        """Σ weight · loss over the rows x [B, d], y [B] of a batch or a part of one.
+
+        The weights [B] of a whole batch add up to 1; rows of weight 0 are padding.
+        """
         ...
 
 
@@ -68,6 +77,7 @@ class Data(NamedTuple):
 
     x: Array  # [capacity, d] float32
     y: Array  # [capacity] int32
+    weight: Array  # [capacity] float32, of a row's loss relative to the others' in its batch
     n: Array  # [] int32, rows that count
 
 
@@ -75,8 +85,8 @@ class TrainingError(RuntimeError):
     """Training left the finite numbers."""
 
 
-def pad(x: np.ndarray, y: np.ndarray, grain: int = 1024) -> Data:
-    """Rows on the device, padded with zeros to the next multiple of `grain`.
+def pad(x: np.ndarray, y: np.ndarray, grain: int = 1024, weight: np.ndarray | None = None) -> Data:
+    """Rows on the device, padded with zeros to the next multiple of `grain`; without weights [n] all weigh the same.
 
     Raises:
       InputError: no rows, or numbers that are not finite.
@@ -89,7 +99,8 @@ def pad(x: np.ndarray, y: np.ndarray, grain: int = 1024) -> Data:
     extra = -len(x) % grain
     rows = np.pad(np.asarray(x, np.float32), ((0, extra), (0, 0)))
     labels = np.pad(np.asarray(y, np.int32), (0, extra))
-    return Data(jnp.asarray(rows), jnp.asarray(labels), jnp.asarray(len(x), jnp.int32))
+    weights = np.pad(np.ones(len(x), np.float32) if weight is None else np.asarray(weight, np.float32), (0, extra))
+    return Data(jnp.asarray(rows), jnp.asarray(labels), jnp.asarray(weights), jnp.asarray(len(x), jnp.int32))
 
 
 @partial(jax.jit, static_argnames=("objective", "optimiser"))
@@ -115,11 +126,13 @@ def advance_loop(
     objective: Objective,
     optimiser: OptimiserConfig,
     batch: int,
+    shards: int = 1,
 ) -> tuple[TrainState, Array]:
-    """Train from `state.step` to step `stop`, at most BLOCK steps; returns the state and the losses [BLOCK].
+    """Train from `state.step` towards step `stop`, at most BLOCK steps; returns the state and the losses [BLOCK].
 
     An epoch visits every row once in an order drawn from (key, epoch); its last batch may be partly padding, as with
-    PyTorch's DataLoader.  Losses of steps not taken are NaN.  `advance` is the jitted form, which donates the state.
+    PyTorch's DataLoader.  Losses of steps not taken are NaN.  With `shards`, this is one of so many copies under
+    `shard_map`, and takes its part of each batch.  `advance` is the jitted form, which donates the state.
     """
     transform = optimiser.build()
     capacity = data.y.shape[0]
@@ -135,17 +148,29 @@ def advance_loop(
         state, order, losses = carry
         epoch, place = step // per_epoch, step % per_epoch
         order = jax.lax.cond(place == 0, order_of, lambda _: order, epoch)
+        noise = jax.random.fold_in(key, step)
         slots = place * batch + jnp.arange(batch)
-        weight = (slots < data.n).astype(jnp.float32)
         chosen = order[jnp.minimum(slots, capacity - 1)]
+        weight = jnp.where(slots < data.n, data.weight[chosen], 0.0)
+        weight = weight / jnp.sum(weight)
+        if shards > 1:
+            shard = jax.lax.axis_index(parallel.ROWS)
+            noise = jax.random.fold_in(noise, shard)
+            chosen, weight = (
+                jax.lax.dynamic_slice_in_dim(a, shard * (batch // shards), batch // shards) for a in (chosen, weight)
+            )
 
         def loss_of(params: nnx.State) -> Array:
             net = network(objective, params, state.rest)
-            return objective.loss(net, data.x[chosen], data.y[chosen], weight, jax.random.fold_in(key, step))
+            return objective.loss(net, data.x[chosen], data.y[chosen], weight, noise)
 
         loss, gradient = jax.value_and_grad(loss_of)(state.params)
+        if shards > 1:
+            loss, gradient = jax.lax.psum((loss, gradient), parallel.ROWS)
         updates, opt = transform.update(gradient, state.opt, state.params)
-        params = cast(nnx.State, optax.apply_updates(state.params, updates))
+        # The length of the run is traced: one compilation serves runs of any length.
+        rate = optimiser.rate(step, stop)
+        params = jax.tree.map(lambda p, u: p + rate * u, state.params, updates)
         # Warm-up: a short run would otherwise average mostly over its random start (as in Karras et al. 2022).
         decay = jnp.minimum(optimiser.ema_decay, (1.0 + step) / (10.0 + step))
         ema = jax.tree.map(lambda a, p: a + (1.0 - decay) * (p - a), state.ema, params)
@@ -157,7 +182,25 @@ def advance_loop(
     return state, losses
 
 
-advance = jax.jit(advance_loop, static_argnames=("objective", "optimiser", "batch"), donate_argnames=("state",))
+@partial(jax.jit, static_argnames=("objective", "optimiser", "batch"), donate_argnames=("state",))
+def advance(
+    state: TrainState,
+    data: Data,
+    key: Array,
+    stop: Array,
+    *,
+    objective: Objective,
+    optimiser: OptimiserConfig,
+    batch: int,
+) -> tuple[TrainState, Array]:
+    """`advance_loop`, jitted, each batch split over the devices; it takes the state over."""
+    mesh = parallel.mesh(batch)
+    loop = partial(advance_loop, objective=objective, optimiser=optimiser, batch=batch, shards=mesh.size)
+    if mesh.size == 1:
+        return loop(state, data, key, stop)
+    everywhere = jax.sharding.PartitionSpec()
+    split = jax.shard_map(loop, mesh=mesh, in_specs=everywhere, out_specs=everywhere, check_vma=False)
+    return split(state, data, key, stop)
 
 
 def train(
@@ -170,13 +213,13 @@ def train(
     batch: int,
     state: TrainState | None = None,
     losses: np.ndarray | None = None,
-    on_block: Callable[[TrainState, np.ndarray], None] | None = None,
+    on_block: Callable[[TrainState, np.ndarray], object] | None = None,
     progress: str | None = None,
 ) -> tuple[TrainState, np.ndarray]:
     """Train to `steps` optimiser steps in all; returns the state and the loss of every step [steps].
 
-    `state` and `losses` continue an earlier run; `on_block` is called after each block (to save a checkpoint);
-    `progress` names the bar on standard error.
+    `state` and `losses` continue an earlier run; `on_block` is called after each block (to save a checkpoint) and stops
+    the training by returning True; `progress` names the bar on standard error.
 
     Raises:
       TrainingError: a loss is not finite; the message names the epoch and the column with the largest values.
@@ -185,6 +228,8 @@ def train(
         current = initial_state(random.stream(key, "init"), objective=objective, optimiser=optimiser)
     else:
         current = state
+    mesh = parallel.mesh(batch)
+    current, data, key = parallel.everywhere((current, data, key), mesh)
     done = int(current.step)
     history = [np.zeros(0, np.float32) if losses is None else losses[:done]]
     with progress_bar(progress, steps, "step", done) as bar:
@@ -199,9 +244,66 @@ def train(
             done += new
             bar.update(new)
             bar.set_postfix(loss=f"{values.mean():.4f}")
-            if on_block is not None:
-                on_block(current, np.concatenate(history))
-    return current, np.concatenate(history)
+            if on_block is not None and on_block(current, np.concatenate(history)) is True:
+                break
+    return jax.device_put(current, mesh.devices[0]), np.concatenate(history)
+
+
+@partial(jax.jit, static_argnames=("objective", "optimiser", "batch"), donate_argnames=("states",))
+def _advance_together(
+    states: TrainState,
+    data: Data,
+    keys: Array,
+    stop: Array,
+    *,
+    objective: Objective,
+    optimiser: OptimiserConfig,
+    batch: int,
+) -> tuple[TrainState, Array]:
+    loop = partial(advance_loop, objective=objective, optimiser=optimiser, batch=batch)
+
+    def per_run(own: Any, common: Any) -> tuple[Any, Any]:
+        """For the state and the data: `own` for what each run has apiece, `common` for what all share."""
+        return TrainState(own, own, own, own, common), Data(own, own, own, common)
+
+    state_axes, data_axes = per_run(0, None)
+    many = jax.vmap(loop, in_axes=(state_axes, data_axes, 0, None), out_axes=(state_axes, 0))
+    split, whole = jax.sharding.PartitionSpec(parallel.ROWS), jax.sharding.PartitionSpec()
+    states_specs, data_specs = per_run(split, whole)
+    mesh = parallel.mesh(len(keys), 1)
+    in_specs = (states_specs, data_specs, split, whole)
+    each = jax.shard_map(many, mesh=mesh, in_specs=in_specs, out_specs=(states_specs, split), check_vma=False)
+    return each(states, data, keys, stop)
+
+
+def train_together(
+    objective: Objective, optimiser: OptimiserConfig, data: Sequence[Data], keys: Array, *, steps: int, batch: int
+) -> tuple[list[TrainState], np.ndarray]:
+    """`train` of several runs at once, a set of rows and one of `keys` each: their states, and losses [runs, steps].
+
+    The runs go through the devices side by side (`vmap`), split over them where their number allows.  Each takes the
+    draws that it takes alone on one device.
+
+    Raises:
+      ValueError: the sets differ in their number of rows or columns.
+      TrainingError: a loss is not finite.
+    """
+    if len({(d.x.shape, int(d.n)) for d in data}) != 1:
+        raise ValueError("runs trained together need equally many rows and columns each")
+    start = jax.vmap(partial(initial_state, objective=objective, optimiser=optimiser))
+    states = start(jax.vmap(lambda key: random.stream(key, "init"))(keys))._replace(step=jnp.zeros((), jnp.int32))
+    stacked = Data(*(jnp.stack(parts) for parts in zip(*data, strict=True)))._replace(n=data[0].n)
+    history = []
+    for done in range(0, steps, BLOCK):
+        states, block = _advance_together(
+            states, stacked, keys, jnp.asarray(steps, jnp.int32), objective=objective, optimiser=optimiser, batch=batch
+        )
+        history.append(np.asarray(block)[:, : steps - done])
+        for losses, own in zip(history[-1], data, strict=True):
+            _check_finite(losses, done, batch, own)
+    shared = states.step
+    runs = [jax.tree.map(lambda a, i=i: a[i], states._replace(step=None)) for i in range(len(data))]
+    return [run._replace(step=shared) for run in runs], np.concatenate(history, axis=1)
 
 
 def progress_bar(title: str | None, total: int, unit: str, done: int = 0) -> tqdm:

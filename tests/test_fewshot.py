@@ -22,7 +22,7 @@ from nids_jax.flows.consistency import repair
 from nids_jax.flows.schema import CICIDS2017
 from nids_jax.flows.simulate import SIMULATED_CLASSES, simulate_flows
 from nids_jax.generators.cddpm import CDDPM, CDDPMConfig
-from nids_jax.nn.cnn_bigru import CNNBiGRUConfig
+from nids_jax.nn.detector import RecurrentConfig
 from nids_jax.nn.unet1d import UNetConfig
 from nids_jax.presets import PRESETS, Preset, get_preset
 from nids_jax.report import records
@@ -37,7 +37,8 @@ TINY = Preset(
         steps=60,
         batch=16,
     ),
-    detector=DetectorConfig(network=CNNBiGRUConfig(channels=(8, 8), hidden=(8, 4)), batch=16, steps=60),
+    detector=DetectorConfig(network=RecurrentConfig(channels=(8, 8), hidden=(8, 4)), batch=16, steps=60),
+    table=DetectorConfig(network=RecurrentConfig(channels=(8, 8), hidden=(8, 4)), batch=16, steps=60),
     test_rows=20,
     shap_rows=1,
     shap_samples=200,

@@ -1,9 +1,10 @@
 """Neural detectors, trained by the shared loop."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import jax
 import jax.numpy as jnp
@@ -11,56 +12,105 @@ import numpy as np
 import optax
 from flax import nnx
 from jax import Array
+from jax.sharding import Mesh, PartitionSpec
+from sklearn.model_selection import train_test_split
 
-from nids_jax import training
+from nids_jax import parallel, training
 from nids_jax.checkpoint import fingerprint, plain, train_resumably
 from nids_jax.errors import InputError
-from nids_jax.nn.cnn_bigru import CNNBiGRU, CNNBiGRUConfig
-from nids_jax.nn.layers import Uniforms, training_method
-from nids_jax.training import OptimiserConfig
+from nids_jax.nn.detector import RecurrentConfig, RecurrentNetwork
+from nids_jax.nn.layers import Uniforms
+from nids_jax.training import Data, OptimiserConfig, TrainState
 
-PREDICT_ROWS = 256  # rows per call at inference: one compilation for every table size
+
+def _predict_rows() -> int:
+    """Rows per device and call at inference, whatever the table's size; on CPUs, as many as the cache holds."""
+    return 64 if jax.default_backend() == "cpu" else 4096
+
+
+@dataclass(frozen=True, kw_only=True)
+class EarlyStopping:
+    """Train on part of the rows, and keep the parameters that did best on the rest."""
+
+    validation: float = 0.2  # share of the rows, of every class in proportion
+    patience: int = 4  # looks without improvement before stopping; there is one every BLOCK steps
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.validation < 1.0 or self.patience < 1:
+            raise ValueError(f"{self}: validation lies between 0 and 1, patience is at least 1")
 
 
 @dataclass(frozen=True, kw_only=True)
 class DetectorConfig:
     """Settings of a neural detector's training."""
 
-    network: CNNBiGRUConfig = CNNBiGRUConfig()
+    network: RecurrentConfig = RecurrentConfig()
     optimiser: OptimiserConfig = OptimiserConfig()
     batch: int = 64
-    steps: int = 0  # optimiser steps; 0: `epochs` passes over the rows
+    steps: int = 0  # optimiser steps; 0: `epochs` passes over the rows, within the limits
     epochs: int = 100
+    limits: tuple[int, int] = (0, 0)  # fewest and most steps; 0: no limit
+    class_weights: bool = False  # weigh a row by n / (classes · rows of its class), as scikit-learn's "balanced"
+    label_smoothing: float = 0.0
+    early_stopping: EarlyStopping | None = None
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.label_smoothing < 1.0:
+            raise ValueError(f"label_smoothing is {self.label_smoothing}; it lies in [0, 1)")
 
     def total_steps(self, rows: int) -> int:
         """Optimiser steps of a training on this many rows."""
-        return self.steps or self.epochs * -(-rows // self.batch)
+        fewest, most = self.limits
+        steps = max(self.epochs * -(-rows // self.batch), fewest)
+        return self.steps or (min(steps, most) if most else steps)
 
 
 @dataclass(frozen=True, kw_only=True)
 class CrossEntropyObjective:
-    """Mean of −log p(y | x)."""
+    """−Σ_k q_k log p(k | x), q = (1 − s) on the label + s / classes on every class (Szegedy et al. 2016, sec. 7)."""
 
-    network: CNNBiGRUConfig
+    network: RecurrentConfig
     classes: int
+    label_smoothing: float = 0.0
 
     def build(self, init: Uniforms) -> nnx.Module:
-        return CNNBiGRU(self.network, self.classes, init=init)
+        return RecurrentNetwork(self.network, self.classes, init=init)
 
-    def loss(self, network: CNNBiGRU, x: Array, y: Array, weight: Array, key: Array) -> Array:
-        logits = network(x, method=training_method(), key=key)
-        losses = optax.softmax_cross_entropy_with_integer_labels(logits.astype(jnp.float32), y)
-        return jnp.sum(weight * losses) / jnp.sum(weight)
+    def loss(self, network: RecurrentNetwork, x: Array, y: Array, weight: Array, key: Array) -> Array:
+        return jnp.sum(weight * self.losses(network(x, key=key), y))
+
+    def losses(self, logits: Array, y: Array) -> Array:
+        """The loss of every row, logits [B, classes] → [B]."""
+        wanted = optax.smooth_labels(jax.nn.one_hot(y, self.classes), self.label_smoothing)
+        return optax.softmax_cross_entropy(logits.astype(jnp.float32), wanted)
 
 
-@partial(jax.jit, static_argnames=("objective",))
-def _probabilities(params: nnx.State, rest: nnx.State, x: Array, *, objective: CrossEntropyObjective) -> Array:
-    logits = training.network(objective, params, rest)(x, method="lax")
-    return jax.nn.softmax(logits.astype(jnp.float32), axis=-1)
+@partial(jax.jit, static_argnames=("objective", "mesh"))
+def _logits(params: nnx.State, rest: nnx.State, x: Array, *, objective: CrossEntropyObjective, mesh: Mesh) -> Array:
+    whole, split = PartitionSpec(), PartitionSpec(parallel.ROWS)
+
+    def part(params: nnx.State, rest: nnx.State, x: Array) -> Array:
+        return training.network(objective, params, rest)(x).astype(jnp.float32)
+
+    each = jax.shard_map(part, mesh=mesh, in_specs=(whole, whole, split), out_specs=split, check_vma=False)
+    return each(params, rest, x)
+
+
+def _forward(objective: CrossEntropyObjective, state: TrainState, x: np.ndarray) -> np.ndarray:
+    """Logits of scaled rows, x [n, d] → [n, classes]."""
+    mesh = parallel.mesh() if len(x) > _predict_rows() else parallel.mesh(1)
+    rows, n = _predict_rows() * mesh.size, len(x)
+    padded = np.pad(x, ((0, -n % rows), (0, 0)))
+    params, rest = parallel.everywhere((state.params, state.rest), mesh)
+    # Dispatch every piece before reading the first: the devices never wait for the host.
+    pieces = [
+        _logits(params, rest, padded[i : i + rows], objective=objective, mesh=mesh) for i in range(0, len(padded), rows)
+    ]
+    return np.concatenate([np.zeros((0, objective.classes), np.float32), *map(np.asarray, pieces)])[:n]
 
 
 class NeuralClassifier:
-    """CNN-BiGRU behind the classifier interface.
+    """CNN-BiGRU and its rivals behind the classifier interface.
 
     Fitted attributes: `classes_` [c], `state_`, `losses_` [steps].
     """
@@ -73,7 +123,9 @@ class NeuralClassifier:
         checkpoint_dir: str | Path | None = None,
         progress: str | None = None,
     ):
-        """`checkpoint_dir` keeps progress there and resumes from it; `progress` titles a bar on standard error."""
+        """`checkpoint_dir` keeps progress there and resumes from it (but with early stopping, which starts again);
+        `progress` titles a bar on standard error.
+        """
         self.config = config or DetectorConfig()
         self.seed = seed
         self.checkpoint_dir = checkpoint_dir
@@ -83,18 +135,17 @@ class NeuralClassifier:
         """Train on scaled rows x [n, d] with integer labels y [n].
 
         Raises:
-          InputError: no rows, shapes that do not match, fewer than two classes, or a checkpoint of another run.
+          InputError: no rows, shapes that do not match, fewer than two classes, too few rows to keep some for
+            validation, or a checkpoint of another run.
           TrainingError: the loss is no longer finite.
         """
-        x, y = np.asarray(x, np.float32), np.asarray(y)
-        if x.ndim != 2 or len(x) != len(y) or len(x) == 0:
-            raise InputError(f"training rows have shape {x.shape} and labels {y.shape}; expected [n, d] and [n], n > 0")
-        self.classes_, codes = np.unique(y, return_inverse=True)
-        if len(self.classes_) < 2:
-            raise InputError(f"all {len(y)} training rows have label {self.classes_[0]}; a detector needs two classes")
-        config = self.config
+        x, codes = self._check(x, y)
+        config, key = self.config, jax.random.key(self.seed)
+        if config.early_stopping:
+            self.state_, self.losses_ = self._fit_until_best(config.early_stopping, x, codes, key)
+            return self
         description = {
-            "kind": "cnn_bigru",
+            "kind": "detector",
             "config": plain(config),
             "classes": self.classes_.tolist(),
             "rows": fingerprint(x, codes),
@@ -103,8 +154,8 @@ class NeuralClassifier:
         self.state_, self.losses_ = train_resumably(
             self._objective(),
             config.optimiser,
-            training.pad(x, codes),
-            jax.random.key(self.seed),
+            self._data(x, codes),
+            key,
             steps=config.total_steps(len(x)),
             batch=config.batch,
             directory=self.checkpoint_dir,
@@ -122,18 +173,88 @@ class NeuralClassifier:
         x = np.asarray(x, np.float32)
         if not np.isfinite(x).all():
             raise InputError("rows to classify hold missing or infinite values; clean them first")
-        objective, n = self._objective(), len(x)
-        padded = np.pad(x, ((0, -n % PREDICT_ROWS), (0, 0)))
-        # Dispatch every piece before reading the first: the device never waits for the host.
-        pieces = [
-            _probabilities(self.state_.params, self.state_.rest, padded[i : i + PREDICT_ROWS], objective=objective)
-            for i in range(0, len(padded), PREDICT_ROWS)
-        ]
-        return np.concatenate([np.zeros((0, len(self.classes_)), np.float32), *map(np.asarray, pieces)])[:n]
+        logits = _forward(self._objective(), self.state_, x)
+        odds = np.exp(logits - logits.max(axis=1, keepdims=True))
+        return odds / odds.sum(axis=1, keepdims=True)
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         """The likeliest class of each row: x [n, d] → [n]."""
         return self.classes_[self.predict_proba(x).argmax(axis=1)]
 
+    def _check(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        x, y = np.asarray(x, np.float32), np.asarray(y)
+        if x.ndim != 2 or len(x) != len(y) or len(x) == 0:
+            raise InputError(f"training rows have shape {x.shape} and labels {y.shape}; expected [n, d] and [n], n > 0")
+        self.classes_, codes = np.unique(y, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise InputError(f"all {len(y)} training rows have label {self.classes_[0]}; a detector needs two classes")
+        return x, codes
+
+    def _data(self, x: np.ndarray, codes: np.ndarray) -> Data:
+        counts = np.bincount(codes)
+        weight = (len(codes) / (len(counts) * counts))[codes] if self.config.class_weights else None
+        return training.pad(x, codes, weight=weight)
+
     def _objective(self) -> CrossEntropyObjective:
-        return CrossEntropyObjective(network=self.config.network, classes=len(self.classes_))
+        config = self.config
+        return CrossEntropyObjective(
+            network=config.network, classes=len(self.classes_), label_smoothing=config.label_smoothing
+        )
+
+    def _fit_until_best(
+        self, stopping: EarlyStopping, x: np.ndarray, codes: np.ndarray, key: Array
+    ) -> tuple[TrainState, np.ndarray]:
+        try:
+            x, held_x, codes, held = train_test_split(
+                x, codes, test_size=stopping.validation, stratify=codes, random_state=self.seed
+            )
+        except ValueError as error:
+            raise InputError(f"early stopping cannot keep rows of every class for validation: {error}") from None
+        objective = self._objective()
+        best: list[Any] = [np.inf, None, 0]  # loss, state, looks since
+
+        def look(state: TrainState, losses: np.ndarray) -> bool:
+            loss = float(objective.losses(jnp.asarray(_forward(objective, state, held_x)), jnp.asarray(held)).mean())
+            # A copy: the loop goes on in the same memory.
+            best[:] = [loss, jax.tree.map(jnp.copy, state), 0] if loss < best[0] else [*best[:2], best[2] + 1]
+            return best[2] >= stopping.patience
+
+        _, losses = training.train(
+            objective,
+            self.config.optimiser,
+            self._data(x, codes),
+            key,
+            steps=self.config.total_steps(len(x)),
+            batch=self.config.batch,
+            on_block=look,
+            progress=self.progress,
+        )
+        return jax.device_put(best[1], jax.local_devices()[0]), losses
+
+
+def fit_together(classifiers: Sequence[NeuralClassifier], sets: Sequence[tuple[np.ndarray, np.ndarray]]) -> None:
+    """`fit` of several classifiers at once, one set (x, y) of rows each, side by side on the devices (`vmap`).
+
+    On accelerators that small networks leave idle, many cost little more than one; on CPUs, nothing is gained.
+
+    Raises:
+      InputError: as `fit`.
+      ValueError: classifiers that differ in more than their seed, that stop early or keep checkpoints; or sets that
+        differ in their classes or their number of rows or columns.
+    """
+    first = classifiers[0].config
+    if any(c.config != first or c.checkpoint_dir for c in classifiers) or first.early_stopping:
+        raise ValueError("detectors trained together share one configuration, without early stopping or checkpoints")
+    checked = [c._check(x, y) for c, (x, y) in zip(classifiers, sets, strict=True)]
+    if any(not np.array_equal(c.classes_, classifiers[0].classes_) for c in classifiers):
+        raise ValueError("detectors trained together need the same classes")
+    states, losses = training.train_together(
+        classifiers[0]._objective(),
+        first.optimiser,
+        [c._data(x, codes) for c, (x, codes) in zip(classifiers, checked, strict=True)],
+        jnp.stack([jax.random.key(c.seed) for c in classifiers]),
+        steps=first.total_steps(len(checked[0][0])),
+        batch=first.batch,
+    )
+    for classifier, state, own in zip(classifiers, states, losses, strict=True):
+        classifier.state_, classifier.losses_ = jax.device_put(state, jax.local_devices()[0]), own

@@ -1,40 +1,86 @@
 """Classifiers by name."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import cast
+from typing import Any, Self, cast
 
+import numpy as np
 from sklearn.ensemble import RandomForestClassifier
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.tree import DecisionTreeClassifier
 
 from nids_jax.classifiers.base import Classifier
 from nids_jax.classifiers.neural import DetectorConfig, NeuralClassifier
 from nids_jax.errors import InputError
+from nids_jax.nn.detector import NETWORKS
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClassifierOptions:
     """What any classifier may need; each takes what concerns it."""
 
-    detector: DetectorConfig = field(default_factory=DetectorConfig)
+    detector: DetectorConfig = field(
+        default_factory=DetectorConfig
+    )  # `cnn_bigru` has its network, its rivals their own
     seed: int = 0
     checkpoint_dir: Path | None = None
     progress: str | None = None
 
 
-def _cnn_bigru(options: ClassifierOptions) -> Classifier:
-    o = options
-    return NeuralClassifier(o.detector, seed=o.seed, checkpoint_dir=o.checkpoint_dir, progress=o.progress)
+def _neural(name: str) -> Callable[[ClassifierOptions], Classifier]:
+    def make(options: ClassifierOptions) -> Classifier:
+        o = options
+        config = o.detector if name == "cnn_bigru" else replace(o.detector, network=NETWORKS[name])
+        return NeuralClassifier(config, seed=o.seed, checkpoint_dir=o.checkpoint_dir, progress=o.progress)
+
+    return make
 
 
+# scikit-learn calls the argument X; by position it is the same interface.
 def _random_forest(options: ClassifierOptions) -> Classifier:
-    # scikit-learn calls the argument X; by position it is the same interface.
     return cast(Classifier, RandomForestClassifier(n_estimators=300, random_state=options.seed, n_jobs=-1))
 
 
+def _decision_tree(options: ClassifierOptions) -> Classifier:
+    return cast(Classifier, DecisionTreeClassifier(random_state=options.seed))
+
+
+class _Neighbours:
+    """The five nearest rows vote, or all rows where there are fewer."""
+
+    def fit(self, x: np.ndarray, y: np.ndarray) -> Self:
+        self._model = KNeighborsClassifier(n_neighbors=min(5, len(x))).fit(x, y)
+        self.classes_ = np.asarray(self._model.classes_)
+        return self
+
+    def predict_proba(self, x: np.ndarray) -> np.ndarray:
+        return np.asarray(self._model.predict_proba(x))
+
+
+class _Boosting:
+    """XGBoost with its own defaults; it wants labels without gaps."""
+
+    def __init__(self, seed: int):
+        self.seed = seed
+
+    def fit(self, x: np.ndarray, y: np.ndarray) -> Self:
+        from xgboost import XGBClassifier  # here: it takes a second to import, and few runs need it
+
+        self.classes_, codes = np.unique(y, return_inverse=True)
+        self._model: Any = XGBClassifier(random_state=self.seed, n_jobs=-1).fit(x, codes)
+        return self
+
+    def predict_proba(self, x: np.ndarray) -> np.ndarray:
+        return np.asarray(self._model.predict_proba(x))
+
+
 CLASSIFIERS: dict[str, Callable[[ClassifierOptions], Classifier]] = {
-    "cnn_bigru": _cnn_bigru,
+    **{name: _neural(name) for name in NETWORKS},
     "random_forest": _random_forest,
+    "knn": lambda options: _Neighbours(),
+    "xgboost": lambda options: _Boosting(options.seed),
+    "decision_tree": _decision_tree,
 }
 
 

@@ -109,6 +109,15 @@ def stratified(table: FlowTable, test_share: float, seed: int) -> Split:
     return _split(table, np.concatenate(train), np.concatenate(test), np.empty(0, np.int64))
 
 
+def draw(table: FlowTable, per_class: int, seed: int) -> FlowTable:
+    """Up to `per_class` rows of each class, uniformly at random; of the same permutations as the splits.
+
+    Raises:
+      InputError: a class with fewer than two rows.
+    """
+    return table.take(np.concatenate([rows[:per_class] for rows in _shuffled_classes(table, seed)]))
+
+
 def _shuffled_classes(table: FlowTable, seed: int) -> list[np.ndarray]:
     """The rows of each class in an order that depends on the seed, the class's name and its number of rows."""
     if seed < 0:

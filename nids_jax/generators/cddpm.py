@@ -87,7 +87,7 @@ class DenoisingObjective:
         labels = drop_labels(y, self.label_dropout, label_key, self.classes)
         target = eps if self.prediction == "noise" else velocity(x, eps, alpha_bar)
         predicted = network(q_sample(x, eps, alpha_bar), t, labels, method=training_method())
-        return jnp.sum(weight * jnp.square(predicted - target).mean(axis=1)) / jnp.sum(weight)
+        return jnp.sum(weight * jnp.square(predicted - target).mean(axis=1))
 
 
 def _tile() -> int:

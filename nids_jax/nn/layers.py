@@ -71,6 +71,85 @@ def training_method() -> ConvMethod:
     return "matmul" if jax.default_backend() == "cpu" else "lax"
 
 
+class SequenceConv(nnx.Module):
+    """The same convolution over sequences laid out [L, B, C], as recurrent layers read them: the views are contiguous.
+
+    One input channel is spread by multiplication; otherwise one product with all K kernels is followed by the sum of
+    its shifted views, which are no wider than the input's.
+    """
+
+    def __init__(self, features_in: int, features_out: int, kernel: int, *, init: Uniforms):
+        if kernel % 2 == 0:
+            raise ValueError(
+                f"kernel has {kernel} taps; give an odd number, so that the output is centred on the input"
+            )
+        bound = 1.0 / math.sqrt(features_in * kernel)
+        self.kernel = init((kernel, features_in, features_out), bound)
+        self.bias = init((features_out,), bound)
+
+    def __call__(self, x: Array) -> Array:
+        """x [L, B, C_in] → [L, B, C_out]."""
+        weights = self.kernel[...].astype(x.dtype)
+        spread = _sum_of_views if weights.shape[1] > 1 else _spread
+        return spread(x, weights) + self.bias[...].astype(x.dtype)
+
+
+def _padded(x: Array, width: int) -> Array:
+    return jnp.pad(x, ((width // 2, width // 2), (0, 0), (0, 0)))
+
+
+@jax.custom_vjp
+def _spread(x: Array, weights: Array) -> Array:
+    padded = _padded(x, len(weights))
+    views = [padded[k : k + len(x)] * weights[k, 0] for k in range(len(weights))]
+    return sum(views[1:], views[0])
+
+
+def _spread_forward(x: Array, weights: Array) -> tuple[Array, tuple[Array, Array]]:
+    return _spread(x, weights), (x, weights)
+
+
+def _spread_backward(saved: tuple[Array, Array], dy: Array) -> tuple[Array, Array]:
+    x, weights = saved
+    width = len(weights)
+    padded, padded_dy = _padded(x, width), _padded(dy, width)
+    views = jnp.concatenate([padded[k : k + len(x)] for k in range(width)], axis=-1)
+    dw = jax.lax.dot_general(views, dy, (((0, 1), (0, 1)), ((), ())))[:, None]
+    parts = [padded_dy[k : k + len(x)] @ weights[width - 1 - k].T for k in range(width)]
+    return sum(parts[1:], parts[0]), dw
+
+
+_spread.defvjp(_spread_forward, _spread_backward)
+
+
+@jax.custom_vjp
+def _sum_of_views(x: Array, weights: Array) -> Array:
+    width, features_in, features_out = weights.shape
+    # Zeros go around the input, not the products: the sum then reads these where they are.
+    products = _padded(x, width) @ jnp.moveaxis(weights, 0, 1).reshape(features_in, width * features_out)
+    views = [products[k : k + len(x), :, k * features_out : (k + 1) * features_out] for k in range(width)]
+    return sum(views[1:], views[0])
+
+
+def _sum_of_views_forward(x: Array, weights: Array) -> tuple[Array, tuple[Array, Array]]:
+    return _sum_of_views(x, weights), (x, weights)
+
+
+def _sum_of_views_backward(saved: tuple[Array, Array], dy: Array) -> tuple[Array, Array]:
+    # Left to itself, the gradient of each slice becomes a padded array as large as all the products.
+    x, weights = saved
+    width, features_in, features_out = weights.shape
+    padded = _padded(dy, width)
+    views = jnp.concatenate([padded[k : k + len(x)] for k in range(width)], axis=-1)
+    # The view of dy at offset k goes with the kernel at offset −k.
+    flipped = jnp.moveaxis(weights[::-1], 1, 2).reshape(width * features_out, features_in)
+    products = jax.lax.dot_general(x, views, (((0, 1), (0, 1)), ((), ()))).reshape(features_in, width, features_out)
+    return views @ flipped, jnp.moveaxis(products, 1, 0)[::-1]
+
+
+_sum_of_views.defvjp(_sum_of_views_forward, _sum_of_views_backward)
+
+
 class LayerNorm1d(nnx.Module):
     """Group norm with one group: each row normalised over positions and channels together, then scaled per channel."""
 

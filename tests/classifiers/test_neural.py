@@ -9,11 +9,11 @@ from nids_jax import checkpoint
 from nids_jax.classifiers.neural import PREDICT_ROWS, DetectorConfig, NeuralClassifier
 from nids_jax.classifiers.registry import ClassifierOptions, make_classifier
 from nids_jax.errors import InputError
-from nids_jax.nn.cnn_bigru import CNNBiGRUConfig
+from nids_jax.nn.detector import RecurrentConfig
 from nids_jax.training import OptimiserConfig
 
 TINY = DetectorConfig(
-    network=CNNBiGRUConfig(channels=(8, 8), hidden=(8, 4), dropout=0.1),
+    network=RecurrentConfig(channels=(8, 8), hidden=(8, 4), dropout=0.1),
     optimiser=OptimiserConfig(learning_rate=5e-3),
     batch=16,
     steps=200,

@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
-
 from nids_jax.nn.cnn_bigru import CNNBiGRU, CNNBiGRUConfig, dropout
+
 from nids_jax.nn.layers import Conv1d, LayerNorm1d, Uniforms, initialise, sinusoidal
 from nids_jax.nn.recurrent import BiGRU
 from nids_jax.nn.unet1d import UNet1d, UNetConfig
