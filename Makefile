@@ -29,7 +29,8 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 
-bench: $(VENV)/.run
+bench: $(VENV)/.bench
+	$(BIN)/python -m pytest -q tests/nn/test_against_torch.py
 	$(BIN)/python -m experiments.throughput
 
 # Each stamp adds its extra to the one before it.
@@ -40,6 +41,11 @@ $(VENV)/.run: pyproject.toml constraints.txt
 
 $(VENV)/.test: $(VENV)/.run
 	$(INSTALL) -e ".[test]"
+	touch $@
+
+# PyTorch, to be timed beside.
+$(VENV)/.bench: $(VENV)/.test
+	$(INSTALL) -e ".[bench]"
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.test

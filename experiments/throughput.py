@@ -3,11 +3,16 @@
     python -m experiments.throughput --what=flows,generator,detector
 
 Prints one Markdown table: compilation apart, then the median of repeated steady runs.  A plain float32 matrix product
-is timed in the same process, as the yardstick of the hardware.
+is timed in the same process, as the yardstick of the hardware.  Where PyTorch is installed (`make bench` sees to it),
+the detector is timed beside the same network in PyTorch, on as many threads, in turns; the ratio is the median of the
+turns' ratios.
 """
 
+import math
+import os
 import platform
 import statistics
+import sys
 import time
 from collections.abc import Callable
 
@@ -17,11 +22,12 @@ import numpy as np
 from absl import flags
 
 from experiments import common
-from nids_jax import training
-from nids_jax.classifiers.neural import PREDICT_ROWS, CrossEntropyObjective, NeuralClassifier
+from nids_jax import parallel, training
+from nids_jax.classifiers.neural import CrossEntropyObjective, DetectorConfig, NeuralClassifier
 from nids_jax.errors import InputError
 from nids_jax.flows.simulate import SIMULATED_CLASSES, simulate_flows
 from nids_jax.generators.cddpm import CDDPM, DenoisingObjective
+from nids_jax.nn.detector import RecurrentConfig
 from nids_jax.presets import get_preset
 from nids_jax.training import BLOCK, TrainState
 
@@ -29,6 +35,8 @@ _WHAT = flags.DEFINE_list("what", ["flows", "generator", "detector"], "What to t
 _REPEATS = flags.DEFINE_integer("repeats", 5, "Steady runs, of which the median counts.", lower_bound=1)
 
 FEATURES, CLASSES = 77, 15
+SIDE = 2048  # of the matrices whose product is the yardstick
+THREADS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 Row = tuple[str, float, float, str]  # what, first run in s, steady run in s, rate
 
 
@@ -43,7 +51,7 @@ def timed(run: Callable[[], object]) -> tuple[float, float]:
 
 
 def matrix_product() -> list[Row]:
-    n = 2048
+    n = SIDE
     a = jax.random.normal(jax.random.key(0), (n, n))
     product = jax.jit(jnp.matmul)
     first, steady = timed(lambda: product(a, a))
@@ -56,8 +64,10 @@ def flow_meter() -> list[Row]:
     return [("simulate and meter flows", first, steady, f"{rows * CLASSES / steady:,.0f} flows/s")]
 
 
-def _fitting(fit: Callable[[TrainState], tuple[TrainState, jax.Array]], state: TrainState) -> tuple[float, float]:
-    held = [state]
+def _fitting(
+    fit: Callable[[TrainState], tuple[TrainState, jax.Array]], state: TrainState, batch: int
+) -> tuple[float, float]:
+    held = [parallel.everywhere(state, parallel.mesh(batch))]
 
     def block() -> jax.Array:
         held[0], losses = fit(held[0])
@@ -80,7 +90,8 @@ def generator() -> list[Row]:
         prediction=config.prediction,
         label_dropout=config.label_dropout,
     )
-    key, data = jax.random.key(0), _data(75)
+    key = jax.random.key(0)
+    data, there = parallel.everywhere((_data(75), key), parallel.mesh(config.batch))
     state = training.initial_state(key, objective=objective, optimiser=config.optimiser)
     model = CDDPM(config)
     model.state_ = jax.tree.map(jnp.copy, state)  # training donates its state
@@ -88,9 +99,10 @@ def generator() -> list[Row]:
     model._set_range(-np.ones(FEATURES), np.ones(FEATURES))
     first, steady = _fitting(
         lambda s: training.advance(
-            s, data, key, s.step + BLOCK, objective=objective, optimiser=config.optimiser, batch=config.batch
+            s, data, there, s.step + BLOCK, objective=objective, optimiser=config.optimiser, batch=config.batch
         ),
         state,
+        config.batch,
     )
     rows = [("CDDPM, training", first, steady, f"{steady / BLOCK * 1e3:.1f} ms/step, batch {config.batch}")]
     labels = np.arange(512) % CLASSES
@@ -102,20 +114,80 @@ def generator() -> list[Row]:
 def detector() -> list[Row]:
     config = get_preset(common.PRESET.value).detector
     objective = CrossEntropyObjective(network=config.network, classes=CLASSES)
-    key, data = jax.random.key(0), _data(825)
+    rng = np.random.default_rng(0)
+    x, y = rng.uniform(-1, 1, (1024, FEATURES)).astype(np.float32), np.arange(1024) % CLASSES
+    mesh = parallel.mesh(64)
+    data, key = parallel.everywhere((training.pad(x, y), jax.random.key(0)), mesh)
     state = training.initial_state(key, objective=objective, optimiser=config.optimiser)
     model = NeuralClassifier(config)
-    model.state_, model.classes_ = jax.tree.map(jnp.copy, state), np.arange(CLASSES)
-    first, steady = _fitting(
-        lambda s: training.advance(
-            s, data, key, s.step + BLOCK, objective=objective, optimiser=config.optimiser, batch=config.batch
-        ),
-        state,
-    )
-    rows = [("CNN-BiGRU, training", first, steady, f"{steady / BLOCK * 1e3:.1f} ms/step, batch {config.batch}")]
-    x = np.asarray(data.x)[: 4 * PREDICT_ROWS]
-    first, steady = timed(lambda: model.predict_proba(x))
-    return [*rows, ("CNN-BiGRU, inference", first, steady, f"{len(x) / steady:,.0f} rows/s")]
+    model.state_, model.classes_ = jax.device_put(state, jax.devices()[0]), np.arange(CLASSES)
+    held = [parallel.everywhere(state, mesh)]
+    steps = 10
+
+    def train() -> None:
+        held[0], losses = training.advance(
+            held[0], data, key, held[0].step + steps, objective=objective, optimiser=config.optimiser, batch=64
+        )
+        jax.block_until_ready(losses)
+
+    ours = {"training": train, "inference": lambda: model.predict_proba(x)}
+    theirs = _torch(config, x, y, steps)
+    if not theirs:
+        print("PyTorch is not installed, so nothing is timed beside it; `make bench` installs it.", file=sys.stderr)
+    operations = {"training": 3 * steps * 64, "inference": len(x)}  # going back takes two products for each one forth
+    peak = matrix_product()[0][2]
+    rows = []
+    for what, run in ours.items():
+        first, seconds, ratios = _beside(run, theirs.get(what))
+        rate = (
+            f"{seconds / steps * 1e3:.1f} ms/step, batch 64"
+            if what == "training"
+            else f"{len(x) / seconds:,.0f} rows/s"
+        )
+        flops = 2 * _multiplications(config.network, CLASSES, FEATURES) * operations[what] / seconds
+        share = f"{flops / 1e9:.0f} GFLOP/s, {flops * peak / (2 * SIDE**3):.0%} of the product's"
+        beside = f", {statistics.median(ratios):.2f} × PyTorch's" if ratios else ""
+        rows.append((f"CNN-BiGRU, {what}", first, seconds, f"{rate}; {share}{beside}"))
+        if ratios:
+            own = statistics.median(r * seconds for r in ratios)
+            rows.append((f"the same in PyTorch, {what}", float("nan"), own, f"{THREADS} threads"))
+    return rows
+
+
+def _torch(config: DetectorConfig, x: np.ndarray, y: np.ndarray, steps: int) -> dict[str, Callable[[], object]]:
+    try:
+        from experiments.baselines import torch_detector
+    except ImportError:
+        return {}
+    train, classify = torch_detector.build(config.network, CLASSES, x, y, threads=THREADS)
+    return {"training": lambda: train(steps), "inference": classify}
+
+
+def _beside(ours: Callable[[], object], theirs: Callable[[], object] | None) -> tuple[float, float, list[float]]:
+    """Seconds of our first run and our median, and how many times as long theirs took in each turn."""
+    first, own, ratios = _seconds(ours), [], []
+    ours()
+    if theirs:
+        theirs()
+    for _ in range(_REPEATS.value):
+        own.append(_seconds(ours))
+        if theirs:
+            ratios.append(_seconds(theirs) / own[-1])
+    return first, statistics.median(own), ratios
+
+
+def _seconds(run: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    run()
+    return time.perf_counter() - start
+
+
+def _multiplications(config: RecurrentConfig, classes: int, length: int) -> int:
+    """Multiplications of matrix products to classify one row."""
+    (c1, c2), (h1, h2) = config.channels, config.hidden
+    convolutions = 3 * c1 + 3 * c1 * c2
+    recurrent = 2 * 3 * h1 * (c2 + h1) + 2 * 3 * h2 * (2 * h1 + h2)
+    return length * (convolutions + recurrent) + 2 * h2 * classes
 
 
 PARTS: dict[str, Callable[[], list[Row]]] = {"flows": flow_meter, "generator": generator, "detector": detector}
@@ -131,7 +203,8 @@ def main(argv: list[str]) -> None:
     print("| what | first run, s | steady run, s | rate |\n|---|---|---|---|")
     for part in (matrix_product, *(PARTS[name] for name in _WHAT.value)):
         for what, first, steady, rate in part():
-            print(f"| {what} | {first:.2f} | {steady:.3f} | {rate} |", flush=True)
+            shown = "–" if math.isnan(first) else f"{first:.2f}"
+            print(f"| {what} | {shown} | {steady:.3f} | {rate} |", flush=True)
 
 
 if __name__ == "__main__":

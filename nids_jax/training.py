@@ -261,19 +261,23 @@ def _advance_together(
     batch: int,
 ) -> tuple[TrainState, Array]:
     loop = partial(advance_loop, objective=objective, optimiser=optimiser, batch=batch)
-
-    def per_run(own: Any, common: Any) -> tuple[Any, Any]:
-        """For the state and the data: `own` for what each run has apiece, `common` for what all share."""
-        return TrainState(own, own, own, own, common), Data(own, own, own, common)
-
-    state_axes, data_axes = per_run(0, None)
+    state_axes, data_axes = _per_run(0, None)
     many = jax.vmap(loop, in_axes=(state_axes, data_axes, 0, None), out_axes=(state_axes, 0))
     split, whole = jax.sharding.PartitionSpec(parallel.ROWS), jax.sharding.PartitionSpec()
-    states_specs, data_specs = per_run(split, whole)
-    mesh = parallel.mesh(len(keys), 1)
-    in_specs = (states_specs, data_specs, split, whole)
-    each = jax.shard_map(many, mesh=mesh, in_specs=in_specs, out_specs=(states_specs, split), check_vma=False)
+    states_specs, data_specs = _per_run(split, whole)
+    each = jax.shard_map(
+        many,
+        mesh=parallel.mesh(len(keys), 1),
+        in_specs=(states_specs, data_specs, split, whole),
+        out_specs=(states_specs, split),
+        check_vma=False,
+    )
     return each(states, data, keys, stop)
+
+
+def _per_run(own: Any, common: Any) -> tuple[Any, Any]:
+    """For the states and the data of runs trained together: `own` for what each has apiece, `common` for the rest."""
+    return TrainState(own, own, own, own, common), Data(own, own, own, common)
 
 
 def train_together(
@@ -293,6 +297,10 @@ def train_together(
     start = jax.vmap(partial(initial_state, objective=objective, optimiser=optimiser))
     states = start(jax.vmap(lambda key: random.stream(key, "init"))(keys))._replace(step=jnp.zeros((), jnp.int32))
     stacked = Data(*(jnp.stack(parts) for parts in zip(*data, strict=True)))._replace(n=data[0].n)
+    mesh = parallel.mesh(len(data), 1)
+    split = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec(parallel.ROWS))
+    whole = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
+    states, stacked, keys = jax.device_put((states, stacked, keys), (*_per_run(split, whole), split))
     history = []
     for done in range(0, steps, BLOCK):
         states, block = _advance_together(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from nids_jax.runtime import enable_compilation_cache
+from nids_jax.runtime import enable_compilation_cache, use_all_cores
 
 
 @pytest.fixture(scope="session")
@@ -21,5 +21,6 @@ def data_dir() -> Path:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _compilation_cache() -> None:
+def _as_in_the_experiments() -> None:
     enable_compilation_cache()
+    use_all_cores()

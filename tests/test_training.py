@@ -10,7 +10,7 @@ import optax
 import pytest
 from flax import nnx
 
-from nids_jax import random, training
+from nids_jax import parallel, random, training
 from nids_jax.errors import InputError
 from nids_jax.runtime import CompileClock
 from nids_jax.training import OptimiserConfig, advance, advance_loop, initial_state, pad, train
@@ -29,7 +29,7 @@ class LeastSquares:
         return Line(init)
 
     def loss(self, network, x, y, weight, key):
-        return jnp.sum(weight * jnp.square(x @ network.slope[...] - y)) / jnp.sum(weight)
+        return jnp.sum(weight * jnp.square(x @ network.slope[...] - y))
 
 
 OBJECTIVE = LeastSquares()
@@ -67,7 +67,7 @@ def test_every_epoch_visits_every_row_once():
     class Spy(LeastSquares):
         def loss(self, network, x, y, weight, key):
             # A base-ten digit per row: the epoch's losses add up to 1111111 only if each row counts once.
-            return jnp.sum(weight * 10.0**y) + 0.0 * jnp.sum(network.slope[...])
+            return jnp.sum(jnp.where(weight > 0, 10.0**y, 0.0)) + 0.0 * jnp.sum(network.slope[...])
 
     _, losses = train(Spy(), OPTIMISER, pad(X, Y, 16), jax.random.key(0), steps=12, batch=3)
     epochs = losses.reshape(4, 3).astype(np.float64)
@@ -105,10 +105,43 @@ def test_several_seeds_at_once_equal_each_alone():
         np.testing.assert_allclose(np.asarray(jax.tree.leaves(together.params)[0])[i], _slope(alone), rtol=1e-4)
 
 
+def test_devices_share_a_batch(monkeypatch: pytest.MonkeyPatch):
+    """Two devices with half a batch each, or one with all of it: the same steps, but for rounding."""
+    if jax.local_device_count() < 2:
+        pytest.skip("one device only: there is nothing to share")
+    rng = np.random.default_rng(4)
+    x, y = rng.normal(size=(150, 2)).astype(np.float32), rng.integers(0, 9, 150)
+    weight = rng.uniform(0.5, 2.0, 150)
+    data, key = pad(x, y, 256, weight), jax.random.key(2)
+    assert parallel.mesh(64).size >= 2
+    shared, losses = train(OBJECTIVE, OPTIMISER, data, key, steps=7, batch=64)  # batches of 64, 64 and 22 rows
+    jax.clear_caches()
+    monkeypatch.setattr(parallel, "LEAST_ROWS", 64)
+    one = parallel.mesh(1)
+    monkeypatch.setattr(parallel, "mesh", lambda *_: one)
+    alone, own = train(OBJECTIVE, OPTIMISER, data, key, steps=7, batch=64)
+    np.testing.assert_allclose(losses, own, rtol=1e-5)
+    np.testing.assert_allclose(_slope(shared), _slope(alone), rtol=1e-4)
+
+
+def test_the_learning_rate_falls_over_the_run_whatever_its_length():
+    falling = OptimiserConfig(learning_rate=0.05, decay=True)
+    start = initial_state(random.stream(jax.random.key(3), "init"), objective=OBJECTIVE, optimiser=falling)
+    slope = np.asarray(jax.tree.leaves(start.params)[0])
+    for steps in (4, 6):
+        state, _ = train(OBJECTIVE, falling, pad(X, Y, 8), jax.random.key(3), steps=steps, batch=7)
+        wanted, adam = slope, optax.adam(optax.cosine_decay_schedule(0.05, steps))
+        memory = adam.init(wanted)
+        for _ in range(steps):
+            updates, memory = adam.update(2 * X.T @ (X @ wanted - Y) / 7, memory, wanted)
+            wanted = wanted + np.asarray(updates)
+        np.testing.assert_allclose(_slope(state), wanted, rtol=1e-5)
+
+
 def test_nothing_leaves_the_device_inside_a_call():
-    data = jax.device_put(pad(X, Y, 8))
     key, stop = jax.random.key(0), jnp.asarray(30, jnp.int32)
     state = initial_state(key, objective=OBJECTIVE, optimiser=OPTIMISER)
+    state, data, key, stop = parallel.everywhere((state, pad(X, Y, 8), key, stop), parallel.mesh(3))
     with jax.transfer_guard("disallow"):
         state, losses = advance(state, data, key, stop, objective=OBJECTIVE, optimiser=OPTIMISER, batch=3)
         jax.block_until_ready(losses)

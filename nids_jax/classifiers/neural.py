@@ -205,16 +205,17 @@ class NeuralClassifier:
         self, stopping: EarlyStopping, x: np.ndarray, codes: np.ndarray, key: Array
     ) -> tuple[TrainState, np.ndarray]:
         try:
-            x, held_x, codes, held = train_test_split(
-                x, codes, test_size=stopping.validation, stratify=codes, random_state=self.seed
+            kept, held = train_test_split(
+                np.arange(len(x)), test_size=stopping.validation, stratify=codes, random_state=self.seed
             )
         except ValueError as error:
             raise InputError(f"early stopping cannot keep rows of every class for validation: {error}") from None
+        held_x, held_codes = x[held], jnp.asarray(codes[held])
         objective = self._objective()
         best: list[Any] = [np.inf, None, 0]  # loss, state, looks since
 
         def look(state: TrainState, losses: np.ndarray) -> bool:
-            loss = float(objective.losses(jnp.asarray(_forward(objective, state, held_x)), jnp.asarray(held)).mean())
+            loss = float(objective.losses(jnp.asarray(_forward(objective, state, held_x)), held_codes).mean())
             # A copy: the loop goes on in the same memory.
             best[:] = [loss, jax.tree.map(jnp.copy, state), 0] if loss < best[0] else [*best[:2], best[2] + 1]
             return best[2] >= stopping.patience
@@ -222,9 +223,9 @@ class NeuralClassifier:
         _, losses = training.train(
             objective,
             self.config.optimiser,
-            self._data(x, codes),
+            self._data(x[kept], codes[kept]),
             key,
-            steps=self.config.total_steps(len(x)),
+            steps=self.config.total_steps(len(kept)),
             batch=self.config.batch,
             on_block=look,
             progress=self.progress,

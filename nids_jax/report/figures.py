@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullFormatter
 
+from nids_jax.report.arms import Arm, Group, Record, by_split, interval
 from nids_jax.report.style import (
     BLACK,
     BLUE,
@@ -20,7 +21,6 @@ from nids_jax.report.style import (
     short,
     styled,
 )
-from nids_jax.report.tables import Arm, Group, Record, by_split, interval
 
 CLASSES_SHOWN = 24  # in the figures of explanations
 LABELLED = 30  # classes up to which a confusion matrix has numbers in its cells; up to twice as many it has names
@@ -83,31 +83,37 @@ def _accuracy_bars(axes: Axes, members: Mapping[Arm, list[Record]], colour: Mapp
 
 
 @styled
-def confusions(before: Confusion | None, after: Confusion) -> Figure:
-    """Confusion matrices side by side, in percent of each true class; a class without test rows stays blank."""
-    shown = [matrix for matrix in (before, after) if matrix is not None]
+def confusions(shown: Sequence[Confusion]) -> Figure:
+    """Confusion matrices, two in a row, in percent of each true class; a class without test rows stays blank."""
     size = max(len(matrix.classes) for matrix in shown)
     side = 0.29 * min(max(size, 6), LABELLED)
     words = _word_height([name for matrix in shown for name in matrix.classes])
-    figure = new_figure((side + 0.3) * len(shown) + words + 1.3, side + words + 0.9)
-    panels = figure.subplots(1, len(shown), squeeze=False)[0]
-    for axes, (title_, counts, classes) in zip(panels, shown, strict=True):
+    columns = min(len(shown), 2)
+    rows = -(-len(shown) // columns)
+    figure = new_figure((side + 0.3) * columns + words + 1.3, (side + 0.3) * rows + words + 0.6)
+    grid = figure.subplots(rows, columns, squeeze=False)
+    panels = grid.ravel()
+    for axes in panels[len(shown) :]:
+        axes.set_visible(False)
+    for axes, (title_, counts, classes) in zip(panels, shown, strict=False):
         total = counts.sum(axis=1, keepdims=True)
         share = np.divide(100.0 * counts, total, out=np.full(counts.shape, np.nan), where=total > 0)
         axes.imshow(share, cmap="Blues", vmin=0, vmax=100)
         names = [short(name, 26) for name in classes] if size <= 2 * LABELLED else []
-        axes.set_xticks(range(len(names)), names, rotation=90)
-        axes.set_yticks(
-            range(len(names)), names if axes is panels[0] or classes != shown[0].classes else [""] * len(names)
-        )
+        lowest, leftmost = axes in panels[-columns:], axes in grid[:, 0]
+        same = classes == shown[0].classes
+        axes.set_xticks(range(len(names)), names if lowest or not same else [""] * len(names), rotation=90)
+        axes.set_yticks(range(len(names)), names if leftmost or not same else [""] * len(names))
         axes.tick_params(length=0, labelsize=8 if size <= LABELLED else 5)
         axes.grid(visible=False)
         axes.set_title(title_)
-        axes.set_xlabel("predicted class")
+        if lowest:
+            axes.set_xlabel("predicted class")
+        if leftmost:
+            axes.set_ylabel("true class")
         for i, j in zip(*np.nonzero(share >= 0.5), strict=True) if size <= LABELLED else ():
             colour = "white" if share[i, j] > 55 else BLACK
             axes.text(j, i, f"{share[i, j]:.0f}", ha="center", va="center", fontsize=6.5, color=colour)
-    panels[0].set_ylabel("true class")
     bar = figure.colorbar(panels[0].images[0], ax=list(panels), fraction=0.03, pad=0.015, shrink=0.75)
     bar.set_label("% of the true class")
     bar.outline.set_visible(False)

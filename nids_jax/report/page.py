@@ -18,11 +18,12 @@ from matplotlib.figure import Figure
 
 from nids_jax.errors import InputError
 from nids_jax.files import write_atomic
-from nids_jax.report import figures, rows
+from nids_jax.report import detection, figures, rows
+from nids_jax.report.arms import Arm, Record, arms
 from nids_jax.report.html import PAGE, definitions, items, paragraph, section, table
 from nids_jax.report.records import CONFIG, RECORDS, read, read_json
 from nids_jax.report.style import png
-from nids_jax.report.tables import COPIES, HEADLINE, Arm, Record, arms, tables, verdict, write_summary
+from nids_jax.report.tables import COPIES, HEADLINE, tables, verdict, write_summary
 
 FEATURES_SHOWN = 12
 NOT_GENERATED = ("real", "real_all", COPIES)  # training sets without a generator: the "before" of a comparison
@@ -92,23 +93,21 @@ def _results(records: list[dict[str, Any]]) -> list[Drawn]:
         raise InputError("there are no finished runs")
     drawn = [Drawn("accuracy", "Accuracy", "", figures.accuracy(groups))]
     for i, (group, members) in enumerate(groups.items()):
-        before, after = _pair(members)
-        shown = [_summed(arm, members[arm]) for arm in (before, after) if arm is not None]
-        known = [matrix for matrix in shown if matrix is not None]
+        chosen = detection.shown(members) if group.experiment in detection.EXPERIMENTS else _pair(members)
+        known = [matrix for arm in chosen if (matrix := _summed(arm, members[arm])) is not None]
         if known:
-            first = known[0] if len(known) == 2 else None
             drawn.append(
                 Drawn(
                     f"confusion{i + 1}",
                     f"Confusion: {group}",
                     "Percent of each true class, summed over all seeds; cells below 0.5 % are empty.",
-                    figures.confusions(first, known[-1]),
+                    figures.confusions(known),
                 )
             )
     return drawn
 
 
-def _pair(members: Mapping[Arm, list[Record]]) -> tuple[Arm | None, Arm | None]:
+def _pair(members: Mapping[Arm, list[Record]]) -> list[Arm]:
     """The arms before and after generation with the same classifier: copies or real, and cddpm or another generator."""
     classifiers = [arm.classifier for arm in members]
     classifier = HEADLINE.classifier if HEADLINE.classifier in classifiers else classifiers[0]
@@ -116,7 +115,7 @@ def _pair(members: Mapping[Arm, list[Record]]) -> tuple[Arm | None, Arm | None]:
     before = next((name for name in (COPIES, "real", "real_all") if name in there), None)
     generated = [name for name in there if name not in NOT_GENERATED]
     after = HEADLINE.generator if HEADLINE.generator in there else next(iter(generated), None)
-    return tuple(Arm(name, classifier) if name else None for name in (before, after))  # pyright: ignore
+    return [Arm(name, classifier) for name in (before, after) if name]
 
 
 def _summed(arm: Arm, runs: list[Record]) -> figures.Confusion | None:

@@ -1,7 +1,6 @@
 """Records → summary.csv, summary.md, and the sentences that say whether generation helped.
 
-An arm is a training set (`generator`) with a classifier, within one experiment, dataset and number of shots.  Every
-interval is over split seeds: several generations of one split count once (see `nids_jax.evaluation.statistics`).
+Arms and their intervals are those of `nids_jax.report.arms`.
 """
 
 import csv
@@ -9,20 +8,25 @@ import io
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from nids_jax.evaluation.statistics import Interval, mean_interval, paired_interval, split_means
+from nids_jax.evaluation.statistics import Interval
 from nids_jax.files import write_atomic
-
-Record = Mapping[str, Any]
+from nids_jax.report import detection
+from nids_jax.report.arms import Arm, Group, Record, Table, arms, difference, interval, show
 
 METRICS = ("accuracy", "macro_f1", "weighted_f1", "false_positive_rate")
+FURTHER = (
+    "weighted_precision",
+    "weighted_recall",
+    "macro_precision",
+    "macro_recall",
+    "unseen_flagged",
+)  # in summary.csv
 COMPARED = ("accuracy", "macro_f1")
 TIMINGS = ("compile_s", "generator_fit_s", "sample_s", "fit_s", "classify_s")
-GENERATORS = ["real", "copies", "jitter", "smote", "adasyn", "cddpm", "wgan", "wcgan_gp", "vae_wgan_gp", "real_all"]
-CLASSIFIERS = ["cnn_bigru", "cnn_bilstm", "bilstm_bigru", "bilstm", "random_forest", "knn", "xgboost", "decision_tree"]
 ENOUGH_SEEDS = 5  # below it a comparison is only preliminary
 
 # Accuracy that P1 prints (Tables IV and V; 5 real and 50 generated rows per class, mean of six runs).
@@ -45,73 +49,8 @@ PAPER = {"cicids2017": _P1_2017, "cicids2017_improved": _P1_2017, "cicddos2019":
 PAPER_SHOTS = 5
 
 
-class Group(NamedTuple):
-    """Runs that may be compared with each other."""
-
-    experiment: str
-    dataset: str
-    shots: int | str | None
-
-    def __str__(self) -> str:
-        name = f"{self.experiment} on {self.dataset}"
-        return name if self.shots is None else f"{name}, {self.shots} shots"
-
-
-class Arm(NamedTuple):
-    """A training set and the classifier trained on it."""
-
-    generator: str
-    classifier: str
-
-    def __str__(self) -> str:
-        return f"{self.classifier} on {self.generator}"
-
-
-class Table(NamedTuple):
-    """A table as text, for Markdown and HTML alike."""
-
-    title: str
-    header: tuple[str, ...]
-    rows: list[tuple[str, ...]]
-    note: str = ""
-
-
 COPIES, FOREST = "copies", Arm("real", "random_forest")
 HEADLINE = Arm("cddpm", "cnn_bigru")
-
-
-def arms(records: Iterable[Record]) -> dict[Group, dict[Arm, list[Record]]]:
-    """The records of each arm of each group, in an order that does not depend on theirs."""
-    found: dict[Group, dict[Arm, list[Record]]] = {}
-    for record in records:
-        group = Group(record["experiment"], record["dataset"], record["shots"])
-        arm = Arm(record["generator"], record["classifier"])
-        found.setdefault(group, {}).setdefault(arm, []).append(record)
-    by_group = sorted(found, key=lambda g: (str(g.experiment), str(g.dataset), _number_first(g.shots)))
-    return {group: {arm: found[group][arm] for arm in sorted(found[group], key=_arm_order)} for group in by_group}
-
-
-def by_split(records: Iterable[Record], metric: str) -> dict[int, list[float]]:
-    """{split seed: the metric of each generation}; runs without the metric are left out."""
-    values: dict[int, list[float]] = {}
-    for record in records:
-        value = record["metrics"].get(metric)
-        if value is not None:
-            values.setdefault(record["split_seed"], []).append(float(value))
-    return values
-
-
-def interval(records: Iterable[Record], metric: str) -> Interval | None:
-    """The metric's mean over split seeds with its 95 % interval; None where no run has it."""
-    means = split_means(by_split(records, metric))
-    return mean_interval(means.values()) if means else None
-
-
-def difference(group: Mapping[Arm, list[Record]], arm: Arm, control: Arm, metric: str) -> Interval | None:
-    """metric(arm) − metric(control), paired by split seed; None if they share none or are the same arm."""
-    if arm == control or arm not in group or control not in group:
-        return None
-    return paired_interval(by_split(group[arm], metric), by_split(group[control], metric))
 
 
 def summary(records: Iterable[Record]) -> list[dict[str, Any]]:
@@ -122,7 +61,7 @@ def summary(records: Iterable[Record]) -> list[dict[str, Any]]:
             row: dict[str, Any] = {**group._asdict(), **arm._asdict()}
             row["split_seeds"] = len({run["split_seed"] for run in runs})
             row["runs"] = len(runs)
-            for metric in METRICS:
+            for metric in (*METRICS, *FURTHER):
                 row |= _columns(metric, interval(runs, metric))
             for metric in COMPARED:
                 row |= _columns(f"{metric}_minus_copies", _against_copies(members, arm, metric))
@@ -139,6 +78,9 @@ def tables(records: Iterable[Record]) -> list[Table]:
     """The tables of summary.md: figures, paired differences, seconds and P1's own figures, for each group."""
     result = []
     for group, members in arms(records).items():
+        if group.experiment in detection.EXPERIMENTS:
+            result += [*detection.tables(group, members), _timings(group, members)]
+            continue
         result += [_scores(group, members), _differences(group, members), _timings(group, members)]
         printed = PAPER.get(group.dataset, {}) if group.shots == PAPER_SHOTS else {}
         if printed:
@@ -147,7 +89,9 @@ def tables(records: Iterable[Record]) -> list[Table]:
 
 
 def verdict(records: Iterable[Record]) -> list[str]:
-    """Whether generation (CNN-BiGRU on `cddpm` rows) helped beyond `copies` and beyond a forest on the real rows.
+    """What the runs show: whether generation helped, and whether CNN-BiGRU beats its rivals (`detection.verdict`).
+
+    Generation is CNN-BiGRU on `cddpm` rows, against `copies` and against a forest on the real rows.
 
     A sentence per control for each experiment, dataset and shots; also against `jitter` and `smote` where they ran.
     "Helped" only if the whole 95 % interval of the paired differences in accuracy lies above 0, "hurt" if below; else
@@ -161,6 +105,9 @@ def verdict(records: Iterable[Record]) -> list[str]:
     }
     sentences = []
     for group, members in arms(records).items():
+        if group.experiment in detection.EXPERIMENTS:
+            sentences += detection.verdict(group, members)
+            continue
         for name, control in controls.items():
             if control.generator in ("jitter", "smote") and control not in members:
                 continue
@@ -193,15 +140,6 @@ def write_summary(output_dir: str | os.PathLike[str], records: Sequence[Record])
     lines = ["# Results", "", *(f"- {sentence}" for sentence in verdict(records)), ""]
     lines += [markdown(table) for table in tables(records)]
     write_atomic(Path(output_dir) / "summary.md", "\n".join(lines).encode("utf-8", "replace"))
-
-
-def show(value: Interval | None, *, signed: bool = False) -> str:
-    """`0.863 [0.841, 0.885]`; without the brackets for one seed; – for none."""
-    if value is None:
-        return "–"
-    form = "{:+.4f}" if signed else "{:.3f}"
-    mean, *bounds = (form.format(round(x, 4) + 0.0) for x in (value.mean, value.low, value.high) if x is not None)
-    return f"{mean} [{', '.join(bounds)}]" if bounds else mean
 
 
 def _scores(group: Group, members: Mapping[Arm, list[Record]]) -> Table:
@@ -289,19 +227,6 @@ def _mean(runs: Iterable[Record], part: str, name: str) -> float | None:
     values = [run.get(part, {}).get(name) for run in runs]
     known = [float(value) for value in values if isinstance(value, int | float)]
     return float(np.mean(known)) if known else None
-
-
-def _arm_order(arm: Arm) -> tuple[Any, ...]:
-    return (*_known_first(arm.generator, GENERATORS), *_known_first(arm.classifier, CLASSIFIERS))
-
-
-def _known_first(name: str, order: Sequence[str]) -> tuple[int, str]:
-    return (order.index(name) if name in order else len(order), str(name))
-
-
-def _number_first(value: Any) -> tuple[bool, float, str]:
-    number = isinstance(value, int)
-    return (not number, value if number else 0, str(value))
 
 
 def _cell(text: str) -> str:

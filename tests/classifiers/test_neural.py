@@ -2,15 +2,22 @@
 
 from dataclasses import replace
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from nids_jax import checkpoint
-from nids_jax.classifiers.neural import PREDICT_ROWS, DetectorConfig, NeuralClassifier
-from nids_jax.classifiers.registry import ClassifierOptions, make_classifier
+from nids_jax import checkpoint, parallel, training
+from nids_jax.classifiers.neural import (
+    CrossEntropyObjective,
+    DetectorConfig,
+    EarlyStopping,
+    NeuralClassifier,
+    fit_together,
+)
 from nids_jax.errors import InputError
 from nids_jax.nn.detector import RecurrentConfig
-from nids_jax.training import OptimiserConfig
+from nids_jax.training import BLOCK, OptimiserConfig
 
 TINY = DetectorConfig(
     network=RecurrentConfig(channels=(8, 8), hidden=(8, 4), dropout=0.1),
@@ -32,7 +39,7 @@ def detector() -> NeuralClassifier:
 
 
 def test_learns_separate_classes_with_arbitrary_labels(detector: NeuralClassifier):
-    x, y = rows(PREDICT_ROWS + 3, 1)
+    x, y = rows(133, 1)  # more than two pieces of 64
     np.testing.assert_array_equal(detector.classes_, [2, 5, 9])
     assert (detector.predict(x) == y).mean() > 0.95
     probabilities = detector.predict_proba(x)
@@ -73,6 +80,8 @@ def _interrupted(directory, x, y) -> None:
 def test_steps_from_epochs():
     assert DetectorConfig(batch=64, epochs=100).total_steps(75) == 200
     assert replace(TINY, steps=7).total_steps(10_000) == 7
+    limited = DetectorConfig(batch=64, epochs=100, limits=(300, 500))
+    assert [limited.total_steps(rows) for rows in (75, 250, 8000)] == [300, 400, 500]
 
 
 def test_bad_input_is_refused(detector: NeuralClassifier):
@@ -84,5 +93,59 @@ def test_bad_input_is_refused(detector: NeuralClassifier):
     x[3, 2] = np.nan
     with pytest.raises(InputError, match="missing or infinite"):
         detector.predict_proba(x)
-    with pytest.raises(InputError, match=r"unknown classifier 'svm'; choose from \['cnn_bigru', 'random_forest'\]"):
-        make_classifier("svm", ClassifierOptions())
+
+
+def test_probabilities_are_the_softmax_of_a_plain_forward_pass(detector: NeuralClassifier):
+    """Splitting over devices, padding and pieces change nothing."""
+    x, _ = rows(133, 1)
+    network = training.network(detector._objective(), detector.state_.params, detector.state_.rest)
+    plain = jax.nn.softmax(network(jnp.asarray(x)), axis=-1)
+    np.testing.assert_allclose(detector.predict_proba(x), plain, atol=1e-5)
+
+
+def test_label_smoothing_is_cross_entropy_with_softened_labels():
+    objective = CrossEntropyObjective(network=TINY.network, classes=3, label_smoothing=0.3)
+    logits = np.random.default_rng(0).normal(size=(4, 3))
+    y = np.array([0, 2, 1, 2])
+    log_p = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+    wanted = -(0.7 * log_p[np.arange(4), y] + 0.1 * log_p.sum(axis=1))
+    np.testing.assert_allclose(objective.losses(jnp.asarray(logits), jnp.asarray(y)), wanted, rtol=1e-5)
+
+
+def test_class_weights_give_every_class_the_same_say():
+    """Features that say nothing: the detector can only learn the classes' weights in the loss."""
+    y = np.repeat([0, 1], [90, 10])
+    x = np.zeros((100, 6), np.float32)
+    plain = NeuralClassifier(TINY).fit(x, y).predict_proba(x[:1])[0]
+    weighted = NeuralClassifier(replace(TINY, class_weights=True)).fit(x, y).predict_proba(x[:1])[0]
+    assert plain[1] == pytest.approx(0.1, abs=0.07)
+    assert weighted[1] == pytest.approx(0.5, abs=0.15)
+
+
+def test_early_stopping_keeps_the_parameters_that_did_best():
+    """Labels that cannot be learnt: the longer it trains, the worse; the first look is the best one."""
+    rng = np.random.default_rng(3)
+    x, y = rng.normal(size=(80, 6)).astype(np.float32), rng.integers(0, 2, 80)
+    config = replace(TINY, steps=2000, early_stopping=EarlyStopping(validation=0.25, patience=2))
+    early = NeuralClassifier(config).fit(x, y)
+    assert len(early.losses_) < 2000
+    assert int(early.state_.step) == len(early.losses_) - 2 * BLOCK
+    with pytest.raises(InputError, match="keep rows of every class"):
+        NeuralClassifier(config).fit(x[:3], np.array([0, 0, 1]))
+
+
+def test_several_at_once_equal_each_alone_on_one_device(monkeypatch: pytest.MonkeyPatch):
+    one = parallel.mesh(1)
+    config = replace(TINY, batch=16, steps=20)
+    sets = [rows(60, seed) for seed in range(4)]
+    together = [NeuralClassifier(config, seed=seed) for seed in range(4)]
+    fit_together(together, sets)
+    monkeypatch.setattr(parallel, "mesh", lambda *_: one)
+    for seed in (0, 3):
+        alone = NeuralClassifier(config, seed=seed).fit(*sets[seed])
+        np.testing.assert_allclose(together[seed].losses_, alone.losses_, rtol=1e-3)
+        np.testing.assert_allclose(together[seed].predict_proba(sets[0][0]), alone.predict_proba(sets[0][0]), atol=1e-2)
+    with pytest.raises(ValueError, match="share one configuration"):
+        fit_together([NeuralClassifier(config), NeuralClassifier(TINY)], sets[:2])
+    with pytest.raises(ValueError, match="equally many rows"):
+        fit_together(together[:2], [sets[0], rows(50, 1)])

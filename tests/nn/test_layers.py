@@ -1,14 +1,15 @@
 """Layers against plain numpy loops."""
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
-from nids_jax.nn.cnn_bigru import CNNBiGRU, CNNBiGRUConfig, dropout
 
-from nids_jax.nn.layers import Conv1d, LayerNorm1d, Uniforms, initialise, sinusoidal
-from nids_jax.nn.recurrent import BiGRU
+from nids_jax.nn.detector import NETWORKS, RecurrentNetwork, dropout
+from nids_jax.nn.layers import Conv1d, LayerNorm1d, SequenceConv, Uniforms, initialise, sinusoidal
 from nids_jax.nn.unet1d import UNet1d, UNetConfig
 
 
@@ -47,46 +48,37 @@ def test_sinusoidal_embedding_at_known_angles():
     np.testing.assert_allclose(out[1], [1, np.sin(np.pi / 200), 0, np.cos(np.pi / 200)], atol=1e-6)
 
 
-def _sigmoid(x: np.ndarray) -> np.ndarray:
-    return 1.0 / (1.0 + np.exp(-x))
+@pytest.mark.parametrize(("channels", "width", "length"), [(1, 3, 7), (1, 5, 2), (6, 3, 7), (6, 5, 3), (3, 3, 1)])
+def test_sequence_convolution_and_its_gradient_equal_lax(channels: int, width: int, length: int):
+    layer = SequenceConv(channels, 5, width, init=_uniforms(2))
+    x = jax.random.normal(jax.random.key(3), (length, 2, channels))
+    pull = jax.random.normal(jax.random.key(4), (length, 2, 5))
+    graph, params = nnx.split(layer)
+
+    def ours(x, params):
+        return nnx.merge(graph, params)(x)
+
+    def plain(x, params):
+        dimensions = ("NWC", "WIO", "NWC")
+        kernel, bias = params["kernel"][...], params["bias"][...]
+        rows = jnp.swapaxes(x, 0, 1)
+        y = jax.lax.conv_general_dilated(rows, kernel, (1,), "SAME", dimension_numbers=dimensions)
+        return jnp.swapaxes(y, 0, 1) + bias
+
+    def value_and_gradients(layer):
+        def pulled(x, params):
+            return jnp.sum(pull * layer(x, params))
+
+        return jax.jit(lambda x, params: (layer(x, params), jax.grad(pulled, (0, 1))(x, params)))(x, params)
+
+    found, wanted = (jax.tree.leaves(value_and_gradients(layer)) for layer in (ours, plain))
+    for a, b in zip(found, wanted, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
 
 
-def _gru_loop(layer: BiGRU, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """One row, one step, one direction at a time, in float64; P1's eqs. 13–16 or their cuDNN form."""
-    w, u, b = (np.asarray(p[...], np.float64) for p in (layer.input_kernel, layer.state_kernel, layer.input_bias))
-    c = None if layer.candidate_bias is None else np.asarray(layer.candidate_bias[...], np.float64)
-    length, batch, _ = x.shape
-    h = layer.hidden
-    outputs = np.zeros((length, batch, 2 * h))
-    finals = np.zeros((batch, 2 * h))
-    for direction in range(2):
-        order = range(length) if direction == 0 else range(length - 1, -1, -1)
-        for row in range(batch):
-            state = np.zeros(h)
-            for t in order:
-                p = x[t, row] @ w[direction] + b[direction]
-                s = state @ u[direction]
-                r = _sigmoid(p[:h] + s[:h])
-                z = _sigmoid(p[h : 2 * h] + s[h : 2 * h])
-                if c is not None:
-                    n = np.tanh(p[2 * h :] + r * (s[2 * h :] + c[direction]))
-                    state = (1 - z) * n + z * state
-                else:
-                    n = np.tanh(p[2 * h :] + (r * state) @ u[direction][:, 2 * h :])
-                    state = (1 - z) * state + z * n
-                outputs[t, row, direction * h : (direction + 1) * h] = state
-            finals[row, direction * h : (direction + 1) * h] = state
-    return outputs, finals
-
-
-@pytest.mark.parametrize("reset_after", [True, False])
-def test_gru_equals_a_plain_loop(reset_after: bool):
-    layer = BiGRU(3, 5, reset_after=reset_after, init=_uniforms(1))
-    x = np.random.default_rng(1).normal(size=(6, 2, 3)).astype(np.float32)
-    outputs, finals = layer(jnp.asarray(x))
-    expected, expected_finals = _gru_loop(layer, x)
-    np.testing.assert_allclose(outputs, expected, atol=1e-5)
-    np.testing.assert_allclose(finals, expected_finals, atol=1e-5)
+def test_an_even_sequence_convolution_is_refused():
+    with pytest.raises(ValueError, match="odd number"):
+        SequenceConv(2, 3, 4, init=_uniforms())
 
 
 def test_the_paper_unet_has_the_paper_size():
@@ -114,13 +106,26 @@ def test_unet_keeps_any_length_and_sees_step_and_label(features: int):
     np.testing.assert_allclose(base, other_method, atol=1e-4)
 
 
-def test_detector_shape_and_dropout():
-    config = CNNBiGRUConfig(channels=(4, 4), hidden=(4, 4))
-    network = initialise(lambda init: CNNBiGRU(config, 3, init=init), jax.random.key(0))
+@pytest.mark.parametrize("name", sorted(NETWORKS))
+def test_detector_shape_and_dropout(name: str):
+    config = replace(NETWORKS[name], channels=(4, 4)[: len(NETWORKS[name].channels)], hidden=(4, 4))
+    network = initialise(lambda init: RecurrentNetwork(config, 3, init=init), jax.random.key(0))
     x = jax.random.normal(jax.random.key(1), (2, 9))
-    calm = network(x, method="lax")
+    calm = network(x)
     assert calm.shape == (2, 3)
-    assert not np.allclose(calm, network(x, method="lax", key=jax.random.key(2)))
+    assert not np.allclose(calm, network(x, key=jax.random.key(2)))
+
+
+def test_dropout_keeps_its_rate_and_the_mean():
     kept = np.asarray(dropout(jnp.ones(20_000), 0.2, jax.random.key(3)))
     assert set(np.unique(kept)) == {0.0, np.float32(1.25)}
     assert abs((kept == 0).mean() - 0.2) < 0.02  # 7 standard errors
+
+
+def test_the_papers_detector_has_its_size():
+    """conv 1→128→64, BiGRU 64, BiGRU 32 (cuDNN's extra bias only where it matters), dense: counted by hand."""
+    skeleton = nnx.eval_shape(lambda: RecurrentNetwork(NETWORKS["cnn_bigru"], 15, init=Uniforms()))
+    size = sum(leaf.size for leaf in jax.tree.leaves(nnx.state(skeleton, nnx.Param)))
+    convolutions = 3 * 128 + 128 + 3 * 128 * 64 + 64
+    recurrent = 2 * (64 * 192 + 64 * 192 + 192 + 64) + 2 * (128 * 96 + 32 * 96 + 96 + 32)
+    assert size == convolutions + recurrent + 64 * 15 + 15

@@ -205,7 +205,7 @@ def test_odd_names_and_values_neither_break_nor_enter_the_page(tmp_path):
 
 def test_confusion_matrices_of_different_class_lists_add_up_by_name(tmp_path):
     from nids_jax.report import page
-    from nids_jax.report.tables import Arm
+    from nids_jax.report.arms import Arm
 
     runs = [
         {"classes": ["a", "b"], "confusion": [[1, 2], [3, 4]]},

@@ -1,0 +1,48 @@
+"""Every classifier by its name."""
+
+import numpy as np
+import pytest
+
+from nids_jax.classifiers.neural import DetectorConfig
+from nids_jax.classifiers.registry import CLASSIFIERS, ClassifierOptions, make_classifier
+from nids_jax.errors import InputError
+from nids_jax.nn.detector import NETWORKS
+
+SHALLOW = sorted(set(CLASSIFIERS) - set(NETWORKS))
+
+
+def _rows(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    y = np.array([1, 4, 6])[np.arange(n) % 3]  # labels with gaps: a class may be missing from the training
+    return (y[:, None] + 0.3 * rng.normal(size=(n, 4))).astype(np.float32), y
+
+
+@pytest.mark.parametrize("name", SHALLOW)
+def test_the_shallow_ones_learn_and_repeat_themselves(name: str):
+    x, y = _rows(60, 0)
+    test_x, test_y = _rows(90, 1)
+    first, second = (make_classifier(name, ClassifierOptions(seed=3)).fit(x, y) for _ in range(2))
+    np.testing.assert_array_equal(first.classes_, [1, 4, 6])
+    scores = first.predict_proba(test_x)
+    assert scores.shape == (90, 3)
+    np.testing.assert_allclose(scores.sum(axis=1), 1.0, atol=1e-5)
+    assert (first.classes_[scores.argmax(axis=1)] == test_y).mean() > 0.95
+    np.testing.assert_array_equal(scores, second.predict_proba(test_x))
+
+
+def test_neighbours_are_no_more_than_there_are_rows():
+    x, y = _rows(3, 0)
+    scores = make_classifier("knn", ClassifierOptions()).fit(x, y).predict_proba(x)
+    np.testing.assert_allclose(scores, 1 / 3)
+
+
+@pytest.mark.parametrize("name", sorted(NETWORKS))
+def test_each_neural_name_has_its_network(name: str):
+    made = make_classifier(name, ClassifierOptions(detector=DetectorConfig(steps=5), seed=2))
+    assert made.config.network == NETWORKS[name]  # pyright: ignore[reportAttributeAccessIssue]
+    assert made.config.steps == 5  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def test_an_unknown_name_is_refused():
+    with pytest.raises(InputError, match=r"unknown classifier 'svm'; choose from .*'bilstm', .*'xgboost'"):
+        make_classifier("svm", ClassifierOptions())

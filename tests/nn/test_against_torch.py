@@ -1,0 +1,86 @@
+"""Recurrent layers and the whole detector against PyTorch's, outputs and gradients; run by `make bench`."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from nids_jax.nn.detector import RecurrentConfig, RecurrentNetwork
+from nids_jax.nn.layers import initialise
+from nids_jax.nn.recurrent import Weights, recurrence
+
+torch = pytest.importorskip("torch", reason="PyTorch is not installed: `make bench` installs it")
+
+HIDDEN, FEATURES = 6, 5
+
+
+def _side(layer, suffix: str, gates: int) -> Weights:
+    """PyTorch's parameters in our layout: transposed, and one bias where its two are only ever added up."""
+    w, u, b, s = (
+        getattr(layer, f"{name}_l0{suffix}").detach().numpy()
+        for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+    )
+    h = u.shape[1]
+    if gates == 4:
+        return Weights(*map(jnp.asarray, (w.T, u.T, b + s, np.zeros(h, np.float32))))
+    return Weights(*map(jnp.asarray, (w.T, u.T, b + np.r_[s[: 2 * h], np.zeros(h, np.float32)], s[2 * h :])))
+
+
+@pytest.mark.parametrize(("cell", "gates"), [("gru", 3), ("lstm", 4)])
+def test_layer_agrees_with_pytorch(cell: str, gates: int):
+    torch.manual_seed(0)
+    layer = {"gru": torch.nn.GRU, "lstm": torch.nn.LSTM}[cell](FEATURES, HIDDEN, bidirectional=True)
+    x = torch.randn(23, 3, FEATURES, requires_grad=True)
+    pull = torch.randn(23, 3, 2 * HIDDEN)
+    y, _ = layer(x)
+    (pull * y).sum().backward()
+
+    def loss(x, weights):
+        y: Any = recurrence(x, weights, cell, True)
+        return jnp.vdot(jnp.asarray(pull.numpy()), y), y
+
+    weights = (_side(layer, "", gates), _side(layer, "_reverse", gates))
+    gradient = jax.jit(jax.value_and_grad(loss, (0, 1), has_aux=True))
+    (_, ours), (dx, dweights) = gradient(jnp.asarray(x.detach().numpy()), weights)
+    np.testing.assert_allclose(ours, y.detach().numpy(), atol=1e-5)
+    assert x.grad is not None
+    np.testing.assert_allclose(dx, x.grad.numpy(), atol=1e-5)
+    for own, suffix in zip(dweights, ("", "_reverse"), strict=True):
+        for found, name in (
+            (own.input_kernel.T, "weight_ih"),
+            (own.state_kernel.T, "weight_hh"),
+            (own.input_bias, "bias_ih"),
+        ):
+            wanted = getattr(layer, f"{name}_l0{suffix}").grad.numpy()
+            np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-5 * np.abs(wanted).max())
+        if gates == 3:
+            wanted = getattr(layer, f"bias_hh_l0{suffix}").grad.numpy()[2 * HIDDEN :]
+            np.testing.assert_allclose(own.state_bias, wanted, rtol=1e-5, atol=1e-5 * np.abs(wanted).max())
+
+
+def test_the_timed_networks_are_the_same():
+    from experiments.baselines.torch_detector import CNNBiGRU
+
+    config = RecurrentConfig()
+    torch.manual_seed(1)
+    theirs = CNNBiGRU(config, 4).eval()
+    first, second = theirs.convolutions[0], theirs.convolutions[2]
+    network: Any = initialise(lambda init: RecurrentNetwork(config, 4, init=init), jax.random.key(0))
+    for ours, layer in zip(network.convolutions, (first, second), strict=True):
+        ours.kernel[...] = jnp.asarray(layer.weight.detach().numpy().transpose(2, 1, 0))
+        ours.bias[...] = jnp.asarray(layer.bias.detach().numpy())
+    for ours, layer in zip(network.layers, (theirs.first, theirs.second), strict=True):
+        first, second = _side(layer, "", 3), _side(layer, "_reverse", 3)
+        parameters = (ours.input_kernel, ours.state_kernel, ours.input_bias, ours.candidate_bias)
+        for parameter, *sides in zip(parameters, first, second, strict=True):
+            parameter[...] = jnp.stack(sides)
+    network.head.kernel[...] = jnp.asarray(theirs.head.weight.detach().numpy().T)
+    network.head.bias[...] = jnp.asarray(theirs.head.bias.detach().numpy())
+    x = np.random.default_rng(0).normal(size=(8, 77)).astype(np.float32)
+    graph, state = nnx.split(network)
+    ours = jax.jit(lambda state, x: nnx.merge(graph, state)(x))(state, x)
+    with torch.inference_mode():
+        np.testing.assert_allclose(ours, theirs(torch.from_numpy(x)).numpy(), atol=1e-5)
