@@ -18,7 +18,7 @@ from absl import flags
 from experiments import common
 from nids_jax import detection
 from nids_jax.classifiers.registry import CLASSIFIERS
-from nids_jax.data.datasets import NAMES, benign_class, load
+from nids_jax.data.datasets import NAMES, load
 from nids_jax.data.shared import shared
 from nids_jax.data.split import deduplicate
 from nids_jax.errors import InputError
@@ -57,9 +57,8 @@ def main(argv: list[str]) -> None:
         print(*left_out, sep="\n")
         batches = detection.other_capture(table, target, name, job)
     elif _LEAVE_OUT.value:
-        benign = benign_class(table.classes)
-        attacks = [c for c in table.classes if c != benign] if _LEAVE_OUT.value == ["all"] else _LEAVE_OUT.value
-        batches = chain.from_iterable(detection.unseen_attack(table, attack, job) for attack in attacks)
+        chosen = detection.attacks(table, _LEAVE_OUT.value)
+        batches = chain.from_iterable(detection.unseen_attack(table, attack, job) for attack in chosen)
     else:
         batches = detection.few_rows(table, job)
     records.write_json(output_dir / "data.json", {"dataset": job.dataset, "counts": table.counts, **found})

@@ -83,18 +83,24 @@ def other_capture(source: FlowTable, target: FlowTable, name: str, job: Detectio
         yield tasks
 
 
-def unseen_attack(table: FlowTable, attack: str, job: Detection) -> Iterator[list[Task]]:
-    """Leave one attack out of the training: is it flagged as an attack of some kind all the same?
+def attacks(table: FlowTable, names: Sequence[str]) -> list[str]:
+    """The attacks that `names` names; ["all"] names every one.
 
     Raises:
-      InputError: no benign class, or `attack` is not one of the attacks.
+      InputError: no benign class, or a name that is not one of the attacks.
     """
     benign = benign_class(table.classes)
-    attacks = [name for name in table.classes if name != benign]
     if benign is None:
         raise InputError(f"no class is called benign or normal; the table has {', '.join(table.classes)}")
-    if attack not in attacks:
-        raise InputError(f"--leave_out names {attack!r}; choose from {', '.join(attacks)}")
+    known = [name for name in table.classes if name != benign]
+    unknown = [name for name in names if name not in (*known, "all")]
+    if unknown:
+        raise InputError(f"--leave_out names {unknown[0]!r}; choose from {', '.join(known)}")
+    return known if "all" in names else list(names)
+
+
+def unseen_attack(table: FlowTable, attack: str, job: Detection) -> Iterator[list[Task]]:
+    """Leave one of `attacks` out of the training: is it flagged as an attack of some kind all the same?"""
     code = table.classes.index(attack)
     known = table.take(np.flatnonzero(table.y != code))
     classes = tuple(name for name in table.classes if name != attack)

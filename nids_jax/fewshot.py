@@ -29,6 +29,7 @@ from nids_jax.evaluation.metrics import confusion, detection_metrics
 from nids_jax.files import write_atomic
 from nids_jax.flows.consistency import repair
 from nids_jax.generators.registry import GENERATORS, GeneratorOptions, make_generator
+from nids_jax.nn.detector import NETWORKS
 from nids_jax.presets import Preset
 from nids_jax.report import records
 from nids_jax.runtime import CompileClock
@@ -194,7 +195,8 @@ class _Splitting:
         test = self.split.test
         if isinstance(classifier, NeuralClassifier):
             self._keep_curve(f"{name}/{arm}", classifier.losses_)
-            if arm not in (*REAL, "copies") and self.seed == 0 and generation == 0:
+            explained = next(each for each in self.job.classifiers if each in NETWORKS)
+            if name == explained and arm not in (*REAL, "copies") and self.seed == 0 and generation == 0:
                 self._explain(classifier)
         return {
             **dict(zip(records.KEY, self._key(arm, name, generation), strict=True)),

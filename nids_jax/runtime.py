@@ -26,6 +26,9 @@ def use_all_cores() -> None:
     """Let JAX count every core of the CPU as a device (see `parallel`); to be called before JAX does anything.
 
     A number of devices that the user has set stays as it is.
+
+    Raises:
+      RuntimeError: JAX has started already.
     """
     set_by_user = "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
     if not set_by_user and jax.config.values["jax_num_cpu_devices"] < 1:

@@ -8,6 +8,11 @@ import pytest
 from nids_jax.runtime import enable_compilation_cache, use_all_cores
 
 
+# As in the experiments; here, because collecting the tests may already start JAX.
+enable_compilation_cache()
+use_all_cores()
+
+
 @pytest.fixture(scope="session")
 def data_dir() -> Path:
     """The folder with the published datasets, from NIDS_DATA_DIR; tests that need it skip where it is absent."""
@@ -18,9 +23,3 @@ def data_dir() -> Path:
     if not path.is_dir():
         pytest.skip(f"NIDS_DATA_DIR={folder} is not a folder: no real data to test on")
     return path
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _as_in_the_experiments() -> None:
-    enable_compilation_cache()
-    use_all_cores()

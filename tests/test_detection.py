@@ -106,9 +106,10 @@ def test_an_attack_left_out_is_flagged_only_if_it_looks_like_another(tmp_path: P
     _run(detection.unseen_attack(hidden, "DDoS", JOB), tmp_path / "hidden")
     assert max(r["metrics"]["unseen_flagged"] for r in records.read(tmp_path / "hidden")) < 0.1
     with pytest.raises(InputError, match="--leave_out names 'Heartbleed'; choose from PortScan, DDoS"):
-        next(detection.unseen_attack(_table(), "Heartbleed", JOB))
+        detection.attacks(_table(), ["DDoS", "Heartbleed"])
     with pytest.raises(InputError, match="no class is called benign"):
-        next(detection.unseen_attack(_table(classes=("x", "y", "z")), "y", JOB))
+        detection.attacks(_table(classes=("x", "y", "z")), ["y"])
+    assert detection.attacks(_table(), ["all"]) == ["PortScan", "DDoS"]
 
 
 def test_jobs_that_make_no_sense_are_refused():

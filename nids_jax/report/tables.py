@@ -104,7 +104,8 @@ def verdict(records: Iterable[Record]) -> list[str]:
         "SMOTE": Arm("smote", HEADLINE.classifier),
     }
     sentences = []
-    for group, members in arms(records).items():
+    groups = arms(records)
+    for group, members in groups.items():
         if group.experiment in detection.EXPERIMENTS:
             sentences += detection.verdict(group, members)
             continue
@@ -113,7 +114,9 @@ def verdict(records: Iterable[Record]) -> list[str]:
                 continue
             found = difference(members, HEADLINE, control, "accuracy")
             sentences.append(f"{group}, against {name}: {_judgement(found, f'{HEADLINE} − {control}')}")
-    return sentences or ["There are no finished runs, hence no verdict."]
+    if not sentences:
+        return [f"There are no {'runs to compare with CNN-BiGRU' if groups else 'finished runs'}, hence no verdict."]
+    return sentences
 
 
 def markdown(table: Table) -> str:

@@ -50,6 +50,33 @@ def test_a_missing_output_folder_is_asked_for():
     assert "--output_dir is missing" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--classifiers=cnn_bigru,svm"], "--classifiers names 'svm'"),
+        (["--leave_out=PortScan", "--test_dataset=cicids2017"], "run them one after the other"),
+        (["--test_dataset=cicids2018"], "unknown dataset 'cicids2018'"),
+        (["--leave_out=Worm"], "--leave_out names 'Worm'; choose from"),
+    ],
+)
+def test_bad_flags_of_the_detection_tables(arguments: list[str], said: str, tmp_path: Path):
+    done = run("detection", "--max_per_class=20", *arguments, f"--output_dir={tmp_path / 'out'}")
+    assert (done.returncode, done.stderr.strip().count("\n")) == (2, 0), done.stderr
+    assert said in done.stderr
+
+
+def test_the_detection_tables_from_the_command_line(tmp_path: Path):
+    flags = ["--max_per_class=30", "--shots=5,10", "--seeds=2", "--classifiers=knn,decision_tree"]
+    done = run("detection", *flags, f"--output_dir={tmp_path}")
+    assert done.returncode == 0, done.stderr
+    assert len((tmp_path / "records.jsonl").read_text().splitlines()) == 8
+    assert "recall of each class" in (tmp_path / "summary.md").read_text(encoding="utf-8")
+    assert (tmp_path / "figures" / "accuracy.png").exists()
+    before = (tmp_path / "records.jsonl").read_bytes()
+    assert run("detection", *flags, f"--output_dir={tmp_path}").returncode == 0
+    assert (tmp_path / "records.jsonl").read_bytes() == before
+
+
 def test_an_unknown_benchmark_is_refused():
     done = run("throughput", "--what=gpu")
     assert (done.returncode, done.stderr.strip()) == (

@@ -69,6 +69,8 @@ def test_the_verdict_goes_by_the_whole_interval():
     assert len(sentences) == 3
     for word, rival in (("beats", "bilstm"), ("loses to", "random_forest"), ("shows no difference to", "knn")):
         assert [s for s in sentences if f"CNN-BiGRU {word} {rival} (accuracy" in s]
+    alone = [r for r in RECORDS if r["classifier"] == "knn"]
+    assert tables.verdict(alone) == ["There are no runs to compare with CNN-BiGRU, hence no verdict."]
     once = [r for r in RECORDS if r["split_seed"] == 0]
     assert all("one split seed in common, which shows nothing" in s for s in tables.verdict(once))
 
