@@ -7,7 +7,6 @@ import pytest
 
 from nids_jax.runtime import enable_compilation_cache, use_all_cores
 
-
 # As in the experiments; here, because collecting the tests may already start JAX.
 enable_compilation_cache()
 use_all_cores()
