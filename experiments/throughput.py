@@ -120,7 +120,7 @@ def detector() -> list[Row]:
     data, key = parallel.everywhere((training.pad(x, y), jax.random.key(0)), mesh)
     state = training.initial_state(key, objective=objective, optimiser=config.optimiser)
     model = NeuralClassifier(config)
-    model.state_, model.classes_ = jax.device_put(state, jax.devices()[0]), np.arange(CLASSES)
+    model.state_, model.classes_ = jax.tree.map(jnp.copy, state), np.arange(CLASSES)  # training takes its state over
     held = [parallel.everywhere(state, mesh)]
     steps = 10
 
