@@ -20,6 +20,8 @@ from nids_jax.data.table import FlowTable
 from nids_jax.errors import InputError
 from nids_jax.presets import Preset, get_preset
 from nids_jax.report import records
+from nids_jax.report.page import build_report
+from nids_jax.report.tables import verdict
 from nids_jax.runtime import enable_compilation_cache, use_all_cores
 from nids_jax.training import TrainingError
 
@@ -84,7 +86,7 @@ def read_table(output_dir: Path) -> tuple[FlowTable, dict]:
     needless = [f for f in ("data_dir", "data", "label_column", "on_invalid") if FLAGS[f].present]
     if dataset_name() == "simulated" and needless:
         raise InputError(f"--{needless[0]} needs files, but the dataset is `simulated`; pass --dataset as well")
-    table, report = load(
+    table, read_report = load(
         None if _other_files() else DATASET.value,
         data_dir=DATA_DIR.value,
         data=DATA.value or None,
@@ -99,10 +101,10 @@ def read_table(output_dir: Path) -> tuple[FlowTable, dict]:
     )
     table, repeated = deduplicate(table)
     leaks = leakage_report(table)
-    print(report, f"duplicates removed: {repeated:,}", sep="\n")
+    print(read_report, f"duplicates removed: {repeated:,}", sep="\n")
     if benign_class(table.classes) is None:
         print(f"no class is called benign or normal: false-positive rates are left out ({', '.join(table.classes)})")
-    read = {name: value for name, value in vars(report).items() if isinstance(value, int)}
+    read = {name: value for name, value in vars(read_report).items() if isinstance(value, int)}
     found = {"read": {**read, "duplicate": repeated}, "leakage": str(leaks).splitlines()}
     found["fingerprint"] = fingerprint(table.x, table.y, np.array([*table.features, *table.classes]))
     path = output_dir / "data.json"
@@ -147,6 +149,13 @@ def prepare(argv: list[str], settings: Any) -> Path:
     version = hashlib.sha256(json.dumps(plain(settings), sort_keys=True).encode()).hexdigest()[:12]
     records.write_config(output_dir, {**values, "dataset": dataset_name(), "preset_version": version})
     return output_dir
+
+
+def report(output_dir: Path) -> None:
+    """Write the report, and print the summary, the verdict and where the report lies."""
+    page = build_report(output_dir)
+    print((output_dir / "summary.md").read_text(encoding="utf-8"))
+    print(*verdict(records.read(output_dir)), "", f"report: {page}", sep="\n")
 
 
 def run(main: Callable[[list[str]], None]) -> None:

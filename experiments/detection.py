@@ -23,8 +23,6 @@ from nids_jax.data.shared import shared
 from nids_jax.data.split import deduplicate
 from nids_jax.errors import InputError
 from nids_jax.report import records
-from nids_jax.report.page import build_report
-from nids_jax.report.tables import verdict
 
 _TEST_DATASET = flags.DEFINE_string("test_dataset", None, f"Test on this dataset as well: {', '.join(NAMES)}.")
 _TEST_DATA = flags.DEFINE_list("test_data", [], "Test on these files as well.")
@@ -63,9 +61,7 @@ def main(argv: list[str]) -> None:
         batches = detection.few_rows(table, job)
     records.write_json(output_dir / "data.json", {"dataset": job.dataset, "counts": table.counts, **found})
     detection.run(batches, job, output_dir, ["python", "-m", "experiments.detection", *sys.argv[1:]], print)
-    report = build_report(output_dir)
-    print((output_dir / "summary.md").read_text(encoding="utf-8"))
-    print(*verdict(records.read(output_dir)), "", f"report: {report}", sep="\n")
+    common.report(output_dir)
 
 
 if __name__ == "__main__":

@@ -19,8 +19,6 @@ from nids_jax.diffusion.samplers import SAMPLERS, make_sampler
 from nids_jax.errors import InputError
 from nids_jax.presets import Preset
 from nids_jax.report import records
-from nids_jax.report.page import build_report
-from nids_jax.report.tables import verdict
 
 _GENERATORS = flags.DEFINE_list(
     "generators", ["real", "copies", "cddpm", "real_all"], "Training sets to compare: generators, real and real_all."
@@ -72,9 +70,7 @@ def main(argv: list[str]) -> None:
     table, found = common.read_table(output_dir)
     records.write_json(output_dir / "data.json", {**fewshot.describe(table, job), **found})
     fewshot.run(table, job, output_dir, ["python", "-m", "experiments.fewshot", *sys.argv[1:]], print)
-    report = build_report(output_dir)
-    print((output_dir / "summary.md").read_text(encoding="utf-8"))
-    print(*verdict(records.read(output_dir)), "", f"report: {report}", sep="\n")
+    common.report(output_dir)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ turns' ratios.
 """
 
 import math
-import os
 import platform
 import statistics
 import sys
@@ -29,6 +28,7 @@ from nids_jax.flows.simulate import SIMULATED_CLASSES, simulate_flows
 from nids_jax.generators.cddpm import CDDPM, DenoisingObjective
 from nids_jax.nn.detector import RecurrentConfig
 from nids_jax.presets import get_preset
+from nids_jax.runtime import cores
 from nids_jax.training import BLOCK, TrainState
 
 _WHAT = flags.DEFINE_list("what", ["flows", "generator", "detector"], "What to time: flows, generator, detector.")
@@ -36,7 +36,7 @@ _REPEATS = flags.DEFINE_integer("repeats", 5, "Steady runs, of which the median 
 
 FEATURES, CLASSES = 77, 15
 SIDE = 2048  # of the matrices whose product is the yardstick
-THREADS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+THREADS = cores()
 Row = tuple[str, float, float, str]  # what, first run in s, steady run in s, rate
 
 

@@ -4,9 +4,8 @@ One run is a training set and a classifier; each finished run is one record for 
 what is recorded is never computed again.
 """
 
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import jax
@@ -15,11 +14,11 @@ import numpy as np
 from nids_jax.classifiers.base import Classifier
 from nids_jax.classifiers.neural import NeuralClassifier, fit_together
 from nids_jax.classifiers.registry import CLASSIFIERS, ClassifierOptions, make_classifier
-from nids_jax.data.datasets import DATASETS, benign_class
+from nids_jax.data.datasets import benign_class
 from nids_jax.data.scaling import fit_scaler
 from nids_jax.data.split import draw, few_shot
 from nids_jax.data.table import FlowTable
-from nids_jax.errors import InputError
+from nids_jax.errors import InputError, check_names
 from nids_jax.evaluation.metrics import confusion, detection_metrics
 from nids_jax.nn.detector import NETWORKS
 from nids_jax.presets import Preset
@@ -39,10 +38,7 @@ class Detection:
     progress: bool = True
 
     def __post_init__(self) -> None:
-        unknown = [name for name in self.classifiers if name not in CLASSIFIERS]
-        if unknown or not self.classifiers:
-            found = repr(unknown[0]) if unknown else "nothing"
-            raise InputError(f"--classifiers names {found}; choose from {', '.join(sorted(CLASSIFIERS))}")
+        check_names("classifiers", self.classifiers, CLASSIFIERS)
         if self.split_seeds < 1:
             raise InputError(f"split_seeds is {self.split_seeds}; it must be at least 1")
         if not self.shots:
@@ -77,9 +73,9 @@ def other_capture(source: FlowTable, target: FlowTable, name: str, job: Detectio
         tasks = []
         for seed in range(job.split_seeds):
             own = _split(source, job, shots, seed)
-            there = draw(target, _tested(job.preset, name), seed)
+            there = draw(target, job.preset.tested(name), seed)
             tests = {f"{job.dataset}, shared features": own.tests[job.dataset], f"{job.dataset} → {name}": there}
-            tasks.append(_renamed(own, "other_capture", tests))
+            tasks.append(replace(own, experiment="other_capture", tests=tests))
         yield tasks
 
 
@@ -102,24 +98,17 @@ def attacks(table: FlowTable, names: Sequence[str]) -> list[str]:
 def unseen_attack(table: FlowTable, attack: str, job: Detection) -> Iterator[list[Task]]:
     """Leave one of `attacks` out of the training: is it flagged as an attack of some kind all the same?"""
     code = table.classes.index(attack)
-    known = table.take(np.flatnonzero(table.y != code))
     classes = tuple(name for name in table.classes if name != attack)
-    known = FlowTable(
-        x=known.x,
-        y=(known.y - (known.y > code)).astype(np.int32),
-        features=known.features,
-        classes=classes,
-        categories=known.categories,
-    )
+    known = table.regroup({name: name for name in classes}, classes)
     left_out = table.take(np.flatnonzero(table.y == code))
     for shots in job.shots:
         tasks = []
         for seed in range(job.split_seeds):
             own = _split(known, job, shots, seed)
             generator = np.random.default_rng(seed)
-            rows = generator.permutation(len(left_out))[: _tested(job.preset, job.dataset)]
+            rows = generator.permutation(len(left_out))[: job.preset.tested(job.dataset)]
             tests = {f"{job.dataset} without {attack}": own.tests[job.dataset]}
-            tasks.append(_renamed(own, "unseen_attack", tests, left_out.take(rows)))
+            tasks.append(replace(own, experiment="unseen_attack", tests=tests, unseen=left_out.take(rows)))
         yield tasks
 
 
@@ -179,22 +168,20 @@ class _Bench:
             progress=f"{name}, {task.shots} shots, seed {task.seed}" if self.job.progress else None,
         )
         x, transform = _scaled(self.job.preset, task)
-        start, compiled = time.perf_counter(), self.clock.seconds
-        classifier = make_classifier(name, options).fit(x, task.train.y)
-        compile_s = self.clock.seconds - compiled
-        self._record(name, task, classifier, transform, time.perf_counter() - start - compile_s, compile_s, done)
+        with self.clock.timed() as fitting:
+            classifier = make_classifier(name, options).fit(x, task.train.y)
+        self._record(name, task, classifier, transform, fitting, done)
 
     def run_together(self, name: str, tasks: Sequence[Task], done: set[records.RunKey]) -> None:
         options = [ClassifierOptions(detector=self.job.preset.table, seed=task.seed) for task in tasks]
         classifiers = [make_classifier(name, o) for o in options]
         scaled = [_scaled(self.job.preset, task) for task in tasks]
-        start, compiled = time.perf_counter(), self.clock.seconds
         neural = [c for c in classifiers if isinstance(c, NeuralClassifier)]
-        fit_together(neural, [(x, task.train.y) for (x, _), task in zip(scaled, tasks, strict=True)])
-        compile_s = self.clock.seconds - compiled
-        each = (time.perf_counter() - start - compile_s) / len(tasks)
+        with self.clock.timed() as fitting:
+            fit_together(neural, [(x, task.train.y) for (x, _), task in zip(scaled, tasks, strict=True)])
+        each = {part: seconds / len(tasks) for part, seconds in fitting.items()}
         for task, classifier, (_, transform) in zip(tasks, neural, scaled, strict=True):
-            self._record(name, task, classifier, transform, each, compile_s / len(tasks), done)
+            self._record(name, task, classifier, transform, each, done)
 
     def _record(
         self,
@@ -202,14 +189,13 @@ class _Bench:
         task: Task,
         classifier: Classifier,
         transform: Callable[[np.ndarray], np.ndarray],
-        fit_s: float,
-        compile_s: float,
+        fitting: Mapping[str, float],
         done: set[records.RunKey],
     ) -> None:
         for key, test in zip(task.keys(name), task.tests.values(), strict=True):
-            start, compiled = time.perf_counter(), self.clock.seconds
-            scores = _scores(classifier, transform(test.x), len(test.classes))
-            compiling = self.clock.seconds - compiled
+            x = transform(test.x)
+            with self.clock.timed() as testing:
+                scores = _scores(classifier, x, len(test.classes))
             benign = benign_class(test.classes)
             metrics = detection_metrics(test.y, scores, test.classes, benign)
             if task.unseen is not None and benign is not None:
@@ -219,9 +205,9 @@ class _Bench:
                 **dict(zip(records.KEY, key, strict=True)),
                 "metrics": metrics,
                 "timing": {
-                    "compile_s": compile_s + compiling,
-                    "fit_s": fit_s,
-                    "classify_s": time.perf_counter() - start - compiling,
+                    "compile_s": fitting["compile"] + testing["compile"],
+                    "fit_s": fitting["run"],
+                    "classify_s": testing["run"],
                 },
                 "rows": {"train": len(task.train), "generated": 0, "test": len(test)},
                 "classes": list(test.classes),
@@ -231,10 +217,9 @@ class _Bench:
             if key not in done:
                 records.append(self.output_dir, record)
             shown = {**metrics, "macro F1": metrics["macro_f1"]}
-            figures = [
-                f"{what} {shown[what]:.3f}" for what in ("accuracy", "macro F1", "unseen_flagged") if what in shown
-            ]
-            self.say(f"{key[1]}, {task.shots} shots, seed {task.seed}, {name}: {', '.join(figures)} ({fit_s:.0f} s)")
+            figures = ", ".join(f"{k} {shown[k]:.3f}" for k in ("accuracy", "macro F1", "unseen_flagged") if k in shown)
+            seconds = f"{fitting['run']:.0f} s"
+            self.say(f"{key[1]}, {task.shots} shots, seed {task.seed}, {name}: {figures} ({seconds})")
 
 
 def _scores(classifier: Classifier, x: np.ndarray, classes: int) -> np.ndarray:
@@ -249,16 +234,6 @@ def _scaled(preset: Preset, task: Task) -> tuple[np.ndarray, Callable[[np.ndarra
     return scaler.transform(task.train.x), scaler.transform
 
 
-def _tested(preset: Preset, dataset: str) -> int:
-    if preset.test_rows is not None:
-        return preset.test_rows
-    return DATASETS[dataset].test_per_class if dataset in DATASETS else 1000
-
-
 def _split(table: FlowTable, job: Detection, shots: int, seed: int) -> Task:
-    split = few_shot(table, shots, seed, test_per_class=_tested(job.preset, job.dataset))
+    split = few_shot(table, shots, seed, test_per_class=job.preset.tested(job.dataset))
     return Task(experiment="detection", shots=shots, seed=seed, train=split.train, tests={job.dataset: split.test})
-
-
-def _renamed(task: Task, experiment: str, tests: Mapping[str, FlowTable], unseen: FlowTable | None = None) -> Task:
-    return Task(experiment=experiment, shots=task.shots, seed=task.seed, train=task.train, tests=tests, unseen=unseen)

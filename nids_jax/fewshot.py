@@ -4,9 +4,7 @@ One run is a split of the table, a training set ("arm") and a classifier; each f
 record that is there is never computed again.
 """
 
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -19,12 +17,12 @@ import pandas as pd
 from nids_jax import explain, random
 from nids_jax.classifiers.neural import NeuralClassifier
 from nids_jax.classifiers.registry import CLASSIFIERS, ClassifierOptions, make_classifier
-from nids_jax.data.datasets import DATASETS, benign_class
+from nids_jax.data.datasets import benign_class
 from nids_jax.data.leakage import near_duplicates
 from nids_jax.data.scaling import Scaler, fit_scaler
 from nids_jax.data.split import Split, few_shot
 from nids_jax.data.table import FlowTable
-from nids_jax.errors import InputError
+from nids_jax.errors import InputError, check_names
 from nids_jax.evaluation.metrics import confusion, detection_metrics
 from nids_jax.files import write_atomic
 from nids_jax.flows.consistency import repair
@@ -57,10 +55,7 @@ class FewShot:
             ("generators", self.arms, {*GENERATORS, *REAL}),
             ("classifiers", self.classifiers, set(CLASSIFIERS)),
         ):
-            unknown = [value for value in values if value not in known]
-            if unknown or not values:
-                found = repr(unknown[0]) if unknown else "nothing"
-                raise InputError(f"--{name} names {found}; choose from {', '.join(sorted(known))}")
+            check_names(name, values, known)
         for name in ("split_seeds", "generations", "generated"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} is {getattr(self, name)}; it must be at least 1")
@@ -157,10 +152,10 @@ class _Splitting:
             progress=job.progress,
         )
         key = random.stream(jax.random.key(self.seed), arm)
-        with self._timed() as fitting:
+        with self.clock.timed() as fitting:
             generator = make_generator(arm, options).fit(x, train.y, random.stream(key, "fit"))
         labels = np.repeat(np.arange(len(train.classes), dtype=np.int32), job.generated)
-        with self._timed() as sampling:
+        with self.clock.timed() as sampling:
             made = generator.sample(labels, jax.random.fold_in(random.stream(key, "sample"), generation))
         raw = self.scaler.inverse(made)
         if job.preset.repair:
@@ -188,9 +183,9 @@ class _Splitting:
             checkpoint_dir=self.directory / tag,
             progress=f"{name} on {arm}" if self.job.progress else None,
         )
-        with self._timed() as fitting:
+        with self.clock.timed() as fitting:
             classifier = make_classifier(name, options).fit(x, y)
-        with self._timed() as testing:
+        with self.clock.timed() as testing:
             probabilities = classifier.predict_proba(self.test_x)
         test = self.split.test
         if isinstance(classifier, NeuralClassifier):
@@ -256,21 +251,9 @@ class _Splitting:
     def _key(self, arm: str, classifier: str, generation: int) -> records.RunKey:
         return ("fewshot", self.job.dataset, arm, classifier, self.shots, self.seed, generation)
 
-    @contextmanager
-    def _timed(self) -> Iterator[dict[str, float]]:
-        """Seconds of the block: `compile`, and `run` for the rest."""
-        seconds: dict[str, float] = {}
-        start, compiled = time.perf_counter(), self.clock.seconds
-        yield seconds
-        seconds["compile"] = self.clock.seconds - compiled
-        seconds["run"] = time.perf_counter() - start - seconds["compile"]
-
 
 def _split(table: FlowTable, job: FewShot, shots: int, seed: int) -> Split:
-    tested = job.preset.test_rows
-    if tested is None:
-        tested = DATASETS[job.dataset].test_per_class if job.dataset in DATASETS else 1000
-    return few_shot(table, shots, seed, test_per_class=tested, extra=job.generated)
+    return few_shot(table, shots, seed, test_per_class=job.preset.tested(job.dataset), extra=job.generated)
 
 
 def write_flows(path: Path, table: FlowTable, x: np.ndarray, y: np.ndarray) -> None:

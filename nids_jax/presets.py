@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 from nids_jax.classifiers.neural import DetectorConfig
+from nids_jax.data.datasets import DATASETS
 from nids_jax.diffusion.samplers import DDPM
 from nids_jax.errors import InputError
 from nids_jax.generators.cddpm import CDDPMConfig
@@ -23,6 +24,12 @@ class Preset:
     test_rows: int | None = 1000  # per class; None: as many as P1 took from the dataset
     shap_rows: int = 2  # per class, for the global ranking
     shap_samples: int | None = None  # coalitions per row; None: SHAP's own choice
+
+    def tested(self, dataset: str) -> int:
+        """Test rows per class at most."""
+        if self.test_rows is not None:
+            return self.test_rows
+        return DATASETS[dataset].test_per_class if dataset in DATASETS else 1000
 
     def cddpm_config(self, rows: int) -> CDDPMConfig:
         """The generator's settings for this many training rows."""

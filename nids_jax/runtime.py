@@ -1,6 +1,9 @@
 """The process's JAX settings: where compiled functions are kept, and a count of compilations."""
 
 import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import jax
@@ -22,6 +25,11 @@ def enable_compilation_cache() -> None:
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
 
 
+def cores() -> int:
+    """The CPU cores that this process may run on, where the system tells (Linux); else those of the machine."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def use_all_cores() -> None:
     """Let JAX count every core of the CPU as a device (see `parallel`); to be called before JAX does anything.
 
@@ -32,9 +40,7 @@ def use_all_cores() -> None:
     """
     set_by_user = "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
     if not set_by_user and jax.config.values["jax_num_cpu_devices"] < 1:
-        # The cores this process may run on, where the system tells (Linux).
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        jax.config.update("jax_num_cpu_devices", cores)
+        jax.config.update("jax_num_cpu_devices", cores())
 
 
 class CompileClock:
@@ -44,6 +50,15 @@ class CompileClock:
         self.count = 0
         self.seconds = 0.0
         jax.monitoring.register_event_duration_secs_listener(self._listen)
+
+    @contextmanager
+    def timed(self) -> Iterator[dict[str, float]]:
+        """Seconds of the block, known at its end: `compile`, and `run` for the rest."""
+        seconds: dict[str, float] = {}
+        start, compiled = time.perf_counter(), self.seconds
+        yield seconds
+        seconds["compile"] = self.seconds - compiled
+        seconds["run"] = time.perf_counter() - start - seconds["compile"]
 
     def _listen(self, event: str, duration_secs: float, **_: str | int) -> None:
         if event == _COMPILE_EVENT:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +13,9 @@ import optax
 from flax import nnx
 from jax import Array
 from jax.sharding import Mesh, PartitionSpec
+from scipy.special import softmax
 from sklearn.model_selection import train_test_split
+from sklearn.utils.class_weight import compute_sample_weight
 
 from nids_jax import parallel, training
 from nids_jax.checkpoint import fingerprint, plain, train_resumably
@@ -173,9 +175,7 @@ class NeuralClassifier:
         x = np.asarray(x, np.float32)
         if not np.isfinite(x).all():
             raise InputError("rows to classify hold missing or infinite values; clean them first")
-        logits = _forward(self._objective(), self.state_, x)
-        odds = np.exp(logits - logits.max(axis=1, keepdims=True))
-        return odds / odds.sum(axis=1, keepdims=True)
+        return softmax(_forward(self._objective(), self.state_, x), axis=1)
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         """The likeliest class of each row: x [n, d] → [n]."""
@@ -191,8 +191,7 @@ class NeuralClassifier:
         return x, codes
 
     def _data(self, x: np.ndarray, codes: np.ndarray) -> Data:
-        counts = np.bincount(codes)
-        weight = (len(codes) / (len(counts) * counts))[codes] if self.config.class_weights else None
+        weight = compute_sample_weight("balanced", codes) if self.config.class_weights else None
         return training.pad(x, codes, weight=weight)
 
     def _objective(self) -> CrossEntropyObjective:
@@ -212,13 +211,16 @@ class NeuralClassifier:
             raise InputError(f"early stopping cannot keep rows of every class for validation: {error}") from None
         held_x, held_codes = x[held], jnp.asarray(codes[held])
         objective = self._objective()
-        best: list[Any] = [np.inf, None, 0]  # loss, state, looks since
+        lowest, best, since = np.inf, None, 0  # `since`: looks since the best
 
         def look(state: TrainState, losses: np.ndarray) -> bool:
+            nonlocal lowest, best, since
             loss = float(objective.losses(jnp.asarray(_forward(objective, state, held_x)), held_codes).mean())
-            # A copy: the loop goes on in the same memory.
-            best[:] = [loss, jax.tree.map(jnp.copy, state), 0] if loss < best[0] else [*best[:2], best[2] + 1]
-            return best[2] >= stopping.patience
+            since += 1
+            if loss < lowest:
+                # A copy: the loop goes on in the same memory.
+                lowest, best, since = loss, jax.tree.map(jnp.copy, state), 0
+            return since >= stopping.patience
 
         _, losses = training.train(
             objective,
@@ -230,7 +232,7 @@ class NeuralClassifier:
             on_block=look,
             progress=self.progress,
         )
-        return jax.device_put(best[1], jax.local_devices()[0]), losses
+        return jax.device_put(best, jax.local_devices()[0]), losses
 
 
 def fit_together(classifiers: Sequence[NeuralClassifier], sets: Sequence[tuple[np.ndarray, np.ndarray]]) -> None:

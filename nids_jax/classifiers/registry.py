@@ -20,9 +20,8 @@ from nids_jax.nn.detector import NETWORKS
 class ClassifierOptions:
     """What any classifier may need; each takes what concerns it."""
 
-    detector: DetectorConfig = field(
-        default_factory=DetectorConfig
-    )  # `cnn_bigru` has its network, its rivals their own
+    # `cnn_bigru` has the network given here, its rivals have their own.
+    detector: DetectorConfig = field(default_factory=DetectorConfig)
     seed: int = 0
     checkpoint_dir: Path | None = None
     progress: str | None = None

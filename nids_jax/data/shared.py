@@ -1,9 +1,5 @@
 """Two datasets made comparable: the features and classes that both have."""
 
-from dataclasses import replace
-
-import numpy as np
-
 from nids_jax.data.datasets import DATASETS
 from nids_jax.data.table import FlowTable
 from nids_jax.errors import InputError
@@ -24,11 +20,13 @@ def shared(source: FlowTable, target: FlowTable, names: tuple[str, str]) -> tupl
     Raises:
       InputError: they share no feature, or fewer than two classes.
     """
-    features = tuple(name for name in source.features if name in target.features)
+    features = tuple(
+        name
+        for name in source.features
+        if name in target.features and source.categories.get(name) == target.categories.get(name)
+    )
     if not features:
         raise InputError(f"{names[0]} and {names[1]} share no feature; choose datasets of one flow meter")
-    if any(source.categories.get(name) != target.categories.get(name) for name in features):
-        features = tuple(name for name in features if source.categories.get(name) == target.categories.get(name))
     pairs = {theirs: ours for theirs in target.classes if (ours := _counterpart(theirs, source.classes, names))}
     classes = tuple(name for name in source.classes if name in pairs.values())
     if len(classes) < 2:
@@ -39,8 +37,8 @@ def shared(source: FlowTable, target: FlowTable, names: tuple[str, str]) -> tupl
             missing = [name for name in there if name not in here]
             if missing:
                 left_out.append(f"{kind} of {which} alone, left out: {', '.join(missing)}")
-    own = _restrict(source, features, {name: name for name in classes}, classes)
-    return own, _restrict(target, features, pairs, classes), left_out
+    own = source.select(features).regroup({name: name for name in classes}, classes)
+    return own, target.select(features).regroup(pairs, classes), left_out
 
 
 def _counterpart(theirs: str, ours: tuple[str, ...], names: tuple[str, str]) -> str | None:
@@ -50,11 +48,3 @@ def _counterpart(theirs: str, ours: tuple[str, ...], names: tuple[str, str]) -> 
         if keys & {normalise(theirs), normalise(spellings[0].get(normalise(theirs), theirs))}:
             return name
     return None
-
-
-def _restrict(
-    table: FlowTable, features: tuple[str, ...], renamed: dict[str, str], classes: tuple[str, ...]
-) -> FlowTable:
-    code = np.array([classes.index(renamed[name]) if name in renamed else -1 for name in table.classes])
-    kept = table.select(features).take(np.flatnonzero(code[table.y] >= 0))
-    return replace(kept, y=code[kept.y].astype(np.int32), classes=classes)

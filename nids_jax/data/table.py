@@ -56,6 +56,12 @@ class FlowTable:
         kept = {name: names for name, names in self.categories.items() if name in features}
         return replace(self, x=self.x[:, columns], features=tuple(features), categories=kept)
 
+    def regroup(self, renamed: Mapping[str, str], classes: tuple[str, ...]) -> "FlowTable":
+        """The flows of the classes named in `renamed` (old name → new name); the new names are among `classes`."""
+        code = np.array([classes.index(renamed[name]) if name in renamed else -1 for name in self.classes])
+        rows = np.flatnonzero(code[self.y] >= 0)
+        return replace(self, x=self.x[rows], y=code[self.y[rows]].astype(np.int32), classes=classes)
+
 
 def concatenate(tables: Sequence[FlowTable]) -> FlowTable:
     """The rows of all tables, one table after the other.

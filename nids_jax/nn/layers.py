@@ -98,11 +98,16 @@ def _padded(x: Array, width: int) -> Array:
     return jnp.pad(x, ((width // 2, width // 2), (0, 0), (0, 0)))
 
 
+def _views(x: Array, width: int) -> list[Array]:
+    """x [L, B, C] shifted by −⌊K/2⌋, …, ⌊K/2⌋ places, zero beyond the ends."""
+    padded = _padded(x, width)
+    return [padded[k : k + len(x)] for k in range(width)]
+
+
 @jax.custom_vjp
 def _spread(x: Array, weights: Array) -> Array:
-    padded = _padded(x, len(weights))
-    views = [padded[k : k + len(x)] * weights[k, 0] for k in range(len(weights))]
-    return sum(views[1:], views[0])
+    parts: list[Array] = [view * kernel[0] for view, kernel in zip(_views(x, len(weights)), weights, strict=True)]
+    return sum(parts[1:], parts[0])
 
 
 def _spread_forward(x: Array, weights: Array) -> tuple[Array, tuple[Array, Array]]:
@@ -112,10 +117,9 @@ def _spread_forward(x: Array, weights: Array) -> tuple[Array, tuple[Array, Array
 def _spread_backward(saved: tuple[Array, Array], dy: Array) -> tuple[Array, Array]:
     x, weights = saved
     width = len(weights)
-    padded, padded_dy = _padded(x, width), _padded(dy, width)
-    views = jnp.concatenate([padded[k : k + len(x)] for k in range(width)], axis=-1)
+    views = jnp.concatenate(_views(x, width), axis=-1)
     dw = jax.lax.dot_general(views, dy, (((0, 1), (0, 1)), ((), ())))[:, None]
-    parts = [padded_dy[k : k + len(x)] @ weights[width - 1 - k].T for k in range(width)]
+    parts: list[Array] = [view @ kernel.T for view, kernel in zip(_views(dy, width), weights[::-1], strict=True)]
     return sum(parts[1:], parts[0]), dw
 
 
@@ -139,8 +143,7 @@ def _sum_of_views_backward(saved: tuple[Array, Array], dy: Array) -> tuple[Array
     # Left to itself, the gradient of each slice becomes a padded array as large as all the products.
     x, weights = saved
     width, features_in, features_out = weights.shape
-    padded = _padded(dy, width)
-    views = jnp.concatenate([padded[k : k + len(x)] for k in range(width)], axis=-1)
+    views = jnp.concatenate(_views(dy, width), axis=-1)
     # The view of dy at offset k goes with the kernel at offset −k.
     flipped = jnp.moveaxis(weights[::-1], 1, 2).reshape(width * features_out, features_in)
     products = jax.lax.dot_general(x, views, (((0, 1), (0, 1)), ((), ()))).reshape(features_in, width, features_out)

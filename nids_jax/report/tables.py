@@ -18,13 +18,8 @@ from nids_jax.report import detection
 from nids_jax.report.arms import Arm, Group, Record, Table, arms, difference, interval, show
 
 METRICS = ("accuracy", "macro_f1", "weighted_f1", "false_positive_rate")
-FURTHER = (
-    "weighted_precision",
-    "weighted_recall",
-    "macro_precision",
-    "macro_recall",
-    "unseen_flagged",
-)  # in summary.csv
+# In summary.csv alone.
+FURTHER = ("weighted_precision", "weighted_recall", "macro_precision", "macro_recall", "unseen_flagged")
 COMPARED = ("accuracy", "macro_f1")
 TIMINGS = ("compile_s", "generator_fit_s", "sample_s", "fit_s", "classify_s")
 ENOUGH_SEEDS = 5  # below it a comparison is only preliminary
