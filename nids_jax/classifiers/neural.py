@@ -25,9 +25,12 @@ from nids_jax.nn.layers import Uniforms
 from nids_jax.training import Data, OptimiserConfig, TrainState
 
 
-def _predict_rows() -> int:
-    """Rows per device and call at inference, whatever the table's size; on CPUs, as many as the cache holds."""
-    return 64 if jax.default_backend() == "cpu" else 4096
+def _tiling() -> tuple[int, int]:
+    """Rows per tile, and tiles per device and call at most, at inference, whatever the table's size.
+
+    On CPUs a tile is what the cache holds, and between calls the cores would wait for the host.
+    """
+    return (64, 8) if jax.default_backend() == "cpu" else (4096, 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,28 +90,49 @@ class CrossEntropyObjective:
         return optax.softmax_cross_entropy(logits.astype(jnp.float32), wanted)
 
 
-@partial(jax.jit, static_argnames=("objective", "mesh"))
-def _logits(params: nnx.State, rest: nnx.State, x: Array, *, objective: CrossEntropyObjective, mesh: Mesh) -> Array:
+@partial(jax.jit, static_argnames=("objective", "mesh", "tile"))
+def _logits(
+    params: nnx.State,
+    rest: nnx.State,
+    x: Array,
+    tiles: Array,
+    *,
+    objective: CrossEntropyObjective,
+    mesh: Mesh,
+    tile: int,
+) -> Array:
+    """Logits of the first `tiles` tiles of each device's rows: x [devices, rows, d] → [devices, rows, classes]."""
     whole, split = PartitionSpec(), PartitionSpec(parallel.ROWS)
 
-    def part(params: nnx.State, rest: nnx.State, x: Array) -> Array:
-        return training.network(objective, params, rest)(x).astype(jnp.float32)
+    def part(params: nnx.State, rest: nnx.State, x: Array, tiles: Array) -> Array:
+        network = training.network(objective, params, rest)
 
-    each = jax.shard_map(part, mesh=mesh, in_specs=(whole, whole, split), out_specs=split, check_vma=False)
-    return each(params, rest, x)
+        def turn(i: Array, logits: Array) -> Array:
+            rows = jax.lax.dynamic_slice_in_dim(x[0], i * tile, tile)
+            return jax.lax.dynamic_update_slice_in_dim(logits, network(rows).astype(jnp.float32), i * tile, 0)
+
+        return jax.lax.fori_loop(0, tiles, turn, jnp.zeros((x.shape[1], objective.classes)))[None]
+
+    each = jax.shard_map(part, mesh=mesh, in_specs=(whole, whole, split, whole), out_specs=split, check_vma=False)
+    return each(params, rest, x, tiles)
 
 
 def _forward(objective: CrossEntropyObjective, state: TrainState, x: np.ndarray) -> np.ndarray:
     """Logits of scaled rows, x [n, d] → [n, classes]."""
-    mesh = parallel.mesh() if len(x) > _predict_rows() else parallel.mesh(1)
-    rows, n = _predict_rows() * mesh.size, len(x)
-    padded = np.pad(x, ((0, -n % rows), (0, 0)))
+    mesh, (tile, most) = parallel.mesh(), _tiling()
     params, rest = parallel.everywhere((state.params, state.rest), mesh)
-    # Dispatch every piece before reading the first: the devices never wait for the host.
-    pieces = [
-        _logits(params, rest, padded[i : i + rows], objective=objective, mesh=mesh) for i in range(0, len(padded), rows)
-    ]
-    return np.concatenate([np.zeros((0, objective.classes), np.float32), *map(np.asarray, pieces)])[:n]
+    calls = []
+    # Dispatch every call before reading the first: the devices never wait for the host.
+    for start in range(0, len(x), mesh.size * most * tile):
+        rows = x[start : start + mesh.size * most * tile]
+        tiles = -(-len(rows) // (mesh.size * tile))
+        padded = np.pad(rows, ((0, mesh.size * tiles * tile - len(rows)), (0, 0)))
+        shares = np.zeros((mesh.size, most * tile, x.shape[1]), np.float32)
+        shares[:, : tiles * tile] = padded.reshape(mesh.size, tiles * tile, -1)
+        logits = _logits(params, rest, shares, jnp.asarray(tiles), objective=objective, mesh=mesh, tile=tile)
+        calls.append((logits, len(rows), tiles * tile))
+    done = [np.asarray(logits)[:, :share].reshape(-1, objective.classes)[:n] for logits, n, share in calls]
+    return np.concatenate([np.zeros((0, objective.classes), np.float32), *done])
 
 
 class NeuralClassifier:

@@ -7,8 +7,8 @@ import jax.numpy as jnp
 from flax import nnx
 from jax import Array
 
-from nids_jax.nn.layers import Dense, SequenceConv, Uniforms
-from nids_jax.nn.recurrent import Bidirectional
+from nids_jax.nn.layers import Dense, SequenceConv, Uniforms, convolve
+from nids_jax.nn.recurrent import Bidirectional, block_size
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,8 +56,11 @@ class RecurrentNetwork(nnx.Module):
     def __call__(self, x: Array, *, key: Array | None = None) -> Array:
         """x [B, N] → logits [B, classes]; `key` switches dropout on."""
         h = x.T[:, :, None]
-        for convolution in self.convolutions:
-            h = jax.nn.relu(convolution(h))
+        if key is None and self.convolutions:
+            h = convolve(self.convolutions, h, block_size(len(h)))
+        else:
+            for convolution in self.convolutions:
+                h = jax.nn.relu(convolution(h))
         keys = [None] * len(self.layers) if key is None else list(jax.random.split(key, len(self.layers)))
         for place, (layer, own) in enumerate(zip(self.layers, keys, strict=True), start=1):
             h = dropout(layer(h, sequence=place < len(self.layers)), self.dropout, own)

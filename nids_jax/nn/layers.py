@@ -1,7 +1,7 @@
 """Building blocks shared by the networks: one-dimensional convolution, group norm, sinusoidal embedding."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import jax
@@ -92,6 +92,37 @@ class SequenceConv(nnx.Module):
         weights = self.kernel[...].astype(x.dtype)
         spread = _sum_of_views if weights.shape[1] > 1 else _spread
         return spread(x, weights) + self.bias[...].astype(x.dtype)
+
+    def inner(self, x: Array) -> Array:
+        """The outputs that need no zeros beyond the ends: x [L, B, C_in] → [L − K + 1, B, C_out]."""
+        weights, bias = self.kernel[...].astype(x.dtype), self.bias[...].astype(x.dtype)
+        length = len(x) - len(weights) + 1
+        views = [x[k : k + length] for k in range(len(weights))]
+        parts = [v * w[0] if len(w) == 1 else v @ w for v, w in zip(views, weights, strict=True)]
+        return sum(parts[1:], parts[0] + bias)
+
+
+def convolve(layers: Sequence[SequenceConv], x: Array, block: int) -> Array:
+    """relu(conv(…relu(conv(x)))), x [L, B, C_in] → [L, B, C_out], `block` positions at a time.
+
+    What lies between two convolutions never leaves the cache; for its gradient, though, it would have to be kept.
+    """
+    length = len(x)
+    halo = sum(len(layer.kernel[...]) // 2 for layer in layers)
+    padded = jnp.pad(x, ((halo, halo + -length % block), (0, 0), (0, 0)))
+
+    def turn(_: None, start: Array) -> tuple[None, Array]:
+        h = jax.lax.dynamic_slice_in_dim(padded, start, block + 2 * halo)
+        first = start - halo  # the position of h[0] in the sequence
+        for layer in layers:
+            h, first = jax.nn.relu(layer.inner(h)), first + len(layer.kernel[...]) // 2
+            # Beyond the ends the next convolution reads zeros, not what this one makes of zeros.
+            places = first + jnp.arange(len(h))
+            h = jnp.where(((places >= 0) & (places < length))[:, None, None], h, 0.0)
+        return None, h
+
+    blocks = jax.lax.scan(turn, None, jnp.arange(0, length, block))[1]
+    return blocks.reshape(-1, *blocks.shape[2:])[:length]
 
 
 def _padded(x: Array, width: int) -> Array:

@@ -2,7 +2,7 @@
 
 Every layer is one function with a hand-written gradient (`recurrence`), because what costs time here is not arithmetic:
 
-- One turn of the loop takes several time steps (`_block_size`).  A loop over single steps slices its input inside the
+- One turn of the loop takes several time steps (`block_size`).  A loop over single steps slices its input inside the
   same fused kernel as the gates, which on CPUs is compiled to scalar code; a turn slices a block once, its input
   projections are one matrix product that stays in the cache, and the turn's fixed costs are shared.
 - Going back, the gates are not differentiated step by step: everything that does not depend on the incoming gradient
@@ -120,7 +120,7 @@ class _LSTM:
 CELLS: dict[str, Cell] = {"gru": _GRU(), "lstm": _LSTM()}
 
 
-def _block_size(length: int) -> int:
+def block_size(length: int) -> int:
     """Time steps per turn: about eight, and a divisor of the length where there is one."""
     return next((size for size in (7, 8, 6, 9, 10, 5, 11) if length % size == 0), min(7, length))
 
@@ -129,7 +129,7 @@ class _Blocks:
     """The turns over a sequence, in the order of the recurrence or against it."""
 
     def __init__(self, length: int, backwards: bool):
-        self.size = _block_size(length)
+        self.size = block_size(length)
         self.full, self.rest = divmod(length, self.size)
         self.backwards = backwards
 

@@ -39,7 +39,7 @@ def detector() -> NeuralClassifier:
 
 
 def test_learns_separate_classes_with_arbitrary_labels(detector: NeuralClassifier):
-    x, y = rows(133, 1)  # more than two pieces of 64
+    x, y = rows(133, 1)  # more than two tiles
     np.testing.assert_array_equal(detector.classes_, [2, 5, 9])
     assert (detector.predict(x) == y).mean() > 0.95
     probabilities = detector.predict_proba(x)
@@ -95,9 +95,10 @@ def test_bad_input_is_refused(detector: NeuralClassifier):
         detector.predict_proba(x)
 
 
-def test_probabilities_are_the_softmax_of_a_plain_forward_pass(detector: NeuralClassifier):
-    """Splitting over devices, padding and pieces change nothing."""
-    x, _ = rows(133, 1)
+@pytest.mark.parametrize("n", [1, 64, 133, 2100])
+def test_probabilities_are_the_softmax_of_a_plain_forward_pass(detector: NeuralClassifier, n: int):
+    """Splitting over devices, padding, tiles and calls change nothing (2,100 rows are more than two calls take)."""
+    x, _ = rows(n, 1)
     network = training.network(detector._objective(), detector.state_.params, detector.state_.rest)
     plain = jax.nn.softmax(network(jnp.asarray(x)), axis=-1)
     np.testing.assert_allclose(detector.predict_proba(x), plain, atol=1e-5)

@@ -9,7 +9,7 @@ import pytest
 from flax import nnx
 
 from nids_jax.nn.detector import NETWORKS, RecurrentNetwork, dropout
-from nids_jax.nn.layers import Conv1d, LayerNorm1d, SequenceConv, Uniforms, initialise, sinusoidal
+from nids_jax.nn.layers import Conv1d, LayerNorm1d, SequenceConv, Uniforms, convolve, initialise, sinusoidal
 from nids_jax.nn.unet1d import UNet1d, UNetConfig
 
 
@@ -76,6 +76,21 @@ def test_sequence_convolution_and_its_gradient_equal_lax(channels: int, width: i
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("length", [1, 5, 12, 17])
+@pytest.mark.parametrize("widths", [(3,), (5, 3), (3, 3, 1)])
+def test_convolving_in_blocks_equals_lax_one_after_the_other(widths: tuple[int, ...], length: int):
+    block = 6
+    layers = [SequenceConv(i + 1, i + 2, width, init=_uniforms(i)) for i, width in enumerate(widths)]
+    x = jax.random.normal(jax.random.key(1), (length, 2, 1))
+    expected = jnp.swapaxes(x, 0, 1)
+    for layer in layers:
+        kernel = layer.kernel[...]
+        y = jax.lax.conv_general_dilated(expected, kernel, (1,), "SAME", dimension_numbers=("NWC", "WIO", "NWC"))
+        expected = jnp.maximum(y + layer.bias[...], 0.0)
+    found = jax.jit(lambda x: convolve(layers, x, block))(x)
+    np.testing.assert_allclose(found, jnp.swapaxes(expected, 0, 1), rtol=1e-5, atol=1e-5)
+
+
 def test_an_even_sequence_convolution_is_refused():
     with pytest.raises(ValueError, match="odd number"):
         SequenceConv(2, 3, 4, init=_uniforms())
@@ -114,6 +129,8 @@ def test_detector_shape_and_dropout(name: str):
     calm = network(x)
     assert calm.shape == (2, 3)
     assert not np.allclose(calm, network(x, key=jax.random.key(2)))
+    network.dropout = 0.0  # training then computes the same, by other means
+    np.testing.assert_allclose(calm, network(x, key=jax.random.key(2)), atol=1e-5)
 
 
 def test_dropout_keeps_its_rate_and_the_mean():
