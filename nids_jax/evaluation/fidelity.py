@@ -1,0 +1,294 @@
+"""How real generated rows look: marginals, correlations, neighbourhoods, a classifier's view, and memorisation.
+
+Rows are scaled rows (`data.scaling`), and distances are Euclidean in scaled units.  Generated rows are compared with
+held-out rows, never with those that the generator was fitted on, except where memorisation is asked about.
+
+With few rows even a perfect generator differs from the held-out rows: compare figures of arms with equally many rows.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.spatial.distance import cdist
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.metrics import pairwise_distances_argmin
+from sklearn.model_selection import StratifiedKFold, cross_val_score
+
+from nids_jax.errors import InputError
+from nids_jax.flows.consistency import consistency
+from nids_jax.flows.schema import FEATURES
+
+NEIGHBOURS = 5  # k of density and coverage, as Naeem et al. choose it
+MOST_ROWS = 500  # of a class, held-out or generated
+MOST_TOLD_APART = 2000  # held-out or generated rows, all classes together, for `two_sample_auc`
+LEAST_TOLD_APART = 10
+FOLDS = 5
+COPY = 0.01  # a copy is nearer to a training row than this share of an unseen row's distance …
+ROUNDING = 1e-6  # … or than this share of a training row's length: float32, there and back through a scaler
+
+_LARGEST = float(np.finfo(np.float32).max)
+_FLOW_FEATURES = frozenset(f.name for f in FEATURES)
+
+
+class RawRows(NamedTuple):
+    """The held-out and generated rows in raw units, row for row, and the canonical names of their columns."""
+
+    held: np.ndarray
+    made: np.ndarray
+    features: Sequence[str]
+
+
+def fidelity(
+    train_x: ArrayLike,
+    train_y: ArrayLike,
+    held_x: ArrayLike,
+    held_y: ArrayLike,
+    made_x: ArrayLike,
+    made_y: ArrayLike,
+    *,
+    raw: RawRows | None = None,
+    seed: int = 0,
+) -> dict[str, float]:
+    """Compare generated (`made`) with held-out rows, over the classes that have both.
+
+    At most MOST_ROWS held-out and generated rows of each class are drawn.  Training rows are all kept: a copy of one
+    that was not drawn would go unseen.  Where a measure depends on how many rows there are of either kind, or on the
+    mixture of classes, it gets as many held-out as generated rows of each class ("even" below).
+
+    Args:
+      train_x, held_x, made_x: [·, d] scaled rows: what the generator was fitted on, unseen real ones, generated ones.
+      train_y, held_y, made_y: [·] int, at least 0.
+      raw: the same held-out and generated rows in raw units, to check what must hold inside a flow record.
+      seed: of the rows drawn, the folds and the classifier.
+
+    Returns:
+      wasserstein, ks: mean over features, then over classes; 0 is ideal;
+      correlation_difference: of all even rows; 0 is ideal;
+      density, coverage: mean over classes, coverage of even rows; about 1 is ideal (see there);
+      two_sample_auc: of all even rows (at most MOST_TOLD_APART of either); 0.5 is ideal, 1: told apart at sight;
+      nearest_train_ratio, copied: see `memorisation`; 1 and 0 are ideal;
+      consistent, consistent_real: share of generated and of held-out rows that break no rule of `flows.consistency`,
+        mean over classes; there only if `raw` has a flow feature.
+      A measure is NaN where there are too few rows for it, as each one says.
+
+    Raises:
+      InputError: tables that are not [n, d] of one d, lengths that differ, labels that are not whole numbers from 0,
+        values that float32 cannot hold, no class with both generated and held-out rows, a negative seed, or raw rows
+        that `flows.consistency.violations` refuses.
+    """
+    if seed < 0:
+        raise InputError(f"the seed is {seed}; it must be at least 0")
+    train_x, train_y = _checked("training", train_x, train_y)
+    held_x, held_y = _checked("held-out", held_x, held_y)
+    made_x, made_y = _checked("generated", made_x, made_y)
+    if not train_x.shape[1] == held_x.shape[1] == made_x.shape[1]:
+        widths = ", ".join(str(x.shape[1]) for x in (train_x, held_x, made_x))
+        raise InputError(f"training, held-out and generated rows have {widths} columns; scale them with one scaler")
+    if raw is not None and (len(raw.held), len(raw.made)) != (len(held_x), len(made_x)):
+        raise InputError(
+            f"there are {len(raw.held)} held-out and {len(raw.made)} generated raw rows for {len(held_x)} and "
+            f"{len(made_x)} scaled ones; give the same rows in both units"
+        )
+    checks_rules = raw is not None and not _FLOW_FEATURES.isdisjoint(raw.features)
+    by_class: dict[str, list[float]] = {name: [] for name in ("wasserstein", "ks", "density", "coverage")}
+    rules: dict[str, list[float]] = {"consistent": [], "consistent_real": []}
+    even_held, even_made, distances = [], [], []
+    labels = np.intersect1d(held_y, made_y)
+    if not len(labels):
+        raise InputError("no class has both held-out and generated rows; generate rows of the classes that were split")
+    for label in labels:
+        rng = np.random.default_rng([seed, label])
+        held_rows = _draw(np.flatnonzero(held_y == label), MOST_ROWS, rng)
+        made_rows = _draw(np.flatnonzero(made_y == label), MOST_ROWS, rng)
+        train, held, made = (
+            np.asarray(x, np.float64) for x in (train_x[train_y == label], held_x[held_rows], made_x[made_rows])
+        )
+        n = min(len(held), len(made))
+        even_held.append(_draw(held, n, rng))
+        even_made.append(_draw(made, n, rng))
+        by_class["wasserstein"].append(float(wasserstein(held, made).mean()))
+        by_class["ks"].append(float(kolmogorov_smirnov(held, made).mean()))
+        by_class["density"].append(density(held, made))
+        by_class["coverage"].append(coverage(even_held[-1], even_made[-1]))
+        if len(train):
+            rounding = ROUNDING * float(np.median(np.linalg.norm(train, axis=1)))
+            distances.append(Nearest(nearest(made, train), nearest(held, train), rounding))
+        if raw is not None and checks_rules:
+            rules["consistent"].append(consistency(raw.made[made_rows], raw.features))
+            rules["consistent_real"].append(consistency(raw.held[held_rows], raw.features))
+    held, made = np.concatenate(even_held), np.concatenate(even_made)
+    # The same rows of both, so that the classes stay even.
+    some = _draw(np.arange(len(held)), MOST_TOLD_APART, np.random.default_rng(seed))
+    figures = {name: _mean(values) for name, values in by_class.items()}
+    figures["correlation_difference"] = correlation_difference(held, made)
+    figures["two_sample_auc"] = two_sample_auc(held[some], made[some], seed)
+    figures["nearest_train_ratio"], figures["copied"] = memorisation(distances)
+    return figures | ({name: _mean(values) for name, values in rules.items()} if checks_rules else {})
+
+
+def wasserstein(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """∫ |F_a − F_b| dx per column, in the columns' units (Wasserstein-1): [n, d], [m, d] → [d]."""
+    values, gap = _distribution_gap(a, b)
+    return (gap[:-1] * np.diff(values, axis=0)).sum(axis=0)
+
+
+def kolmogorov_smirnov(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """max |F_a − F_b| per column, 0 to 1: [n, d], [m, d] → [d]."""
+    values, gap = _distribution_gap(a, b)
+    # Among equal values only the last has counted them all; the overall last has a gap of 0.
+    return np.where(np.diff(values, axis=0) > 0, gap[:-1], 0).max(axis=0, initial=0)
+
+
+def correlation_difference(a: np.ndarray, b: np.ndarray) -> float:
+    """Mean |r_ij(a) − r_ij(b)| over pairs of different columns i, j of [n, d] and [m, d]; NaN if d = 1.
+
+    r is Pearson's correlation, and 0 where a column is constant.
+    """
+    d = a.shape[1]
+    if d < 2:
+        return float("nan")
+    difference = np.abs(_correlation(a) - _correlation(b))
+    return float((difference.sum() - np.trace(difference)) / (d * (d - 1)))
+
+
+def density(real: np.ndarray, made: np.ndarray) -> float:
+    """Mean number of real rows' neighbourhoods that a generated row lies in, over what real rows would have.
+
+    Naeem et al. 2020, eq. 3: 1/(k m) Σ_j Σ_i [y_j ∈ B(x_i, r_i)], r_i the distance of the real row x_i to its k-th
+    nearest other, k = min(NEIGHBOURS, n − 1).  Here balls are closed, and each counts for the number k_i of other real
+    rows in it instead of k.  Without ties that is the same; with equal real rows, which flows have, eq. 3 would exceed
+    1 many times (closed balls) or be 0 (open ones).  1 is expected of further real rows; more means crowding where real
+    rows crowd.
+
+    Args:
+      real: [n, d]; made: [m, d].
+
+    Returns:
+      NaN if n = 1: there is no neighbour.
+    """
+    if len(real) < 2:
+        return float("nan")
+    radius, others = _balls(real)
+    inside = cdist(real, made) <= radius[:, None]
+    return float((inside.mean(axis=1) / others).sum())
+
+
+def coverage(real: np.ndarray, made: np.ndarray) -> float:
+    """Share of real rows with a generated row in their neighbourhood, 0 to 1 (Naeem et al. 2020, eq. 4).
+
+    Neighbourhoods, arguments and NaN as in `density`.  Further real rows, n = m many, are expected to cover
+    1 − Π_{i=1..k} (n − i) / (2n − i) (their lemma 2), that is 0.97 or more from n = 6 on.
+    """
+    if len(real) < 2:
+        return float("nan")
+    radius, _ = _balls(real)
+    return float((cdist(real, made).min(axis=1) <= radius).mean())
+
+
+def two_sample_auc(held: np.ndarray, made: np.ndarray, seed: int = 0) -> float:
+    """How well boosted trees tell `made` [m, d] from `held` [n, d]: ROC AUC on rows left out, mean over FOLDS folds.
+
+    Trees see what gives generated flows away (values between whole numbers, broken relations) whatever the scaling.
+    Boosting finds nearly as much as a forest of 100 trees in a fifth of the time; leaves of 5 rows let it work with 20.
+    Repeated rows are recognised too, so that a lack of variety raises the figure.
+
+    Returns:
+      NaN if there are fewer than LEAST_TOLD_APART rows of either.
+    """
+    if min(len(held), len(made)) < LEAST_TOLD_APART:
+        return float("nan")
+    trees = HistGradientBoostingClassifier(max_iter=30, max_leaf_nodes=8, min_samples_leaf=5, random_state=seed)
+    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
+    is_made = np.repeat([0, 1], [len(held), len(made)])
+    return float(cross_val_score(trees, np.concatenate([held, made]), is_made, scoring="roc_auc", cv=folds).mean())
+
+
+class Nearest(NamedTuple):
+    """Distances of one class's rows to the closest training row of the class; equal rows are `rounding` apart."""
+
+    made: np.ndarray  # [m]
+    held: np.ndarray  # [n]
+    rounding: float
+
+
+def nearest(x: np.ndarray, train: np.ndarray) -> np.ndarray:
+    """Distance of each row of `x` [n, d] to the closest of `train` [t, d]: [n]."""
+    # The search rounds, which hardly matters to which row is closest, but would to the distance from a copy.
+    return np.linalg.norm(x - train[pairwise_distances_argmin(x, train)], axis=1)
+
+
+def memorisation(classes: Sequence[Nearest]) -> tuple[float, float]:
+    """Whether generated rows lie nearer to training rows than unseen real rows do.
+
+    Returns:
+      nearest_train_ratio: median over classes of median(made) / median(held); 0: copies, 1: like unseen rows, far above
+        1: over-dispersed.  Classes whose held-out rows mostly equal training rows are left out; NaN if none is left.
+      copied: (a − b) / (1 − b), at least 0, where a and b are the shares of generated and of held-out rows (means over
+        classes) within COPY · median(held) of a training row, or equal to one.  1: all copied, 0: as often as real
+        rows repeat.  NaN if all held-out rows repeat training rows, or there is no class.
+    """
+    ratios, made_near, held_near = [], [], []
+    for made, held, rounding in classes:
+        unseen = float(np.median(held))
+        if unseen > rounding:
+            ratios.append(float(np.median(made)) / unseen)
+        near = max(COPY * unseen, rounding)
+        made_near.append(float((made <= near).mean()))
+        held_near.append(float((held <= near).mean()))
+    ratio = float(np.median(ratios)) if ratios else float("nan")
+    a, b = _mean(made_near), _mean(held_near)
+    return ratio, max(0.0, (a - b) / (1 - b)) if b < 1 else float("nan")
+
+
+def _checked(kind: str, x: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    """Rows [n, d] and their labels [n]."""
+    x, y = np.asarray(x), np.asarray(y)
+    if x.ndim != 2 or x.dtype.kind not in "biuf" or not x.shape[1]:
+        raise InputError(f"the {kind} rows are {x.dtype} of shape {x.shape}; give a table of scaled numbers [n, d]")
+    if y.shape != (len(x),):
+        raise InputError(f"there are {len(x)} {kind} rows, but labels of shape {y.shape}; give one label per row")
+    if y.size and (y.dtype.kind not in "iu" or y.min() < 0):
+        raise InputError(f"the {kind} labels hold {y.min()} ({y.dtype}); they must be whole numbers from 0")
+    if not (np.abs(x) <= _LARGEST).all():
+        row = int(np.flatnonzero(~(np.abs(x) <= _LARGEST).all(axis=1))[0])
+        raise InputError(f"row {row} of the {kind} rows holds values that are not finite in float32")
+    return x, y
+
+
+def _draw(rows: np.ndarray, most: int, rng: np.random.Generator) -> np.ndarray:
+    """At most `most` of the rows, in their order."""
+    return rows if len(rows) <= most else rows[np.sort(rng.choice(len(rows), most, replace=False))]
+
+
+def _distribution_gap(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The values of both, sorted by column, and |F_a − F_b| from each one to the next: [n + m, d] twice."""
+    both = np.concatenate([a, b])
+    order = np.argsort(both, axis=0)
+    steps = np.repeat([1 / len(a), -1 / len(b)], [len(a), len(b)])
+    return np.take_along_axis(both, order, axis=0), np.abs(np.cumsum(steps[order], axis=0))
+
+
+def _correlation(x: np.ndarray) -> np.ndarray:
+    """Pearson's correlations of the columns of [n, d], 0 for constant ones: [d, d]."""
+    # A constant's mean may differ from it in the last bit.
+    centred = np.where(x.min(axis=0) < x.max(axis=0), x - x.mean(axis=0), 0)
+    length = np.linalg.norm(centred, axis=0)
+    unit = centred / np.where(length > 0, length, 1)
+    return unit.T @ unit
+
+
+def _balls(real: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Per row of [n, d], n ≥ 2: the distance to the k-th nearest other row, and how many others lie within it."""
+    distances = cdist(real, real)
+    np.fill_diagonal(distances, np.inf)
+    k = min(NEIGHBOURS, len(real) - 1)
+    radius = np.partition(distances, k - 1, axis=1)[:, k - 1]
+    return radius, (distances <= radius[:, None]).sum(axis=1)
+
+
+def _mean(values: Sequence[float]) -> float:
+    """Of those that are numbers; NaN if there are none."""
+    known = [value for value in values if not np.isnan(value)]
+    return float(np.mean(known)) if known else float("nan")
