@@ -8,7 +8,7 @@ from typing import Any
 from nids_jax.errors import InputError
 from nids_jax.generators.base import Generator
 from nids_jax.generators.cddpm import CDDPM, CDDPMConfig
-from nids_jax.generators.resampling import Copies
+from nids_jax.generators.resampling import ADASYN, SMOTE, Copies, Jitter
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +26,13 @@ def _cddpm(options: GeneratorOptions) -> Generator:
     return CDDPM(o.cddpm, checkpoint_dir=o.checkpoint_dir, about=o.about, progress=o.progress)
 
 
-GENERATORS: dict[str, Callable[[GeneratorOptions], Generator]] = {"cddpm": _cddpm, "copies": lambda options: Copies()}
+GENERATORS: dict[str, Callable[[GeneratorOptions], Generator]] = {
+    "adasyn": lambda options: ADASYN(),
+    "cddpm": _cddpm,
+    "copies": lambda options: Copies(),
+    "jitter": lambda options: Jitter(),
+    "smote": lambda options: SMOTE(),
+}
 
 
 def make_generator(name: str, options: GeneratorOptions) -> Generator:

@@ -1,22 +1,32 @@
 """Generators that reuse the real rows: the controls that a learned generator has to beat."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Self
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from sklearn.neighbors import NearestNeighbors
 
 from nids_jax import random
 from nids_jax.errors import InputError
 
+_NEIGHBOURS = 5  # of SMOTE and ADASYN, as in their papers
+_TILE = 1024  # rows whose draws are computed together: one compiled function, whatever the number of rows
+
 
 class Copies:
-    """Real rows of the class, drawn with replacement: more optimiser steps, no new information."""
+    """Real rows of the class, drawn with replacement: more optimiser steps, no new information.
+
+    Fitted attributes: `x_` [n, d], `y_` [n], `weights_` [n] (a row is drawn in proportion to it within its class).
+    """
 
     def fit(self, x: np.ndarray, y: np.ndarray, key: Array) -> Self:
         """Keeps x [n, d] and y [n]; `key` is not used."""
         self.x_, self.y_ = np.asarray(x, np.float32), np.asarray(y)
+        self.weights_ = np.ones(len(self.y_))
         return self
 
     def sample(self, labels: np.ndarray, key: Array) -> np.ndarray:
@@ -25,16 +35,125 @@ class Copies:
         Raises:
           InputError: a label that no fitted row has.
         """
+        return self.x_[self._drawn(labels, key)]
+
+    def _drawn(self, labels: np.ndarray, key: Array) -> np.ndarray:
+        """The fitted row, by number, that each of the labels [m] starts from."""
         labels = np.asarray(labels)
-        keys = random.rows(random.stream(key, "copies"), jnp.arange(len(labels)))
-        draws = np.asarray(jax.vmap(jax.random.uniform)(keys))
-        out = np.empty((len(labels), self.x_.shape[1]), np.float32)
+        draws = _uniforms(random.stream(key, "copies"), len(labels))
+        drawn = np.empty(len(labels), np.int64)
         for label in np.unique(labels):
             members = np.flatnonzero(self.y_ == label)
             if len(members) == 0:
-                raise InputError(f"no fitted row has label {label}; fit on at least one row of each class to be copied")
+                raise InputError(f"no fitted row has label {label}; fit on at least one row of each class asked for")
             wanted = labels == label
-            # float32 uniforms reach at most 1 − 2^-24, but their product may round up to the length itself.
-            picks = np.minimum((draws[wanted] * len(members)).astype(np.int64), len(members) - 1)
-            out[wanted] = self.x_[members[picks]]
-        return out
+            upto = np.cumsum(self.weights_[members])
+            # Ends at 1 exactly, above every draw; to the right of equal values, so that no row of weight 0 is taken.
+            drawn[wanted] = members[np.searchsorted(upto / upto[-1], draws[wanted], side="right")]
+        return drawn
+
+
+class Jitter(Copies):
+    """A copy plus N(0, scale²) in every column that varies over the training rows; the others stay as they are."""
+
+    def __init__(self, scale: float = 0.05):
+        """`scale` is in units of the scaled columns."""
+        if not scale > 0.0:
+            raise InputError(f"the noise's scale is {scale}; it must be above 0")
+        self.scale = scale
+
+    def sample(self, labels: np.ndarray, key: Array) -> np.ndarray:
+        """labels [m] → rows [m, d]: the rows of `Copies` with noise.
+
+        Raises:
+          InputError: a label that no fitted row has.
+        """
+        noise = _normals(random.stream(key, "jitter"), len(labels), self.x_.shape[1])
+        varies = (self.x_ != self.x_[:1]).any(axis=0)
+        return super().sample(labels, key) + np.where(varies, np.float32(self.scale) * noise, np.float32(0.0))
+
+
+class SMOTE(Copies):
+    """x_i + u (x_j − x_i), x_j one of the k nearest to x_i in its class, u uniform on [0, 1)  (Chawla et al. 2002).
+
+    k = min(5, n − 1) in a class of n rows; a class of one row is copied.
+
+    Fitted attributes beyond those of `Copies`: `neighbours_` [n, 5] row numbers, of which the first `found_` [n] count.
+    """
+
+    def fit(self, x: np.ndarray, y: np.ndarray, key: Array) -> Self:
+        """Keeps x [n, d] and y [n] and finds each row's neighbours; `key` is not used."""
+        super().fit(x, y, key)
+        # A row alone in its class has itself for a neighbour: x_i + u (x_i − x_i) = x_i.
+        self.neighbours_ = np.tile(np.arange(len(self.y_))[:, None], (1, _NEIGHBOURS))
+        self.found_ = np.ones(len(self.y_), np.int64)
+        for label in np.unique(self.y_):
+            members = np.flatnonzero(self.y_ == label)
+            if len(members) > 1:
+                near = members[_nearest(self.x_[members])]
+                self.neighbours_[members, : near.shape[1]] = near
+                self.found_[members] = near.shape[1]
+        return self
+
+    def sample(self, labels: np.ndarray, key: Array) -> np.ndarray:
+        """labels [m] → rows [m, d].
+
+        Raises:
+          InputError: a label that no fitted row has.
+        """
+        base = self._drawn(labels, key)
+        place = _uniforms(random.stream(key, "neighbour"), len(base)).astype(np.float64) * self.found_[base]
+        start, end = self.x_[base], self.x_[self.neighbours_[base, place.astype(np.int64)]]
+        return start + _uniforms(random.stream(key, "step"), len(base))[:, None] * (end - start)
+
+
+class ADASYN(SMOTE):
+    """SMOTE from rows drawn in proportion to r_i, the share of other classes among the k rows nearest to row i.
+
+    k = min(5, n − 1) of all n rows.  A class without neighbours of other classes is drawn from evenly.  He et al. 2008
+    make round(r_i / Σr · G) rows from row i (eq. 4, 5); drawing makes as many on average, and G in all.
+    """
+
+    def fit(self, x: np.ndarray, y: np.ndarray, key: Array) -> Self:
+        """Keeps x [n, d] and y [n], finds each row's neighbours and its weight; `key` is not used."""
+        super().fit(x, y, key)
+        if len(self.y_) > 1:
+            self.weights_ = (self.y_[_nearest(self.x_)] != self.y_[:, None]).mean(axis=1)
+        for label in np.unique(self.y_):
+            own = self.y_ == label
+            if not self.weights_[own].any():
+                self.weights_[own] = 1.0
+        return self
+
+
+def _nearest(x: np.ndarray) -> np.ndarray:
+    """Row numbers [n, k] of the k = min(5, n − 1) nearest other rows of x [n, d], nearest first."""
+    k = min(_NEIGHBOURS, len(x) - 1)
+    # In float64: scikit-learn takes differences of squares, and float32 would swap neighbours of rows far from zero.
+    return NearestNeighbors(n_neighbors=k).fit(x.astype(np.float64)).kneighbors(return_distance=False)
+
+
+def _uniforms(key: Array, count: int) -> np.ndarray:
+    """[count] uniform on [0, 1), number i from (key, i) alone."""
+    return _tiled(_uniform_tile, key, count)
+
+
+def _normals(key: Array, count: int, width: int) -> np.ndarray:
+    """[count, width] standard normals, row i from (key, i) alone."""
+    return _tiled(partial(_normal_tile, width=width), key, count)
+
+
+def _tiled(tile: Callable[[Array, np.int32], Array], key: Array, count: int) -> np.ndarray:
+    """Rows 0 … count − 1 of what `tile` computes in pieces, each from the number of its first row."""
+    firsts = range(0, max(count, 1), _TILE)
+    return np.concatenate([np.asarray(tile(key, np.int32(first))) for first in firsts])[:count]
+
+
+@jax.jit
+def _uniform_tile(key: Array, first: Array | np.int32) -> Array:
+    return jax.vmap(jax.random.uniform)(random.rows(key, first + jnp.arange(_TILE)))
+
+
+@partial(jax.jit, static_argnames=("width",))
+def _normal_tile(key: Array, first: Array | np.int32, *, width: int) -> Array:
+    return random.row_normals(random.rows(key, first + jnp.arange(_TILE)), 0, width)
