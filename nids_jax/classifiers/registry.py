@@ -3,12 +3,13 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Self, cast
+from typing import Any, Literal, Self, cast
 
 import numpy as np
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.tree import DecisionTreeClassifier
+from sklearn.utils.class_weight import compute_sample_weight
 
 from nids_jax.classifiers.base import Classifier
 from nids_jax.classifiers.neural import DetectorConfig, NeuralClassifier
@@ -22,6 +23,7 @@ class ClassifierOptions:
 
     # `cnn_bigru` has the network given here, its rivals have their own.
     detector: DetectorConfig = field(default_factory=DetectorConfig)
+    class_weights: bool = False  # every class gets the same weight in all; nearest neighbours know no weights
     seed: int = 0
     checkpoint_dir: Path | None = None
     progress: str | None = None
@@ -30,19 +32,29 @@ class ClassifierOptions:
 def _neural(name: str) -> Callable[[ClassifierOptions], Classifier]:
     def make(options: ClassifierOptions) -> Classifier:
         o = options
-        config = o.detector if name == "cnn_bigru" else replace(o.detector, network=NETWORKS[name])
+        config = replace(o.detector, class_weights=o.class_weights or o.detector.class_weights)
+        if name != "cnn_bigru":
+            config = replace(config, network=NETWORKS[name])
         return NeuralClassifier(config, seed=o.seed, checkpoint_dir=o.checkpoint_dir, progress=o.progress)
 
     return make
 
 
 # scikit-learn calls the argument X; by position it is the same interface.
-def _random_forest(options: ClassifierOptions) -> Classifier:
-    return cast(Classifier, RandomForestClassifier(n_estimators=300, random_state=options.seed, n_jobs=-1))
+def _trees(kind: type[RandomForestClassifier | ExtraTreesClassifier]) -> Callable[[ClassifierOptions], Classifier]:
+    def make(options: ClassifierOptions) -> Classifier:
+        weights = _weights(options)
+        return cast(Classifier, kind(n_estimators=300, random_state=options.seed, n_jobs=-1, class_weight=weights))
+
+    return make
 
 
 def _decision_tree(options: ClassifierOptions) -> Classifier:
-    return cast(Classifier, DecisionTreeClassifier(random_state=options.seed))
+    return cast(Classifier, DecisionTreeClassifier(random_state=options.seed, class_weight=_weights(options)))
+
+
+def _weights(options: ClassifierOptions) -> Literal["balanced"] | None:
+    return "balanced" if options.class_weights else None
 
 
 class _Neighbours:
@@ -60,14 +72,16 @@ class _Neighbours:
 class _Boosting:
     """XGBoost with its own defaults; it wants labels without gaps."""
 
-    def __init__(self, seed: int):
-        self.seed = seed
+    def __init__(self, options: ClassifierOptions):
+        self.options = options
 
     def fit(self, x: np.ndarray, y: np.ndarray) -> Self:
         from xgboost import XGBClassifier  # here: it takes a second to import, and few runs need it
 
         self.classes_, codes = np.unique(y, return_inverse=True)
-        self._model: Any = XGBClassifier(random_state=self.seed, n_jobs=-1).fit(x, codes)
+        weights = compute_sample_weight("balanced", codes) if self.options.class_weights else None
+        self._model: Any = XGBClassifier(random_state=self.options.seed, n_jobs=-1)
+        self._model.fit(x, codes, sample_weight=weights)
         return self
 
     def predict_proba(self, x: np.ndarray) -> np.ndarray:
@@ -76,9 +90,10 @@ class _Boosting:
 
 CLASSIFIERS: dict[str, Callable[[ClassifierOptions], Classifier]] = {
     **{name: _neural(name) for name in NETWORKS},
-    "random_forest": _random_forest,
+    "random_forest": _trees(RandomForestClassifier),
+    "extra_trees": _trees(ExtraTreesClassifier),
     "knn": lambda options: _Neighbours(),
-    "xgboost": lambda options: _Boosting(options.seed),
+    "xgboost": lambda options: _Boosting(options),
     "decision_tree": _decision_tree,
 }
 

@@ -1,6 +1,7 @@
 """Deduplication, and the splits into training and test rows.  Order, always: clean → deduplicate → split → scale."""
 
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,7 +44,15 @@ def conflicting_rows(table: FlowTable) -> int:
     return int((lowest[group] != highest[group]).sum())
 
 
-def few_shot(table: FlowTable, shots: int, seed: int, *, test_per_class: int, extra: int = 0) -> Split:
+def few_shot(
+    table: FlowTable,
+    shots: int,
+    seed: int,
+    *,
+    test_per_class: int,
+    extra: int = 0,
+    plenty: Mapping[str, int] | None = None,
+) -> Split:
     """P1's few-shot split (IV.B): `shots` training rows of each class, uniformly at random; test on others.
 
     Of a class with n rows, r = shots + extra rows are set aside if n > r, else half of them (⌊n/2⌋, at least 1).  The
@@ -61,25 +70,34 @@ def few_shot(table: FlowTable, shots: int, seed: int, *, test_per_class: int, ex
       seed: of the draw, at least 0.
       test_per_class: test rows per class at most (P1: 1,000 for CIC-IDS2017, 10,000 for CIC-DDoS2019).
       extra: further real rows per class to set aside in `pool`.
+      plenty: {class: training rows} of classes that are not rare; none of their rows are set aside in `pool`.
 
     Returns:
       Rows class by class, each in the order drawn.
 
     Raises:
-      InputError: an argument out of range, or a class with fewer than two rows.
+      InputError: an argument out of range, a class of `plenty` that is not there, or a class with fewer than two rows.
     """
+    plenty = plenty or {}
+    unknown = [name for name in plenty if name not in table.classes]
+    if unknown:
+        raise InputError(f"there is no class {unknown[0]!r} among {', '.join(table.classes)}")
+    for name, value in plenty.items():
+        if value < 1:
+            raise InputError(f"{value} training rows are asked of {name!r}; ask for at least 1")
     for name, value, least in (("shots", shots, 1), ("test_per_class", test_per_class, 1), ("extra", extra, 0)):
         if value < least:
             raise InputError(f"{name} is {value}; it must be at least {least}")
     train: list[np.ndarray] = []
     pool: list[np.ndarray] = []
     test: list[np.ndarray] = []
-    for rows in _shuffled_classes(table, seed):
-        aside = shots + extra
+    for name, rows in zip(table.classes, _shuffled_classes(table, seed), strict=True):
+        trained = plenty.get(name, shots)
+        aside = trained + (0 if name in plenty else extra)
         if len(rows) <= aside:
             aside = max(len(rows) // 2, 1)
-        train.append(rows[: min(shots, aside)])
-        pool.append(rows[min(shots, aside) : aside])
+        train.append(rows[: min(trained, aside)])
+        pool.append(rows[min(trained, aside) : aside])
         test.append(rows[max(aside, len(rows) - test_per_class) :])
     return _split(table, np.concatenate(train), np.concatenate(test), np.concatenate(pool))
 

@@ -63,6 +63,40 @@ def detection_metrics(
     return metrics
 
 
+ALLOWED = (0.001, 0.01)  # false-positive rates at which detectors are compared
+
+
+def attack_recall(
+    y_true: ArrayLike, probabilities: np.ndarray, classes: Sequence[str], benign: str
+) -> dict[str, float | None]:
+    """How many attacks a detector finds, whatever it calls them.
+
+    Args:
+      y_true: [n] int, index into `classes`.
+      probabilities: [n, c]; rows are ranked by 1 − the probability of `benign`.
+
+    Returns:
+      attack_recall: the share of attack rows predicted as any attack, mean over the attack classes;
+      attack_recall_at_R for R of ALLOWED: the same where those rows count as attacks that rank strictly above all but
+        ⌊R · n_benign⌋ of the benign test rows.  None without benign rows, or without attacks.
+
+    Raises:
+      InputError: as `detection_metrics`.
+    """
+    table = confusion(y_true, probabilities, classes)  # checks the arguments
+    y, row = np.asarray(y_true), list(classes).index(benign)
+    attacks = [k for k in np.unique(y) if k != row]
+    names = ["attack_recall", *(f"attack_recall_at_{rate:g}" for rate in ALLOWED)]
+    if not attacks or not table[row].sum():
+        return dict.fromkeys(names)
+    suspicion = 1.0 - np.asarray(probabilities, np.float64)[:, row]
+    calm = np.sort(suspicion[y == row])[::-1]
+    flagged = [np.asarray(probabilities).argmax(axis=1) != row]
+    flagged += [suspicion > calm[int(rate * len(calm))] for rate in ALLOWED]
+    found = [float(np.mean([rows[y == k].mean() for k in attacks])) for rows in flagged]
+    return dict(zip(names, found, strict=True))
+
+
 def confusion(y_true: ArrayLike, predicted: ArrayLike, classes: Sequence[str]) -> np.ndarray:
     """C_ij = the number of rows of class i predicted as class j, [c, c] int64.
 

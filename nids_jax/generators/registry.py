@@ -7,6 +7,7 @@ from typing import Any
 
 from nids_jax.errors import InputError
 from nids_jax.generators.base import Generator
+from nids_jax.generators.calibrated import Calibrated
 from nids_jax.generators.cddpm import CDDPM, CDDPMConfig
 from nids_jax.generators.resampling import ADASYN, SMOTE, Copies, Jitter
 
@@ -29,6 +30,7 @@ def _cddpm(options: GeneratorOptions) -> Generator:
 GENERATORS: dict[str, Callable[[GeneratorOptions], Generator]] = {
     "adasyn": lambda options: ADASYN(),
     "cddpm": _cddpm,
+    "cddpm_calibrated": lambda options: Calibrated(_cddpm(options)),
     "copies": lambda options: Copies(),
     "jitter": lambda options: Jitter(),
     "smote": lambda options: SMOTE(),

@@ -11,8 +11,14 @@ from nids_jax.evaluation.statistics import Interval, mean_interval, paired_inter
 
 Record = Mapping[str, Any]
 
-GENERATORS = ["real", "copies", "jitter", "smote", "adasyn", "cddpm", "wgan", "wcgan_gp", "vae_wgan_gp", "real_all"]
-CLASSIFIERS = ["cnn_bigru", "cnn_bilstm", "bilstm_bigru", "bilstm", "random_forest", "knn", "xgboost", "decision_tree"]
+GENERATORS = [
+    *("real", "real_weighted", "copies", "jitter", "smote", "adasyn", "cddpm", "cddpm_calibrated"),
+    *("wgan", "wcgan_gp", "vae_wgan_gp", "real_all"),
+]
+CLASSIFIERS = [
+    *("cnn_bigru", "cnn_bilstm", "bilstm_bigru", "bilstm"),
+    *("random_forest", "extra_trees", "knn", "xgboost", "decision_tree"),
+]
 
 
 class Group(NamedTuple):
