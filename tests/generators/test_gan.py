@@ -17,7 +17,7 @@ from nids_jax.generators.gan import GAN, WCGANGP, WGAN, GANConfig, Method, gradi
 from nids_jax.generators.registry import GeneratorOptions, make_generator
 
 CENTRES = np.array([[[-0.7, -0.7], [-0.7, 0.7]], [[0.7, -0.7], [0.7, 0.7]]])  # [class, mode, column]
-TINY = GANConfig(hidden=(16, 16), noise=4, steps=60, batch=16)
+TINY = GANConfig(hidden=(16, 16), noise=4, steps=60, batch=16, bounded=True)
 METHODS: list[Method] = ["wgan", "wcgan_gp"]
 KEY = jax.random.key(7)
 
@@ -38,8 +38,9 @@ def model(request: pytest.FixtureRequest) -> GAN:
 @pytest.mark.parametrize(
     ("method", "config"),
     [
-        ("wgan", GANConfig(hidden=(64, 64), noise=4, steps=1000, batch=128, bounded=True, wgan_rate=3e-4)),
-        ("wcgan_gp", GANConfig(hidden=(64, 64, 64), noise=4, steps=1000, batch=128, bounded=True, gp_rate=1e-3)),
+        ("wgan", GANConfig(hidden=(64, 64), noise=4, steps=800, batch=128, bounded=True, wgan_rate=3e-4)),
+        # Gulrajani et al.'s own toy problems have λ = 0.1: a small one is learnt in fewer steps.
+        ("wcgan_gp", GANConfig(hidden=(64, 64), noise=4, steps=800, batch=128, penalty=1.0, gp_rate=1e-3)),
     ],
 )
 def test_every_mode_of_every_class_gets_its_share(method: Method, config: GANConfig):
@@ -52,7 +53,7 @@ def test_every_mode_of_every_class_gets_its_share(method: Method, config: GANCon
         assert shares[2 * label : 2 * label + 2].min() > 0.25
         assert shares[2 * label : 2 * label + 2].sum() > 0.95
         assert np.median(distance.min(axis=1)) < 0.35
-        assert np.abs(own.mean(axis=0) - CENTRES[label].mean(axis=0)).max() < 0.25
+        assert np.abs(own.mean(axis=0) - CENTRES[label].mean(axis=0)).max() < 0.2
 
 
 def game(**changes: Any) -> WCGANGP:
@@ -123,6 +124,7 @@ def test_rmsprop_takes_the_steps_of_its_formula():
     optimiser = WGAN(features=1, classes=1, hidden=(1,), noise=1, bounded=False, rate=0.1, clip=0.01).optimiser()
     state, v = optimiser.init(jnp.zeros(())), 0.0
     for g in (1e-6, -2e-6, 5e-6):
+        update: Any
         update, state = optimiser.update(jnp.asarray(g), state)
         v = 0.99 * v + 0.01 * g * g
         np.testing.assert_allclose(update, -0.1 * g / np.sqrt(v), rtol=2e-2)
@@ -162,10 +164,11 @@ def test_a_row_does_not_depend_on_its_company(model: GAN):
 
 
 def test_more_steps_and_rows_do_not_recompile(model: GAN):
-    before = adversarial.advance._cache_size()
+    compiled: Any = adversarial.advance
+    before = compiled._cache_size()
     longer = GAN(model.method, replace(TINY, steps=130)).fit(*mixture(300), jax.random.key(1))
     assert len(longer.losses_) == 130
-    assert adversarial.advance._cache_size() == before
+    assert compiled._cache_size() == before
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -177,7 +180,7 @@ def test_more_steps_begin_as_fewer_do(method: Method):
 @pytest.mark.parametrize("method", METHODS)
 def test_classes_of_one_row(method: Method):
     x, y = mixture()
-    generator = make_generator(method, GeneratorOptions(gan=replace(TINY, bounded=True)))
+    generator = make_generator(method, GeneratorOptions(gan=TINY))
     out = generator.fit(x[:2], y[:2], KEY).sample(np.array([1, 0, 1]), KEY)
     assert out.shape == (3, 2)
     assert np.abs(out).max() <= 1.0
