@@ -1,12 +1,13 @@
 """Settings by name: what a whole few-shot experiment trains with."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from nids_jax.classifiers.neural import DetectorConfig
 from nids_jax.data.datasets import DATASETS
 from nids_jax.diffusion.samplers import DDPM
 from nids_jax.errors import InputError
 from nids_jax.generators.cddpm import CDDPMConfig
+from nids_jax.generators.gan import GANConfig
 from nids_jax.nn.unet1d import UNetConfig
 from nids_jax.training import OptimiserConfig
 
@@ -18,6 +19,7 @@ class Preset:
     cddpm: CDDPMConfig
     detector: DetectorConfig
     table: DetectorConfig  # the detector's training where the number of rows varies a hundredfold (detection tables)
+    gan: GANConfig = field(default_factory=GANConfig)
     cddpm_epochs: int = 0  # above 0, replaces the CDDPM's number of steps by passes over the rows
     scaler: str = "signed_log"
     repair: bool = True  # generated rows are made consistent (whole counts, min ≤ mean ≤ max) before use
@@ -49,6 +51,7 @@ PRESETS: dict[str, Preset] = {
     # Minutes on two cores: everything small, to show the idea.
     "demo": Preset(
         cddpm=CDDPMConfig(network=_TINY_UNET, prediction="velocity", optimiser=_falling(4e-3), steps=600, batch=64),
+        gan=GANConfig(hidden=(64, 64), noise=16, steps=500, wgan_rate=5e-4, gp_rate=1e-3),
         detector=DetectorConfig(steps=150, batch=32, optimiser=OptimiserConfig(learning_rate=2e-3)),
         table=DetectorConfig(steps=150, batch=32, optimiser=OptimiserConfig(learning_rate=2e-3)),
         test_rows=100,
@@ -58,6 +61,7 @@ PRESETS: dict[str, Preset] = {
     # A few minutes per split on two cores; every arm takes the same number of steps.
     "cpu": Preset(
         cddpm=CDDPMConfig(network=_SMALL_UNET, prediction="velocity", optimiser=_falling(2e-3), steps=1500, batch=64),
+        gan=GANConfig(hidden=(128, 128, 128), noise=32, steps=1500, wgan_rate=3e-4, gp_rate=5e-4),
         detector=DetectorConfig(steps=300),
         table=DetectorConfig(
             limits=(200, 400), optimiser=OptimiserConfig(learning_rate=5e-3, decay=True, clip_norm=1.0)
@@ -70,6 +74,7 @@ PRESETS: dict[str, Preset] = {
             optimiser=OptimiserConfig(learning_rate=1e-4), batch=64, label_dropout=0.0, sampler=DDPM(steps=1000)
         ),
         cddpm_epochs=2000,
+        gan=GANConfig(),  # the rates, clip and λ of the papers on GANs
         detector=DetectorConfig(epochs=100, optimiser=OptimiserConfig(learning_rate=1e-4)),
         table=DetectorConfig(epochs=100, optimiser=OptimiserConfig(learning_rate=1e-4)),
         scaler="minmax",

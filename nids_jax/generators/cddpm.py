@@ -27,6 +27,7 @@ from nids_jax.diffusion.objective import drop_labels, guide, q_sample, velocity
 from nids_jax.diffusion.samplers import SAMPLERS, DPMpp2M, Sampler
 from nids_jax.diffusion.schedule import Schedule
 from nids_jax.errors import InputError
+from nids_jax.generators.base import check_labels, checked_rows
 from nids_jax.nn.layers import Uniforms, training_method
 from nids_jax.nn.unet1d import UNet1d, UNetConfig
 from nids_jax.training import OptimiserConfig
@@ -164,7 +165,7 @@ class CDDPM:
           InputError: no rows, a negative label, or a checkpoint of another run.
           TrainingError: the loss is no longer finite.
         """
-        x, y = _checked(x, y)
+        x, y = checked_rows(x, y)
         self.classes_ = int(y.max()) + 1
         self.features_ = x.shape[1]
         self._set_range(x.min(axis=0), x.max(axis=0))
@@ -233,8 +234,7 @@ class CDDPM:
         labels = np.asarray(labels, np.int32)
         if chunk < 1:
             raise InputError(f"chunk is {chunk}; it must be at least 1 row")
-        if len(labels) and (labels.min() < 0 or labels.max() >= self.classes_):
-            raise InputError(f"labels span {labels.min()}..{labels.max()}; the model knows 0..{self.classes_ - 1}")
+        check_labels(labels, self.classes_)
         return self._pieces(labels, key, chunk)
 
     def _pieces(self, labels: np.ndarray, key: Array, chunk: int) -> Iterator[np.ndarray]:
@@ -279,14 +279,3 @@ class CDDPM:
         edge = jnp.full((self.features_,), jnp.inf)
         self.low_ = jnp.asarray(low, jnp.float32) if self.config.clip else -edge
         self.high_ = jnp.asarray(high, jnp.float32) if self.config.clip else edge
-
-
-def _checked(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    x, y = np.asarray(x, np.float32), np.asarray(y, np.int32)
-    if x.ndim != 2 or len(x) != len(y):
-        raise InputError(f"training rows have shape {x.shape} and labels {y.shape}; expected [n, d] and [n]")
-    if len(x) == 0:
-        raise InputError("no training rows; give at least one per class")
-    if y.min() < 0:
-        raise InputError(f"label {y.min()} is negative; labels count the classes from 0")
-    return x, y

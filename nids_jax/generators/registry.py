@@ -9,6 +9,7 @@ from nids_jax.errors import InputError
 from nids_jax.generators.base import Generator
 from nids_jax.generators.calibrated import Calibrated
 from nids_jax.generators.cddpm import CDDPM, CDDPMConfig
+from nids_jax.generators.gan import GAN, GANConfig
 from nids_jax.generators.resampling import ADASYN, SMOTE, Copies, Jitter
 
 
@@ -17,6 +18,7 @@ class GeneratorOptions:
     """What any generator may need; each takes what concerns it."""
 
     cddpm: CDDPMConfig = field(default_factory=CDDPMConfig)
+    gan: GANConfig = field(default_factory=GANConfig)
     checkpoint_dir: Path | None = None
     about: dict[str, Any] = field(default_factory=dict)  # stored with the checkpoint
     progress: bool = False
@@ -34,6 +36,8 @@ GENERATORS: dict[str, Callable[[GeneratorOptions], Generator]] = {
     "copies": lambda options: Copies(),
     "jitter": lambda options: Jitter(),
     "smote": lambda options: SMOTE(),
+    "wcgan_gp": lambda options: GAN("wcgan_gp", options.gan, progress=options.progress),
+    "wgan": lambda options: GAN("wgan", options.gan, progress=options.progress),
 }
 
 
