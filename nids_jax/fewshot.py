@@ -224,6 +224,7 @@ class _Splitting:
         config = _with_timesteps(job.preset.cddpm_config(len(real.x)), timesteps)
         options = GeneratorOptions(
             cddpm=replace(config, clip=config.clip and self.scaler.bounded),
+            gan=replace(job.preset.gan, bounded=self.scaler.bounded),
             checkpoint_dir=self.directory / trained,
             about={"scaler": self.scaler.to_json(), "classes": list(train.classes), "dataset": job.dataset},
             progress=job.progress,
