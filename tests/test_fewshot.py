@@ -22,6 +22,7 @@ from nids_jax.flows.consistency import repair
 from nids_jax.flows.schema import CICIDS2017
 from nids_jax.flows.simulate import SIMULATED_CLASSES, simulate_flows
 from nids_jax.generators.cddpm import CDDPM, CDDPMConfig
+from nids_jax.generators.gan import GANConfig
 from nids_jax.nn.detector import RecurrentConfig
 from nids_jax.nn.unet1d import UNetConfig
 from nids_jax.presets import PRESETS, Preset, get_preset
@@ -37,6 +38,7 @@ TINY = Preset(
         steps=60,
         batch=16,
     ),
+    gan=GANConfig(hidden=(16,), noise=4, steps=20),
     detector=DetectorConfig(network=RecurrentConfig(channels=(8, 8), hidden=(8, 4)), batch=16, steps=60),
     table=DetectorConfig(network=RecurrentConfig(channels=(8, 8), hidden=(8, 4)), batch=16, steps=60),
     test_rows=20,
@@ -140,11 +142,70 @@ def test_explanations_and_report(finished: Path):
     assert "nothing shown" in page or "no difference shown" in page or "helped" in page or "hurt" in page
 
 
+@pytest.fixture(scope="module")
+def rare(table: FlowTable, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Attacks are rare, benign flows are not; two learning rates to choose from."""
+    out = tmp_path_factory.mktemp("rare")
+    job = replace(
+        JOB,
+        experiment="rare_attacks",
+        split_seeds=1,
+        generations=2,
+        arms=("real", "real_weighted", "jitter", "cddpm", "cddpm_calibrated", "cddpm_50", "wcgan_gp"),
+        classifiers=("random_forest",),
+        benign_rows=30,
+        explain=False,
+    )
+    fewshot.run(table, job, out, ["test"], lambda line: None)
+    fewshot.run(
+        table,
+        replace(job, arms=("real", "jitter"), classifiers=("cnn_bigru",), rates=(1e-5, 1e-2)),
+        out,
+        ["test"],
+        lambda line: None,
+    )
+    return out
+
+
+def test_only_attacks_are_generated_where_benign_flows_abound(rare: Path):
+    found = records.read(rare)
+    assert len(found) == 2 + 5 * 2 + 1 + 2
+    for record in found:
+        made = 0 if record["generator"].startswith("real") else 20
+        assert record["rows"] == {"train": 40, "generated": made, "test": 60}
+        assert 0 <= record["metrics"]["attack_recall_at_0.01"] <= 1
+        assert ("fidelity" in record) == (made > 0)
+    frame = pd.read_parquet(rare / "runs" / "shots5-split0" / "synthetic.parquet")
+    assert Counter(frame["Label"]) == {"PortScan": 10, "FTP-Patator": 10}
+
+
+def test_calibrated_rows_come_from_the_same_model_and_lie_nearer(rare: Path):
+    folder = rare / "runs" / "shots5-split0"
+    assert (folder / "cddpm").exists()
+    assert not (folder / "cddpm_calibrated").exists()
+    ratio = {r["generator"]: r["fidelity"]["nearest_train_ratio"] for r in records.read(rare) if "fidelity" in r}
+    assert ratio["cddpm_calibrated"] < ratio["cddpm"]
+    assert (folder / "cddpm_50").exists()
+
+
+def test_each_arm_chooses_its_learning_rate_on_rows_of_its_own(rare: Path):
+    tuning = json.loads((rare / "tuning.json").read_text())
+    assert list(tuning) == ["5 shots, real, cnn_bigru", "5 shots, jitter, cnn_bigru"]
+    for scores in tuning.values():
+        assert scores["0.01"] > scores["1e-05"]  # at which nothing is learnt in 60 steps
+    assert (rare / "runs" / "shots5-split0" / "cnn_bigru-jitter-1-0.01").exists()
+    assert not (rare / "runs" / "shots5-split0" / "cnn_bigru-jitter-1-1e-05").exists()
+
+
 def test_bad_jobs_are_refused(table: FlowTable, tmp_path: Path):
-    with pytest.raises(InputError, match=r"--generators names 'gan'; choose from adasyn, cddpm, copies, .*, wgan"):
+    with pytest.raises(InputError, match=r"--generators names 'gan'; choose from adasyn, cddpm, .*copies, .*, wgan"):
         replace(JOB, arms=("real", "gan"))
     with pytest.raises(InputError, match="--classifiers names nothing"):
         replace(JOB, classifiers=())
+    with pytest.raises(InputError, match=r"cddpm_7: .* use at least 21 steps"):
+        replace(JOB, arms=("cddpm_7",))
+    with pytest.raises(InputError, match="benign_rows is 9, but no class is benign: x, y"):
+        replace(JOB, benign_rows=9).plenty(("x", "y"))
     with pytest.raises(InputError, match="generated is 0"):
         replace(JOB, generated=0)
     with pytest.raises(InputError, match=r"unknown preset 'gpu'; choose from \['cpu', 'demo', 'paper'\]"):

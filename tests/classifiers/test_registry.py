@@ -6,7 +6,8 @@ import pytest
 from nids_jax.classifiers.neural import DetectorConfig
 from nids_jax.classifiers.registry import CLASSIFIERS, ClassifierOptions, make_classifier
 from nids_jax.errors import InputError
-from nids_jax.nn.detector import NETWORKS
+from nids_jax.nn.detector import NETWORKS, RecurrentConfig
+from nids_jax.training import OptimiserConfig
 
 SHALLOW = sorted(set(CLASSIFIERS) - set(NETWORKS))
 
@@ -28,6 +29,21 @@ def test_the_shallow_ones_learn_and_repeat_themselves(name: str):
     np.testing.assert_allclose(scores.sum(axis=1), 1.0, atol=1e-5)
     assert (first.classes_[scores.argmax(axis=1)] == test_y).mean() > 0.95
     np.testing.assert_array_equal(scores, second.predict_proba(test_x))
+
+
+@pytest.mark.parametrize("name", ["random_forest", "extra_trees", "decision_tree", "xgboost", "cnn_bigru"])
+def test_class_weights_find_more_of_a_rare_class(name: str):
+    rng = np.random.default_rng(0)
+    y = np.repeat([0, 1], [400, 20])
+    # Few distinct rows, so that even a fully grown tree has leaves with both classes.
+    x, test_x = ((y[:, None] + rng.normal(size=(420, 2))).round().astype(np.float32) for _ in range(2))
+    network = RecurrentConfig(channels=(), cells=("gru",), hidden=(4,))
+    detector = DetectorConfig(network=network, steps=150, batch=32, optimiser=OptimiserConfig(learning_rate=1e-2))
+    share = {}
+    for weights in (False, True):
+        options = ClassifierOptions(detector=detector, class_weights=weights)
+        share[weights] = make_classifier(name, options).fit(x, y).predict_proba(test_x)[:, 1].mean()
+    assert share[True] > share[False] + 0.01
 
 
 def test_neighbours_are_no_more_than_there_are_rows():

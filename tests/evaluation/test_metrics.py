@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import accuracy_score, confusion_matrix, precision_recall_fscore_support
+from sklearn.metrics import accuracy_score, confusion_matrix, precision_recall_fscore_support, roc_curve
 
 from nids_jax.errors import InputError
-from nids_jax.evaluation.metrics import confusion, detection_metrics
+from nids_jax.evaluation.metrics import attack_recall, confusion, detection_metrics
 
 CLASSES = ["BENIGN", "Bot", "DDoS", "Web Attack – XSS"]
 
@@ -81,3 +81,26 @@ def test_bad_input_is_named(y, p, message):
 def test_repeated_class_names_are_refused():
     with pytest.raises(InputError, match="repeat"):
         confusion([0, 1], [0, 1], ["Bot", "Bot"])
+
+
+def test_attack_recall_against_scikit_learns_roc_curve():
+    rng = np.random.default_rng(0)
+    classes = ["BENIGN", "a", "b"]
+    y = np.repeat([0, 1, 2], [1000, 60, 40])
+    p = rng.dirichlet([1.5, 1, 1], len(y)) + 1.5 * np.eye(3)[y] * rng.random((len(y), 1))
+    p /= p.sum(axis=1, keepdims=True)
+    found = attack_recall(y, p, classes, "BENIGN")
+    for rate in (0.001, 0.01):
+        each = []
+        for k in (1, 2):
+            rows = (y == 0) | (y == k)
+            false, true, _ = roc_curve(y[rows] == k, 1 - p[rows, 0], drop_intermediate=False)
+            each.append(true[false <= rate].max())
+        assert found[f"attack_recall_at_{rate:g}"] == pytest.approx(np.mean(each))
+    assert found["attack_recall"] == pytest.approx(np.mean([(p[y == k].argmax(1) != 0).mean() for k in (1, 2)]))
+
+
+def test_attacks_that_tie_with_benign_rows_are_not_found():
+    p = np.array([[0.5, 0.5]] * 6)
+    assert attack_recall([0, 0, 0, 1, 1, 1], p, ["BENIGN", "a"], "BENIGN")["attack_recall_at_0.01"] == 0.0
+    assert attack_recall([1, 1], p[:2], ["BENIGN", "a"], "BENIGN")["attack_recall"] is None

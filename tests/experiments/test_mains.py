@@ -77,6 +77,48 @@ def test_the_detection_tables_from_the_command_line(tmp_path: Path):
     assert (tmp_path / "records.jsonl").read_bytes() == before
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--rates=fast"], "--rates has 'fast'"),
+        (["--rates=0"], "learning rates are above 0"),
+        (["--timesteps=5"], "cddpm_5"),
+        (["--generators=real,gan"], "--generators names 'gan'"),
+        (["--benign_rows=30", "--exclude=BENIGN", "--max_per_class=20"], "no class is benign"),
+    ],
+)
+def test_bad_flags_of_the_generation_tables(arguments: list[str], said: str, tmp_path: Path):
+    done = run("generation", *arguments, f"--output_dir={tmp_path / 'out'}")
+    assert (done.returncode, done.stderr.strip().count("\n")) == (2, 0), done.stderr
+    assert said in done.stderr
+
+
+def test_the_generation_tables_from_the_command_line(tmp_path: Path):
+    flags = ["--max_per_class=40", "--seeds=2", "--generations=2", "--generated=10", "--classifiers=knn"]
+    flags += ["--generators=real,copies,smote", "--benign_rows=20", f"--output_dir={tmp_path}"]
+    done = run("generation", *flags)
+    assert done.returncode == 0, done.stderr
+    assert len((tmp_path / "records.jsonl").read_text().splitlines()) == 2 * (2 + 2 * 2)
+    summary = (tmp_path / "summary.md").read_text(encoding="utf-8")
+    assert "attack recall at FPR 1 %" in summary
+    assert "generated rows beside unseen real ones" in summary
+    before = (tmp_path / "records.jsonl").read_bytes()
+    assert run("generation", *flags).returncode == 0
+    assert (tmp_path / "records.jsonl").read_bytes() == before
+
+
+def test_what_generators_cost(tmp_path: Path):
+    done = run("resources", "--max_per_class=20", "--generators=copies,smote", f"--output_dir={tmp_path}")
+    assert done.returncode == 0, done.stderr
+    found = json.loads((tmp_path / "resources.json").read_text(encoding="utf-8"))["generators"]
+    assert list(found) == ["copies", "smote"]
+    for phases in found.values():
+        for phase in ("fit", "sample"):
+            assert 0 <= phases[phase]["cpu_utilisation"] < 1.5
+        assert 50 < phases["fit"]["peak_host_mib"] <= phases["sample"]["peak_host_mib"]
+    assert "| smote " in (tmp_path / "resources.md").read_text(encoding="utf-8")
+
+
 def test_an_unknown_benchmark_is_refused():
     done = run("throughput", "--what=gpu")
     assert (done.returncode, done.stderr.strip()) == (

@@ -174,7 +174,5 @@ def test_an_unknown_class_is_refused(name: str):
 def test_bad_settings_are_refused():
     with pytest.raises(InputError, match="scale is 0"):
         Jitter(0.0)
-    with pytest.raises(
-        InputError, match=r"unknown generator 'gan'; choose from \['adasyn', 'cddpm', 'cddpm_calibrated', 'copies'"
-    ):
+    with pytest.raises(InputError, match=r"unknown generator 'gan'; choose from \['adasyn', 'cddpm', .*'copies'"):
         make_generator("gan", GeneratorOptions())

@@ -1,0 +1,149 @@
+"""What the generation experiments say: P1's Table V with its controls, rare attacks, and how real the rows look."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from nids_jax.evaluation.statistics import Interval
+from nids_jax.report.arms import Arm, Group, Record, Table, difference, interval, show
+
+EXPERIMENTS = ("generation", "rare_attacks")
+CONTROLS = ("real", "real_weighted", "copies", "real_all")
+METRICS = {
+    "generation": {"accuracy": "accuracy", "macro_f1": "macro F1"},
+    "rare_attacks": {
+        "macro_f1": "macro F1",
+        "attack_recall": "attack recall",
+        "attack_recall_at_0.001": "attack recall at FPR 0.1 %",
+        "attack_recall_at_0.01": "attack recall at FPR 1 %",
+        "false_positive_rate": "false-positive rate",
+    },
+}
+JUDGED = {"generation": "accuracy", "rare_attacks": "attack_recall_at_0.01"}
+FIDELITY = {
+    "wasserstein": "Wasserstein",
+    "ks": "KS",
+    "correlation_difference": "correlation",
+    "density": "density",
+    "coverage": "coverage",
+    "two_sample_auc": "two-sample AUC",
+    "nearest_train_ratio": "distance to training row",
+    "copied": "copied",
+    "consistent": "consistent",
+    "consistent_real": "consistent (real)",
+}
+
+
+def tables(group: Group, members: Mapping[Arm, list[Record]]) -> list[Table]:
+    """Scores, differences to each control, and the fidelity of the generated rows."""
+    return [_scores(group, members), _differences(group, members), *_fidelity(group, members)]
+
+
+def verdict(group: Group, members: Mapping[Arm, list[Record]]) -> list[str]:
+    """For each generator: with which classifiers it helped or hurt, against each control; whole intervals count."""
+    metric = JUDGED[group.experiment]
+    named = METRICS[group.experiment][metric]
+    sentences = []
+    for generator in dict.fromkeys(arm.generator for arm in members if arm.generator not in CONTROLS):
+        own = [arm for arm in members if arm.generator == generator]
+        for control in _controls(group):
+            found = [(arm, difference(members, arm, _control(arm, control), metric)) for arm in own]
+            shown = {arm.classifier: value for arm, value in found if value is not None and value.side is not None}
+            if not shown:
+                continue
+            parts = [
+                f"{word} {', '.join(names)}"
+                for side, word in ((1, "helped"), (-1, "hurt"), (0, "no difference shown with"))
+                if (names := [f"{name} ({show(v, signed=True)})" for name, v in shown.items() if v.side == side])
+            ]
+            what = "its classifier on the same rows without it" if control == "real" else _named(control)
+            sentences.append(f"{group}, {generator} against {what}, {named}: {'; '.join(parts)}.")
+    return sentences
+
+
+def _controls(group: Group) -> tuple[str, ...]:
+    """Names of generators whose rows the same classifier is trained on, and `forest`."""
+    rare = ("real", "real_weighted", "copies", "forest_weighted")
+    return rare if group.experiment == "rare_attacks" else ("real", "copies", "forest")
+
+
+def _control(arm: Arm, control: str) -> Arm:
+    if control == "forest":
+        return Arm("real", "random_forest")
+    if control == "forest_weighted":
+        return Arm("real_weighted", "random_forest")
+    return Arm(control, arm.classifier)
+
+
+def _named(control: str) -> str:
+    return {
+        "real": "real",
+        "real_weighted": "class weights",
+        "copies": "copies",
+        "forest": "a random forest on the real rows",
+        "forest_weighted": "a class-weighted random forest",
+    }[control]
+
+
+def _scores(group: Group, members: Mapping[Arm, list[Record]]) -> Table:
+    metrics = METRICS[group.experiment]
+    rows = []
+    for arm, runs in members.items():
+        seeds = str(len({run["split_seed"] for run in runs}))
+        rows.append((*arm, seeds, str(len(runs)), *(show(interval(runs, name)) for name in metrics)))
+    note = (
+        "Attack recall: share of attacks taken for any attack, mean over classes; at a false-positive rate: where the "
+        "threshold on the probability of benign lets that share of benign test rows through."
+    )
+    return Table(
+        f"{group}: mean and 95 % interval over split seeds",
+        ("generator", "classifier", "seeds", "runs", *metrics.values()),
+        rows,
+        note if group.experiment == "rare_attacks" else "",
+    )
+
+
+def _differences(group: Group, members: Mapping[Arm, list[Record]]) -> Table:
+    metric = JUDGED[group.experiment]
+    controls = _controls(group)
+    rows = []
+    for arm in members:
+        found: Sequence[Interval | None] = [
+            difference(members, arm, _control(arm, control), metric) for control in controls
+        ]
+        if any(value is not None for value in found):
+            rows.append((*arm, *(show(value, signed=True) for value in found)))
+    return Table(
+        f"{group}: paired differences in {METRICS[group.experiment][metric]}",
+        ("generator", "classifier", *(f"− {_named(control)}" for control in controls)),
+        rows,
+        "Paired by split seed, 95 % interval of Student's t, not corrected for the number of comparisons.  The first "
+        "columns: the same classifier.",
+    )
+
+
+def _fidelity(group: Group, members: Mapping[Arm, list[Record]]) -> list[Table]:
+    rows = []
+    for generator in dict.fromkeys(arm.generator for arm in members):
+        runs = {
+            (run["split_seed"], run["generation_seed"]): run["fidelity"]
+            for arm, each in members.items()
+            if arm.generator == generator
+            for run in each
+            if run.get("fidelity")
+        }
+        if runs:
+            values = [[run.get(name) for run in runs.values()] for name in FIDELITY]
+            known = [[value for value in column if value is not None] for column in values]
+            rows.append((generator, *(f"{np.mean(column):.3f}" if column else "–" for column in known)))
+    if not rows:
+        return []
+    return [
+        Table(
+            f"{group}: generated rows beside unseen real ones",
+            ("generator", *FIDELITY.values()),
+            rows,
+            "Means over all runs.  Ideal: 0 for the first three and `copied`, 1 for density, coverage and the distance "
+            "to the nearest training row (over that of unseen rows), 0.5 for the AUC.",
+        )
+    ]

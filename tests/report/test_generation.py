@@ -1,0 +1,62 @@
+"""What the generation experiments report, on made-up runs."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from nids_jax.report import generation, tables
+from nids_jax.report.arms import arms
+
+SEEDS = 5
+BASE = {"accuracy": 0.8, "macro_f1": 0.7, "false_positive_rate": 0.01, "attack_recall": 0.9}
+GAIN = {"real": [0.0] * 5, "copies": [0.0, 0.01, -0.01, 0.0, 0.005], "smote": [0.05, 0.06, 0.04, 0.05, 0.055]}
+FIDELITY = dict.fromkeys(generation.FIDELITY, 0.25)
+
+
+def _record(experiment: str, generator: str, classifier: str, seed: int) -> dict:
+    value = 0.8 + GAIN.get(generator, GAIN["real"])[seed] + 0.01 * seed
+    return {
+        "experiment": experiment,
+        "dataset": "cicids2017",
+        "generator": generator,
+        "classifier": classifier,
+        "shots": 5,
+        "split_seed": seed,
+        "generation_seed": 0,
+        "metrics": {**BASE, "accuracy": value, "attack_recall_at_0.001": 0.5, "attack_recall_at_0.01": value},
+        "timing": {"fit_s": 1.0},
+        "rows": {"train": 75, "generated": 0, "test": 100},
+        "environment": {},
+        "fidelity": {**FIDELITY, "two_sample_auc": None} if generator == "smote" else None,
+    }
+
+
+def _records(experiment: str, *generators: str) -> list[dict]:
+    return [_record(experiment, g, c, s) for g in generators for c in ("random_forest", "knn") for s in range(SEEDS)]
+
+
+@pytest.mark.parametrize(("experiment", "weighted"), [("generation", ()), ("rare_attacks", ("real_weighted",))])
+def test_the_verdict_names_who_was_helped_and_the_interval(experiment: str, weighted: tuple[str, ...]):
+    sentences = tables.verdict(_records(experiment, "real", *weighted, "copies", "smote"))
+    gain = stats.ttest_rel(np.array(GAIN["smote"]) + 1, np.ones(SEEDS)).confidence_interval()
+    interval = f"+{np.mean(GAIN['smote']):.4f} [+{gain.low:.4f}, +{gain.high:.4f}]"
+    assert len(sentences) == (3 if experiment == "generation" else 4)
+    assert all("smote against" in sentence for sentence in sentences)
+    assert f"helped random_forest ({interval}), knn ({interval})." in sentences[0]
+    assert not any("hurt" in sentence for sentence in sentences)
+
+
+def test_the_scores_are_those_of_the_experiment():
+    (group, members), *_ = arms(_records("rare_attacks", "real", "real_weighted", "smote")).items()
+    scores, differences, quality = generation.tables(group, members)
+    assert "attack recall at FPR 0.1 %" in scores.header
+    assert [row[:2] for row in scores.rows][:2] == [("real", "random_forest"), ("real", "knn")]
+    assert differences.header[-1] == "− a class-weighted random forest"
+    assert quality.rows == [("smote", *("–" if name == "two_sample_auc" else "0.250" for name in FIDELITY))]
+
+
+def test_the_papers_sweep_stands_beside_ours_only_where_it_was_run():
+    swept = tables.tables(_records("generation", "real", "cddpm_500"))
+    beside = next(t for t in swept if "beside the paper" in t.title)
+    assert not [row for row in beside.rows if row[0] == "cddpm_1000"]
+    assert not [t for t in tables.tables(_records("rare_attacks", "real")) if "beside the paper" in t.title]
