@@ -51,11 +51,14 @@ def verdict(group: Group, members: Mapping[Arm, list[Record]]) -> list[str]:
             shown = {arm.classifier: value for arm, value in found if value is not None and value.side is not None}
             if not shown:
                 continue
-            parts = [
-                f"{word} {', '.join(names)}"
-                for side, word in ((1, "helped"), (-1, "hurt"), (0, "no difference shown with"))
-                if (names := [f"{name} ({show(v, signed=True)})" for name, v in shown.items() if v.side == side])
-            ]
+            parts = []
+            for side, word in ((1, "helped"), (-1, "hurt"), (0, "no difference shown with")):
+                names = [
+                    f"{name} ({show(value, signed=True)})" if side else name
+                    for name, value in shown.items()
+                    if value.side == side
+                ]
+                parts += [f"{word} {', '.join(names)}"] if names else []
             what = "its classifier on the same rows without it" if control == "real" else _named(control)
             sentences.append(f"{group}, {generator} against {what}, {named}: {'; '.join(parts)}.")
     return sentences
