@@ -1,13 +1,17 @@
-"""The flags of the experiments that generate rows."""
+"""What the experiments that generate rows share: their flags, and running the job that these describe."""
 
+import sys
 from dataclasses import replace
+from typing import Any
 
 from absl import flags
 
 from experiments import common
+from nids_jax import fewshot
 from nids_jax.diffusion.samplers import SAMPLERS, make_sampler
 from nids_jax.errors import InputError
 from nids_jax.presets import Preset
+from nids_jax.report import records
 
 GENERATORS = flags.DEFINE_list(
     "generators",
@@ -42,3 +46,29 @@ def preset() -> Preset:
     if cddpm.sampler.calls < cddpm.sampler.minimum_calls:
         print(f"warning: {cddpm.sampler.calls} calls of the network; quality falls below {cddpm.sampler.minimum_calls}")
     return replace(chosen, cddpm=cddpm)
+
+
+def run(argv: list[str], program: str, **settings: Any) -> None:
+    """Do the job that the flags describe, with the further `settings` of `FewShot`, and report.
+
+    Args:
+      program: as in `python -m experiments.PROGRAM`.
+
+    Raises:
+      InputError: flags that do not go together, or whatever the reading and the runs refuse.
+    """
+    job = fewshot.FewShot(
+        dataset=common.dataset_name(),
+        preset=preset(),
+        shots=common.numbers(common.SHOTS),
+        split_seeds=common.SEEDS.value,
+        generations=GENERATIONS.value,
+        generated=GENERATED.value,
+        classifiers=tuple(common.CLASSIFIERS.value),
+        **settings,
+    )
+    output_dir = common.prepare(argv, job.preset)
+    table, found = common.read_table(output_dir)
+    records.write_json(output_dir / "data.json", {**fewshot.describe(table, job), **found})
+    fewshot.run(table, job, output_dir, ["python", "-m", f"experiments.{program}", *sys.argv[1:]], print)
+    common.report(output_dir)

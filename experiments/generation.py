@@ -13,14 +13,10 @@ generated, `real_weighted` (class weights) joins the controls, and what counts i
 false-positive rate.
 """
 
-import sys
-
 from absl import flags
 
 from experiments import common, generating
-from nids_jax import fewshot
 from nids_jax.errors import InputError
-from nids_jax.report import records
 
 _TIMESTEPS = flags.DEFINE_list("timesteps", [], "Diffusion steps T to run `cddpm` with; default: the preset's.")
 _BENIGN_ROWS = flags.DEFINE_integer("benign_rows", None, "Benign rows to train on; default: as few.", lower_bound=1)
@@ -57,25 +53,15 @@ def _arms() -> tuple[str, ...]:
 
 
 def main(argv: list[str]) -> None:
-    job = fewshot.FewShot(
+    generating.run(
+        argv,
+        "generation",
         experiment="rare_attacks" if _BENIGN_ROWS.value else "generation",
-        dataset=common.dataset_name(),
-        preset=generating.preset(),
-        shots=common.numbers(common.SHOTS),
-        split_seeds=common.SEEDS.value,
-        generations=generating.GENERATIONS.value,
-        generated=generating.GENERATED.value,
         arms=_arms(),
-        classifiers=tuple(common.CLASSIFIERS.value),
         benign_rows=_BENIGN_ROWS.value,
         rates=_rates(),
         explain=False,
     )
-    output_dir = common.prepare(argv, job.preset)
-    table, found = common.read_table(output_dir)
-    records.write_json(output_dir / "data.json", {**fewshot.describe(table, job), **found})
-    fewshot.run(table, job, output_dir, ["python", "-m", "experiments.generation", *sys.argv[1:]], print)
-    common.report(output_dir)
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ from nids_jax.evaluation.fidelity import RawRows, fidelity
 from nids_jax.evaluation.metrics import attack_recall, confusion, detection_metrics
 from nids_jax.files import write_atomic
 from nids_jax.flows.consistency import repair
+from nids_jax.generators.base import Generator
 from nids_jax.generators.cddpm import CDDPMConfig
 from nids_jax.generators.registry import GENERATORS, GeneratorOptions, make_generator
 from nids_jax.nn.detector import NETWORKS
@@ -115,7 +116,7 @@ def run(table: FlowTable, job: FewShot, output_dir: Path, command: Sequence[str]
 def _choose_rates(tuning: "_Splitting") -> dict[tuple[str, str], float]:
     """{(arm, neural detector): the learning rate with the highest macro F1 on the tuning split}.
 
-    Every arm gets the same budget, and no figure is reported of the rows that decide.
+    Every arm gets the same budget, on a split that no run is judged on.
     """
     job, path = tuning.job, tuning.output_dir / "tuning.json"
     known = records.read_json(path) if path.exists() else {}
@@ -166,8 +167,9 @@ class _Splitting:
         self.directory = output_dir / "runs" / f"shots{shots}-split{seed}"
         self.clock = clock
         self.done = records.finished(output_dir)
-        self._last: tuple[str, int] | None = None  # whose rows are in `_kept`
-        self._kept: Any = None
+        # The latest training rows by (arm, generation), and the latest generator by arm.
+        self._rows: tuple[tuple[str, int], _Rows] | None = None
+        self._generator: tuple[str, Generator] | None = None
 
     def run(self) -> None:
         for arm in self.job.arms:
@@ -209,12 +211,11 @@ class _Splitting:
         return self._classify(name, arm, 0, self._training_rows(arm, 0))["metrics"]["macro_f1"]
 
     def _training_rows(self, arm: str, generation: int) -> "_Rows":
-        if (arm, generation) != self._last:
+        if self._rows is None or self._rows[0] != (arm, generation):
             train = self.split.real_all if arm == "real_all" else self.split.train
             rows = _Rows(self.scaler.transform(train.x), train.y)
-            self._kept = rows if arm in REAL else self._augmented(rows, arm, generation)
-            self._last = (arm, generation)
-        return self._kept
+            self._rows = (arm, generation), rows if arm in REAL else self._augmented(rows, arm, generation)
+        return self._rows[1]
 
     def _augmented(self, real: "_Rows", arm: str, generation: int) -> "_Rows":
         """The real rows and those of the arm's generator."""
@@ -231,7 +232,10 @@ class _Splitting:
         )
         key = random.stream(jax.random.key(self.seed), trained)
         with self.clock.timed() as fitting:
-            generator = make_generator(name, options).fit(real.x, train.y, random.stream(key, "fit"))
+            if self._generator is None or self._generator[0] != arm:
+                made_by = make_generator(name, options).fit(real.x, train.y, random.stream(key, "fit"))
+                self._generator = arm, made_by
+            generator = self._generator[1]
         rare = [k for k, each in enumerate(train.classes) if each not in job.plenty(train.classes)]
         labels = np.repeat(np.array(rare, np.int32), job.generated)
         with self.clock.timed() as sampling:
