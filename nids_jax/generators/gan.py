@@ -1,6 +1,6 @@
-"""Generators that are trained against a critic, by name: `wgan`, `wcgan_gp`, `vae_wgan_gp` (P2), and `vae` beside it.
+"""Generators that are trained against a critic, by name: `wgan`, `wcgan_gp`, `vae_wgan_gp` (P2), and `vae`, which has none.
 
-Their games are in `wasserstein` and `vae_gan`.
+What each of them minimises is a game of `wasserstein` or `vae_gan`.
 """
 
 import warnings
@@ -45,9 +45,9 @@ class GANConfig:
     beta: float = 0.1  # VAEs: weight of the KL term after the warm-up
 
     def __post_init__(self) -> None:
-        for name in self.__dataclass_fields__.keys() - {"hidden", "bounded"}:
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must be above 0")
+        for name, value in vars(self).items():
+            if name not in ("hidden", "bounded") and not value > 0:
+                raise ValueError(f"{name} is {value}; it must be above 0")
 
 
 @partial(jax.jit, static_argnames=("game",))
@@ -63,9 +63,9 @@ def _sample_tile(
 def collapsed_classes(x: np.ndarray, y: np.ndarray, made: np.ndarray, labels: np.ndarray) -> list[int]:
     """The classes whose made rows all but coincide though their training rows do not.
 
-    That is: √(E ‖row − E row‖²) over rows of the class is below a twentieth of what it is over its training rows.
+    That is: their spread √(E ‖row − E row‖²) is below a twentieth of that of the training rows of the class.
     Training rows x [n, d] with labels y [n], made ones [m, d] with `labels` [m].  A class of one distinct training row
-    has no spread to lose.  A generator that makes some of a class's modes and not others goes unnoticed.
+    has no spread to lose.  The loss of some of a class's modes, or of most of its spread, goes unnoticed.
     """
 
     def spread(rows: np.ndarray) -> float:

@@ -53,16 +53,17 @@ def warmed_up(beta: float, done: Array) -> Array:
 
 @dataclass(frozen=True, kw_only=True)
 class VAEWGANGP(WCGANGP):
-    """Critic: as in WCGAN-GP, half of the made rows being reconstructions; the rest, encoder included:
+    """Half of the made rows x' come from the prior, G(z, y), half are reconstructions x̂ of the real rows x.
 
-      min −E[D(x', y)] + r · mean (x − x̂)² + β KL(q(z | x, y) ‖ N(0, I))  (P2 eq. 8)
+    The critic's loss is WCGAN-GP's; that of encoder and decoder is (P2 eq. 8, its critic's term as the generator sees it)
 
-    with x' from the prior, G(z, y), and reconstructed, x̂, in equal parts.  P2 weighs the terms alike; of −log p(x | z)
-    it does not say the variance, which r / β stands for: d β / 2r, with d columns.
+      −E[D(x', y)] + r · (mean of (x − x̂)² over rows and columns) + β E[KL(q(z | x, y) ‖ N(0, I))].
+
+    P2 gives all terms the weight 1, but no variance of p(x | z): here it is d β / 2r, with d columns.
     """
 
-    reconstruction: float
-    beta: float
+    reconstruction: float  # r
+    beta: float  # β after the warm-up
 
     def build(self, init: Uniforms) -> nnx.Module:
         return Autoencoder(self, init=init)

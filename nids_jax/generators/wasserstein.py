@@ -82,7 +82,7 @@ class Wasserstein:
         return critic
 
     def made(self, players: Players, x: Array, y: Array, key: Array) -> Array:
-        """Rows to set beside the real ones, x [B, d] with labels y [B]: [k B, d], k times rows with the labels y."""
+        """Rows to set beside the real ones, x [B, d] with labels y [B]: [k B, d], k times in a row with labels y."""
         return players.generate(jax.random.normal(key, (len(x), self.noise), x.dtype), y)
 
     def critic_loss(self, players: Players, x: Array, y: Array, key: Array) -> tuple[Array, Figures]:
