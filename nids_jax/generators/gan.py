@@ -1,4 +1,4 @@
-"""Generators that are trained against a critic, by name: `wgan`, `wcgan_gp`, `vae_wgan_gp` (P2), and `vae`, which has none.
+"""Generators trained against a critic, by name: `wgan`, `wcgan_gp`, `vae_wgan_gp` (P2); and `vae`, which has none.
 
 What each of them minimises is a game of `wasserstein` or `vae_gan`.
 """

@@ -55,7 +55,7 @@ def warmed_up(beta: float, done: Array) -> Array:
 class VAEWGANGP(WCGANGP):
     """Half of the made rows x' come from the prior, G(z, y), half are reconstructions x̂ of the real rows x.
 
-    The critic's loss is WCGAN-GP's; that of encoder and decoder is (P2 eq. 8, its critic's term as the generator sees it)
+    The critic's loss is WCGAN-GP's; that of encoder and decoder is (P2 eq. 8, as far as they enter it)
 
       −E[D(x', y)] + r · (mean of (x − x̂)² over rows and columns) + β E[KL(q(z | x, y) ‖ N(0, I))].
 

@@ -1,4 +1,4 @@
-"""VAE-WGAN-GP and VAE: the modes of a known mixture, the losses against plain sums, row identity; any GAN's collapse."""
+"""VAE-WGAN-GP and VAE: the modes of a known mixture, losses against plain sums, row identity; any GAN's collapse."""
 
 from dataclasses import replace
 from typing import Any, get_args
