@@ -40,8 +40,11 @@ class Adversarial(Protocol):
         """The critic's parameters after an update, put back where they may lie."""
         ...
 
-    def generator_loss(self, players: Any, x: Array, y: Array, key: Array) -> tuple[Array, Figures]:
-        """The generator's loss, and what else is worth keeping of the step."""
+    def generator_loss(self, players: Any, x: Array, y: Array, key: Array, done: Array) -> tuple[Array, Figures]:
+        """The generator's loss, and what else is worth keeping of the step.
+
+        `done` [] is the share of the run's steps taken so far, 0 in the first: for weights that change on the way.
+        """
         ...
 
 
@@ -74,7 +77,7 @@ def players(game: Adversarial, critic: nnx.State, generator: nnx.State) -> Any:
 def advance(
     state: GameState, data: Data, key: Array, stop: Array, *, game: Adversarial, batch: int, critic_steps: int
 ) -> tuple[GameState, Figures]:
-    """Train from `state.step` towards step `stop`, at most BLOCK steps; returns the state and the figures [BLOCK].
+    """Train from `state.step` towards the run's end, `stop`, at most BLOCK steps; returns state and figures [BLOCK].
 
     A step is `critic_steps` updates of the critic, then one of the generator (Gulrajani et al. 2017, algorithm 1), each
     on rows drawn evenly with replacement.  The critic's figures are means over its updates; those of steps not taken
@@ -109,7 +112,7 @@ def advance(
         x, y, noise = draw("generator", state.step, 0)
 
         def loss_of(generator: nnx.State) -> tuple[Array, Figures]:
-            return game.generator_loss(players(game, critic, generator), x, y, noise)
+            return game.generator_loss(players(game, critic, generator), x, y, noise, state.step / stop)
 
         (loss, figures), gradient = jax.value_and_grad(loss_of, has_aux=True)(state.generator)
         updates, generator_opt = optimiser.update(gradient, state.generator_opt, state.generator)

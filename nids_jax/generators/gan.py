@@ -1,39 +1,37 @@
-"""Wasserstein GANs that make rows of a class asked for: `wgan` (weight clipping), `wcgan_gp` (gradient penalty).
+"""Generators trained against a critic, by name: `wgan`, `wcgan_gp`, `vae_wgan_gp` (P2); and `vae`, which has none.
 
-Both are conditional: the label, one-hot, is joined to the generator's noise and to the critic's row (Mirza & Osindero
-2014), so that one model makes every class.  Arjovsky et al. 2017 have no labels; without them `wgan` would need a model
-per class.
+What each of them minimises is a game of `wasserstein` or `vae_gan`.
 """
 
-from collections.abc import Callable, Sequence
+import warnings
 from dataclasses import dataclass
 from functools import partial
-from itertools import pairwise
 from typing import Any, Literal, Self, get_args
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from flax import nnx
 from jax import Array
 
 from nids_jax import random, training
 from nids_jax.generators import adversarial
-from nids_jax.generators.adversarial import Figures
 from nids_jax.generators.base import check_labels, checked_rows
-from nids_jax.nn.layers import Dense, Uniforms
+from nids_jax.generators.vae_gan import VAE, VAEWGANGP
+from nids_jax.generators.wasserstein import WCGANGP, WGAN
 
-Method = Literal["wgan", "wcgan_gp"]
+Method = Literal["wgan", "wcgan_gp", "vae_wgan_gp", "vae"]
 
 _TILE = 1024  # rows sampled together; a row's place in its tile follows from its number, which fixes all rounding
+_LOOKED_AT = 64  # generated rows per class in which a collapse is looked for
+_LEAST_SPREAD = 0.05  # of a class's generated rows, in units of its training rows'; below it the class has collapsed
 
 
 @dataclass(frozen=True, kw_only=True)
 class GANConfig:
-    """Settings of both GANs; the defaults of clip, penalty, rates and critic steps are the papers'."""
+    """Settings of all methods; the defaults of clip, penalty, rates and critic steps are the papers'."""
 
-    hidden: tuple[int, ...] = (256, 256)  # of the generator and of the critic
+    hidden: tuple[int, ...] = (256, 256)  # of the generator, of the critic and of the encoder
     noise: int = 64  # width of z
     bounded: bool = False  # the rows lie within [-1, 1]: the generator ends in tanh
     steps: int = 10_000  # of the generator
@@ -41,119 +39,15 @@ class GANConfig:
     batch: int = 64
     clip: float = 0.01  # wgan: bound of the critic's weights
     wgan_rate: float = 5e-5  # RMSProp's
-    penalty: float = 10.0  # wcgan_gp: λ
-    gp_rate: float = 1e-4  # Adam's
+    penalty: float = 10.0  # λ of all others
+    gp_rate: float = 1e-4  # Adam's, in all others
+    reconstruction: float = 10.0  # VAEs: weight of the mean squared error over columns, beside the critic's 1
+    beta: float = 0.1  # VAEs: weight of the KL term after the warm-up
 
     def __post_init__(self) -> None:
-        for name in ("noise", "steps", "critic_steps", "batch", "clip", "wgan_rate", "penalty", "gp_rate"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must be above 0")
-
-
-class _MLP(nnx.Module):
-    """Dense layers with LeakyReLU(0.2) between them."""
-
-    def __init__(self, widths: Sequence[int], *, init: Uniforms):
-        self.layers = nnx.List([Dense(a, b, init=init) for a, b in pairwise(widths)])
-
-    def __call__(self, x: Array) -> Array:
-        """x [B, widths[0]] → [B, widths[-1]]."""
-        for layer in list(self.layers)[:-1]:
-            x = jax.nn.leaky_relu(layer(x), 0.2)
-        return self.layers[-1](x)
-
-
-class Players(nnx.Module):
-    """The generator G(z, y) and the critic D(x, y)."""
-
-    def __init__(self, game: "_Wasserstein", *, init: Uniforms):
-        self.classes, self.bounded = game.classes, game.bounded
-        self.generator = _MLP((game.noise + game.classes, *game.hidden, game.features), init=init)
-        self.critic = _MLP((game.features + game.classes, *game.hidden, 1), init=init)
-
-    def generate(self, z: Array, y: Array) -> Array:
-        """Noise z [B, noise], labels y [B] → rows [B, d]."""
-        rows = self.generator(self._joined(z, y))
-        return jnp.tanh(rows) if self.bounded else rows
-
-    def judge(self, x: Array, y: Array) -> Array:
-        """Rows x [B, d], labels y [B] → the critic's values [B], higher for rows it takes for real."""
-        return self.critic(self._joined(x, y))[:, 0]
-
-    def _joined(self, x: Array, y: Array) -> Array:
-        return jnp.concatenate([x, jax.nn.one_hot(y, self.classes, dtype=x.dtype)], axis=1)
-
-
-def gradient_norms(judge: Callable[[Array, Array], Array], x: Array, y: Array) -> Array:
-    """‖∇_x D(x, y)‖₂ of each row: x [B, d], y [B] → [B]."""
-    gradient = jax.grad(lambda rows: judge(rows, y).sum())(x)
-    # The root's own gradient is infinite at 0.
-    return jnp.sqrt(jnp.square(gradient).sum(axis=1) + 1e-12)
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Wasserstein:
-    """Critic: min E[D(G(z,y),y)] − E[D(x,y)] + lipschitz; generator: min −E[D(G(z,y),y)]; z ~ N(0, I)."""
-
-    features: int
-    classes: int
-    hidden: tuple[int, ...]
-    noise: int
-    bounded: bool
-    rate: float
-
-    def build(self, init: Uniforms) -> nnx.Module:
-        return Players(self, init=init)
-
-    def lipschitz(self, norms: Array) -> Array | float:
-        """What the critic's loss adds for gradients of these norms [B]."""
-        return 0.0
-
-    def constrain(self, critic: nnx.State) -> nnx.State:
-        return critic
-
-    def critic_loss(self, players: Players, x: Array, y: Array, key: Array) -> tuple[Array, Figures]:
-        z_key, mix_key = jax.random.split(key)
-        made = players.generate(jax.random.normal(z_key, (len(x), self.noise), x.dtype), y)
-        mix = jax.random.uniform(mix_key, (len(x), 1), x.dtype)
-        norms = gradient_norms(players.judge, mix * x + (1.0 - mix) * made, y)
-        wasserstein = players.judge(x, y).mean() - players.judge(made, y).mean()
-        return self.lipschitz(norms) - wasserstein, {"wasserstein": wasserstein, "gradient_norm": norms.mean()}
-
-    def generator_loss(self, players: Players, x: Array, y: Array, key: Array) -> tuple[Array, Figures]:
-        made = players.generate(jax.random.normal(key, (len(x), self.noise), x.dtype), y)
-        return -players.judge(made, y).mean(), {}
-
-
-@dataclass(frozen=True, kw_only=True)
-class WGAN(_Wasserstein):
-    """The critic's weights are kept in ±clip, and RMSProp trains both  (Arjovsky et al. 2017, algorithm 1)."""
-
-    clip: float
-
-    def constrain(self, critic: nnx.State) -> nnx.State:
-        return jax.tree.map(lambda weights: jnp.clip(weights, -self.clip, self.clip), critic)
-
-    def optimiser(self) -> optax.GradientTransformation:
-        # As PyTorch, with which the paper trained: it adds 1e-8 to the root, optax under it, where 1e-8 would outweigh
-        # the squares of a clipped critic's gradients.
-        return optax.rmsprop(self.rate, decay=0.99, eps=1e-16)
-
-
-@dataclass(frozen=True, kw_only=True)
-class WCGANGP(_Wasserstein):
-    """The critic's loss adds λ E[(‖∇_x̂ D(x̂,y)‖₂ − 1)²], x̂ = u x + (1−u) G(z,y), u uniform; Adam trains both.
-
-    (Gulrajani et al. 2017, algorithm 1.)
-    """
-
-    penalty: float
-
-    def lipschitz(self, norms: Array) -> Array:
-        return self.penalty * jnp.square(norms - 1.0).mean()
-
-    def optimiser(self) -> optax.GradientTransformation:
-        return optax.adam(self.rate, b1=0.5, b2=0.9)
+        for name, value in vars(self).items():
+            if name not in ("hidden", "bounded") and not value > 0:
+                raise ValueError(f"{name} is {value}; it must be above 0")
 
 
 @partial(jax.jit, static_argnames=("game",))
@@ -166,12 +60,31 @@ def _sample_tile(
     return both.generate(random.row_normals(keys, 0, game.noise), jnp.asarray(labels))
 
 
+def collapsed_classes(x: np.ndarray, y: np.ndarray, made: np.ndarray, labels: np.ndarray) -> list[int]:
+    """The classes whose made rows all but coincide though their training rows do not.
+
+    That is: their spread √(E ‖row − E row‖²) is below a twentieth of that of the training rows of the class.
+    Training rows x [n, d] with labels y [n], made ones [m, d] with `labels` [m].  A class of one distinct training row
+    has no spread to lose.  The loss of some of a class's modes, or of most of its spread, goes unnoticed.
+    """
+
+    def spread(rows: np.ndarray) -> float:
+        return float(np.sqrt(rows.var(axis=0, dtype=np.float64).sum()))
+
+    return [
+        int(label)
+        for label in np.unique(labels)
+        if np.ptp(x[y == label], axis=0).any() and spread(made[labels == label]) < _LEAST_SPREAD * spread(x[y == label])
+    ]
+
+
 class GAN:
-    """A conditional Wasserstein GAN over scaled flow features.
+    """A conditional generator of scaled flow features, trained against a critic (`vae`: without).
 
     Fitted attributes: `state_` (training state), `classes_` (their number), `features_` (d), `history_` (of every step
-    of the generator, [steps] each: critic_loss, generator_loss, wasserstein = E[D(x,y)] − E[D(G(z,y),y)], and
-    gradient_norm, E ‖∇_x̂ D‖₂ between real and made rows), `losses_` (the critic's, [steps]).
+    of the generator, [steps] each: critic_loss, generator_loss; with a critic wasserstein = E[D(x,y)] − E[D(x',y)] of
+    made rows x', and gradient_norm, E ‖∇_x̂ D‖₂ between real and made rows; of VAEs reconstruction and kl, unweighted),
+    `losses_` (the critic's, of `vae` the generator's, [steps]).
     """
 
     def __init__(self, method: Method, config: GANConfig | None = None, *, progress: bool = False):
@@ -183,6 +96,8 @@ class GAN:
 
     def fit(self, x: np.ndarray, y: np.ndarray, key: Array) -> Self:
         """Train on scaled rows x [n, d] with labels y [n] = 0, 1, ….
+
+        Warns of classes whose generated rows have collapsed into one (`collapsed_classes`).
 
         Raises:
           InputError: no rows, numbers that are not finite, or a negative label.
@@ -198,10 +113,11 @@ class GAN:
             key,
             steps=c.steps,
             batch=c.batch,
-            critic_steps=c.critic_steps,
+            critic_steps=1 if self.method == "vae" else c.critic_steps,  # there is nothing to teach a VAE's critic
             progress=self.method if self.progress else None,
         )
-        self.losses_ = self.history_["critic_loss"]
+        self.losses_ = self.history_["generator_loss" if self.method == "vae" else "critic_loss"]
+        self._warn_of_collapse(x, y, random.stream(key, "collapse"))
         return self
 
     def sample(self, labels: np.ndarray, key: Array) -> np.ndarray:
@@ -222,6 +138,18 @@ class GAN:
             rows.append(np.asarray(tile)[: len(wanted)])
         return np.concatenate(rows)
 
+    def _warn_of_collapse(self, x: np.ndarray, y: np.ndarray, key: Array) -> None:
+        labels = np.repeat(np.unique(y), _LOOKED_AT)
+        collapsed = collapsed_classes(x, y, self.sample(labels, key), labels)
+        if collapsed:
+            remedy = ", or with a smaller beta" if self.method in ("vae", "vae_wgan_gp") else ""
+            warnings.warn(
+                f"{self.method} collapsed: its rows of class {', '.join(map(str, collapsed))} are all but the same,"
+                f" unlike the training rows; train for more steps, at a lower rate{remedy}",
+                RuntimeWarning,
+                stacklevel=3,
+            )
+
     def _game(self) -> WGAN | WCGANGP:
         c = self.config
         common: dict[str, Any] = {
@@ -233,4 +161,8 @@ class GAN:
         }
         if self.method == "wgan":
             return WGAN(rate=c.wgan_rate, clip=c.clip, **common)
-        return WCGANGP(rate=c.gp_rate, penalty=c.penalty, **common)
+        common |= {"rate": c.gp_rate, "penalty": c.penalty}
+        if self.method == "wcgan_gp":
+            return WCGANGP(**common)
+        game = VAEWGANGP if self.method == "vae_wgan_gp" else VAE
+        return game(reconstruction=c.reconstruction, beta=c.beta, **common)

@@ -13,7 +13,7 @@ Record = Mapping[str, Any]
 
 GENERATORS = [
     *("real", "real_weighted", "copies", "jitter", "smote", "adasyn", "cddpm", "cddpm_calibrated"),
-    *("wgan", "wcgan_gp", "vae_wgan_gp", "real_all"),
+    *("wgan", "wcgan_gp", "vae", "vae_wgan_gp", "real_all"),
 ]
 CLASSIFIERS = [
     *("cnn_bigru", "cnn_bilstm", "bilstm_bigru", "bilstm"),

@@ -13,8 +13,9 @@ from jax.flatten_util import ravel_pytree
 from nids_jax import training
 from nids_jax.errors import InputError
 from nids_jax.generators import adversarial
-from nids_jax.generators.gan import GAN, WCGANGP, WGAN, GANConfig, Method, gradient_norms
+from nids_jax.generators.gan import GAN, GANConfig, Method
 from nids_jax.generators.registry import GeneratorOptions, make_generator
+from nids_jax.generators.wasserstein import WCGANGP, WGAN, gradient_norms
 
 CENTRES = np.array([[[-0.7, -0.7], [-0.7, 0.7]], [[0.7, -0.7], [0.7, 0.7]]])  # [class, mode, column]
 TINY = GANConfig(hidden=(16, 16), noise=4, steps=60, batch=16, bounded=True)

@@ -1,0 +1,195 @@
+"""VAE-WGAN-GP and VAE: the modes of a known mixture, losses against plain sums, row identity; any GAN's collapse."""
+
+from dataclasses import replace
+from functools import partial
+from typing import Any, get_args
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from nids_jax import random
+from nids_jax.generators import adversarial, vae_gan
+from nids_jax.generators.gan import GAN, GANConfig, Method, collapsed_classes
+from nids_jax.generators.registry import GeneratorOptions, make_generator
+from nids_jax.generators.vae_gan import VAE, VAEWGANGP, kl_to_prior, warmed_up
+from nids_jax.generators.wasserstein import gradient_norms
+from tests.generators.test_gan import CENTRES, TINY, mixture
+
+METHODS: list[Method] = ["vae_wgan_gp", "vae"]
+KEY = jax.random.key(7)
+
+
+@pytest.fixture(scope="module", params=METHODS)
+def model(request: pytest.FixtureRequest) -> GAN:
+    return GAN(request.param, TINY).fit(*mixture(), jax.random.key(1))
+
+
+def game(kind: type[VAEWGANGP] = VAEWGANGP) -> VAEWGANGP:
+    return kind(
+        features=3,
+        classes=2,
+        hidden=(5, 4),
+        noise=2,
+        bounded=True,
+        rate=1e-3,
+        penalty=10.0,
+        reconstruction=7.0,
+        beta=0.2,
+    )
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_mode_of_every_class_gets_its_share(method: Method):
+    config = GANConfig(hidden=(64, 64), noise=4, steps=600, batch=64, penalty=1.0, gp_rate=1e-3)
+    fitted = GAN(method, config).fit(*mixture(), jax.random.key(0))
+    labels = np.arange(2000) % 2
+    out = fitted.sample(labels, KEY)
+    for label in range(2):
+        own = out[labels == label]
+        distance = np.linalg.norm(own[:, None] - CENTRES.reshape(4, 2), axis=2)
+        shares = np.bincount(distance.argmin(axis=1), minlength=4) / len(own)
+        assert shares[2 * label : 2 * label + 2].min() > 0.35
+        assert shares[2 * label : 2 * label + 2].sum() > 0.95
+        assert np.median(distance.min(axis=1)) < 0.3
+    error = fitted.history_["reconstruction"]
+    assert error[-50:].mean() < 0.1 * error[:5].mean()
+
+
+def test_kl_against_an_integral():
+    """∫ q log(q / p) of two independent columns, summed on a fine grid."""
+    mean, deviation = np.array([0.7, -1.5]), np.array([0.4, 1.6])
+    z = np.linspace(-15.0, 15.0, 200_001)[:, None]
+    q = np.exp(-0.5 * ((z - mean) / deviation) ** 2) / (deviation * np.sqrt(2 * np.pi))
+    ratio = 0.5 * z**2 - 0.5 * ((z - mean) / deviation) ** 2 - np.log(deviation)
+    expected = (q * ratio).sum() * (z[1, 0] - z[0, 0])
+    found = kl_to_prior(jnp.asarray(mean)[None], 2 * jnp.log(jnp.asarray(deviation))[None])
+    np.testing.assert_allclose(found, [expected], rtol=1e-5)
+    np.testing.assert_array_equal(kl_to_prior(jnp.zeros((2, 3)), jnp.zeros((2, 3))), 0.0)
+
+
+def test_beta_rises_to_its_value_and_stays():
+    share = vae_gan.WARM_UP
+    found = [float(warmed_up(0.2, jnp.asarray(done))) for done in (0.0, share / 4, share, 2 * share, 1.0)]
+    np.testing.assert_allclose(found, [0.0, 0.05, 0.2, 0.2, 0.2], rtol=1e-6)
+
+
+def test_each_step_of_a_run_has_its_beta():
+    """A VAE's loss is r · error + β_s KL, and all but β_s is in the history."""
+    history = GAN("vae", replace(TINY, beta=5.0)).fit(*mixture(), KEY).history_
+    found = (history["generator_loss"] - TINY.reconstruction * history["reconstruction"]) / history["kl"]
+    np.testing.assert_allclose(found, 5.0 * np.minimum(1.0, np.arange(60) / 60 / vae_gan.WARM_UP), rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("kind", [VAEWGANGP, VAE])
+def test_losses_against_plain_sums(kind: type[VAEWGANGP]):
+    this = game(kind)
+    start = adversarial.initial_state(jax.random.key(3), game=this)
+    players = adversarial.players(this, start.critic, start.generator)
+    rng = np.random.default_rng(1)
+    x, y = jnp.asarray(rng.normal(size=(6, 3)), jnp.float32), jnp.asarray(rng.integers(0, 2, 6))
+
+    @jax.jit
+    def rows(key: jax.Array) -> Any:
+        """From the prior, reconstructed, μ and log σ²."""
+        prior_key, noise_key = jax.random.split(key)
+        mean, log_variance = players.encode(x, y)
+        z = mean + jnp.exp(log_variance / 2) * jax.random.normal(noise_key, (6, 2))
+        return players.generate(jax.random.normal(prior_key, (6, 2)), y), players.generate(z, y), mean, log_variance
+
+    judge = jax.jit(players.judge)
+    prior, reconstructed, mean, log_variance = map(np.asarray, rows(KEY))
+    kl = 0.5 * np.mean(np.sum(mean**2 + np.exp(log_variance) - 1 - log_variance, axis=1))
+    error = np.mean((x - reconstructed) ** 2)
+    values = 0.5 * float(judge(prior, y).mean() + judge(reconstructed, y).mean())
+    loss, figures = jax.jit(partial(this.generator_loss, players))(x, y, KEY, vae_gan.WARM_UP / 2)
+    np.testing.assert_allclose(loss, 7.0 * error + 0.1 * kl - (values if kind is VAEWGANGP else 0.0), rtol=1e-5)
+    np.testing.assert_allclose([figures["reconstruction"], figures["kl"]], [error, kl], rtol=1e-5)
+
+    loss, figures = jax.jit(partial(this.critic_loss, players))(x, y, KEY)
+    if kind is VAE:
+        assert float(loss) == 0.0
+        assert figures == {}
+        return
+    made_key, mix_key = jax.random.split(KEY)
+    made = rows(made_key)[:2]
+    mix = jax.random.uniform(mix_key, (12, 1))
+    wasserstein = float(judge(x, y).mean()) - np.mean([judge(each, y) for each in made])
+    norms_of = jax.jit(partial(gradient_norms, players.judge))
+    parts = zip(made, (mix[:6], mix[6:]), strict=True)
+    norms = np.stack([norms_of(u * x + (1 - u) * each, y) for each, u in parts])
+    np.testing.assert_allclose(loss, 10.0 * np.mean((norms - 1) ** 2) - wasserstein, rtol=1e-5)
+    np.testing.assert_allclose(figures["wasserstein"], wasserstein, rtol=1e-4, atol=1e-6)
+
+
+def test_a_vae_leaves_its_critic_alone(model: GAN):
+    start = adversarial.initial_state(random.stream(jax.random.key(1), "init"), game=model._game())
+    pairs = zip(jax.tree.leaves(start.critic), jax.tree.leaves(model.state_.critic), strict=True)
+    assert all(np.array_equal(*pair) for pair in pairs) == (model.method == "vae")
+
+
+def test_history_has_every_step(model: GAN):
+    names = {"critic_loss", "generator_loss", "reconstruction", "kl"}
+    assert set(model.history_) == names | ({"wasserstein", "gradient_norm"} if model.method == "vae_wgan_gp" else set())
+    for values in model.history_.values():
+        assert values.shape == (60,)
+        assert np.isfinite(values).all()
+    own = "critic_loss" if model.method == "vae_wgan_gp" else "generator_loss"
+    np.testing.assert_array_equal(model.losses_, model.history_[own])
+
+
+def test_same_key_same_bits(model: GAN):
+    again = GAN(model.method, TINY).fit(*mixture(), jax.random.key(1))
+    for ours, theirs in zip(jax.tree.leaves(model.state_), jax.tree.leaves(again.state_), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    other = GAN(model.method, TINY).fit(*mixture(), jax.random.key(2))
+    assert not np.array_equal(model.losses_, other.losses_)
+
+
+def test_a_row_does_not_depend_on_its_company(model: GAN):
+    labels = np.arange(1100) % 2
+    whole = model.sample(labels, KEY)
+    for count in (0, 1, 70, 1030):
+        np.testing.assert_array_equal(whole[:count], model.sample(labels[:count], KEY))
+    changed = labels.copy()
+    changed[3] = 0
+    other = model.sample(changed, KEY)
+    assert not np.array_equal(whole[3], other[3])
+    np.testing.assert_array_equal(np.delete(whole, 3, axis=0), np.delete(other, 3, axis=0))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_classes_of_one_row(method: Method):
+    x, y = mixture()
+    generator = make_generator(method, GeneratorOptions(gan=TINY))
+    out = generator.fit(x[:2], y[:2], KEY).sample(np.array([1, 0, 1]), KEY)
+    assert out.shape == (3, 2)
+    assert np.abs(out).max() <= 1.0
+
+
+def test_classes_that_collapsed():
+    """Class 0 keeps its spread, 1 all but loses it, 2 has a tenth of it, 3 had none, 4 is not looked at."""
+    rng = np.random.default_rng(2)
+    y = np.repeat(np.arange(5), 50)
+    x = rng.normal(size=(250, 3)) * (y != 3)[:, None]
+    labels = y[:200]
+    made = rng.normal(size=(200, 3)) * np.array([1.0, 0.01, 0.1, 0.0])[labels][:, None] + 5.0
+    assert collapsed_classes(x, y, made, labels) == [1]
+
+
+@pytest.mark.parametrize("method", get_args(Method))
+def test_collapse_is_warned_of(method: Method, monkeypatch: pytest.MonkeyPatch):
+    """Whatever the method; without collapse a fit warns of nothing, which would fail every other test here."""
+    monkeypatch.setattr(GAN, "sample", lambda self, labels, key: np.full((len(labels), 2), 0.5, np.float32))
+    x, y = mixture()
+    x[y == 0] = x[0]
+    remedy = "more steps, at a lower rate" + (", or with a smaller beta" if method.startswith("vae") else "")
+    with pytest.warns(RuntimeWarning, match=f"{method} collapsed: its rows of class 1 are .*; train for {remedy}$"):
+        GAN(method, TINY).fit(x, y, KEY)
+
+
+def test_a_vae_whose_encoder_says_nothing_has_collapsed():
+    config = GANConfig(hidden=(16, 16), noise=4, steps=400, batch=16, beta=100.0, gp_rate=1e-2)
+    with pytest.warns(RuntimeWarning, match="vae collapsed: its rows of class 0, 1 are all but the same"):
+        GAN("vae", config).fit(*mixture(), KEY)
