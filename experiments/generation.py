@@ -28,7 +28,10 @@ flags.set_default(common.CLASSIFIERS, ["cnn_bigru", "random_forest", "extra_tree
 flags.set_default(generating.GENERATIONS, 3)
 flags.set_default(
     generating.GENERATORS,
-    ["real", "copies", "jitter", "smote", "adasyn", "cddpm", "cddpm_calibrated", "wgan", "wcgan_gp", "real_all"],
+    [
+        *("real", "copies", "jitter", "smote", "adasyn", "cddpm", "cddpm_calibrated"),
+        *("wgan", "wcgan_gp", "vae", "vae_wgan_gp", "real_all"),
+    ],
 )
 
 
