@@ -10,6 +10,7 @@ from imblearn import over_sampling as theirs
 from nids_jax.errors import InputError
 from nids_jax.generators.registry import GeneratorOptions, make_generator
 from nids_jax.generators.resampling import ADASYN, SMOTE, Copies, Jitter
+from tests.generators.company import check_rows_stand_alone
 
 X = np.arange(12, dtype=np.float32).reshape(6, 2)
 Y = np.array([0, 0, 0, 1, 1, 2])
@@ -36,18 +37,7 @@ def test_copies_are_real_rows_of_the_class_in_equal_shares():
 @pytest.mark.parametrize("name", NAMES)
 def test_a_row_does_not_depend_on_its_company(name: str):
     fitted = make_generator(name, GeneratorOptions()).fit(*overlapping(), jax.random.key(0))
-    labels = np.arange(1500) % 2
-    whole = fitted.sample(labels, KEY)
-    assert whole.shape == (1500, 4)
-    assert whole.dtype == np.float32
-    for count in (0, 1, 7, 1030):
-        np.testing.assert_array_equal(whole[:count], fitted.sample(labels[:count], KEY))
-    changed = labels.copy()
-    changed[3] = 0
-    other = fitted.sample(changed, KEY)
-    assert not np.array_equal(whole[3], other[3])
-    np.testing.assert_array_equal(np.delete(whole, 3, axis=0), np.delete(other, 3, axis=0))
-    assert not np.array_equal(whole, fitted.sample(labels, jax.random.key(2)))
+    check_rows_stand_alone(fitted, columns=4, length=1500)
 
 
 @pytest.mark.parametrize("name", ["adasyn", "smote"])
