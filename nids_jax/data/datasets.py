@@ -43,6 +43,7 @@ class Dataset:
     cap: int | None = None  # first rows per class that P1 keeps
     test_per_class: int = 1_000  # P1's test rows per class at most (its number for cicids2017, where it says nothing)
     dos_tools: frozenset[str] = frozenset()  # classes that P2 merges into `DoS`
+    codes: tuple[str, ...] = ()  # columns whose numbers name something, for `FlowTable.categorised`
     on_invalid: OnInvalid = "drop"
 
     @property
@@ -147,6 +148,11 @@ DATASETS: Mapping[str, Dataset] = {
                 str(code): name
                 for code, name in enumerate(("Normal", "NMRI", "CMRI", "MSCI", "MPCI", "MFCI", "DoS", "Recon"))
             },
+            codes=(
+                *("command_address", "response_address", "command_memory", "response_memory"),
+                *("comm_read_function", "comm_write_fun", "resp_read_fun", "resp_write_fun", "sub_function"),
+                *("control_mode", "control_scheme", "pump", "solenoid"),
+            ),
             # `?` says that this packet does not carry the value, not that the record is broken.  The 10 % sample has
             # none; in the later release nearly every row has some, and dropping them would leave nothing.
             on_invalid="impute",
