@@ -28,6 +28,7 @@ from nids_jax.data.scaling import fit_scaler
 from nids_jax.data.split import few_shot
 from nids_jax.errors import check_names
 from nids_jax.files import write_atomic
+from nids_jax.generators.heads import Blocks
 from nids_jax.generators.registry import GENERATORS, GeneratorOptions, make_generator
 from nids_jax.presets import Preset
 from nids_jax.report import records
@@ -53,6 +54,7 @@ class Job:
     x: np.ndarray
     y: np.ndarray
     bounded: bool
+    blocks: Blocks
     generated: int
 
 
@@ -63,7 +65,7 @@ def measure(job: Job) -> dict[str, Any]:
     clock = CompileClock()
     options = GeneratorOptions(
         cddpm=replace(job.preset.cddpm_config(len(job.x)), clip=job.bounded),
-        gan=replace(job.preset.gan, bounded=job.bounded),
+        gan=replace(job.preset.gan, bounded=job.bounded, blocks=job.blocks),
     )
     generator = make_generator(job.generator, options)
     labels = np.repeat(np.unique(job.y), job.generated)
@@ -165,7 +167,7 @@ def main(argv: list[str]) -> None:
     x, y = scaler.transform(split.train.x), split.train.y
     found = {}
     for name in generating.GENERATORS.value:
-        job = Job(name, preset, x, y, scaler.bounded, generating.GENERATED.value)
+        job = Job(name, preset, x, y, scaler.bounded, scaler.blocks, generating.GENERATED.value)
         with multiprocessing.get_context("spawn").Pool(1) as alone:
             found[name] = alone.apply(measure, (job,))
         fit, sample = (found[name][phase]["seconds"] for phase in PHASES)

@@ -1,11 +1,12 @@
 """How fast this machine simulates and meters flows, trains, and generates.
 
-    python -m experiments.throughput --what=flows,generator,detector
+    python -m experiments.throughput --what=flows,generator,detector,gan
 
 Prints one Markdown table: compilation apart, then the median of repeated steady runs.  A plain float32 matrix product
 is timed in the same process, as the yardstick of the hardware.  Where PyTorch is installed (`make bench` sees to it),
-the detector is timed beside the same network in PyTorch, on as many threads, in turns; the ratio is the median of the
-turns' ratios.
+the detector and the GANs are timed beside the same networks in PyTorch, in turns; the ratio is the median of the turns'
+ratios.  The detector gets as many threads there as here, a GAN one or all, whichever is faster: its operations are
+small.
 """
 
 import math
@@ -14,6 +15,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
@@ -25,16 +27,20 @@ from nids_jax import parallel, training
 from nids_jax.classifiers.neural import CrossEntropyObjective, DetectorConfig, NeuralClassifier
 from nids_jax.errors import InputError
 from nids_jax.flows.simulate import SIMULATED_CLASSES, simulate_flows
+from nids_jax.generators import adversarial
 from nids_jax.generators.cddpm import CDDPM, DenoisingObjective
+from nids_jax.generators.gan import GANConfig, Method, make_game
+from nids_jax.generators.wasserstein import Wasserstein
 from nids_jax.nn.detector import RecurrentConfig
 from nids_jax.presets import get_preset
 from nids_jax.runtime import cores
 from nids_jax.training import BLOCK, TrainState
 
-_WHAT = flags.DEFINE_list("what", ["flows", "generator", "detector"], "What to time: flows, generator, detector.")
+_WHAT = flags.DEFINE_list("what", ["flows", "generator", "detector", "gan"], "What to time; all by default.")
 _REPEATS = flags.DEFINE_integer("repeats", 5, "Steady runs, of which the median counts.", lower_bound=1)
 
 FEATURES, CLASSES = 77, 15
+TOGETHER = 8  # models of single classes, trained at once
 SIDE = 2048  # of the matrices whose product is the yardstick
 THREADS = cores()
 Row = tuple[str, float, float, str]  # what, first run in s, steady run in s, rate
@@ -48,6 +54,9 @@ def timed(run: Callable[[], object]) -> tuple[float, float]:
         jax.block_until_ready(run())
         seconds.append(time.perf_counter() - start)
     return seconds[0], statistics.median(seconds[1:])
+
+
+_NO_TORCH = "PyTorch is not installed, so nothing is timed beside it; `make bench` installs it."
 
 
 def matrix_product() -> list[Row]:
@@ -132,8 +141,6 @@ def detector() -> list[Row]:
 
     ours = {"training": train, "inference": lambda: model.predict_proba(x)}
     theirs = _torch(config, x, y, steps)
-    if not theirs:
-        print("PyTorch is not installed, so nothing is timed beside it; `make bench` installs it.", file=sys.stderr)
     operations = {"training": 3 * steps * 64, "inference": len(x)}  # going back takes two products for each one forth
     peak = matrix_product()[0][2]
     rows = []
@@ -158,9 +165,69 @@ def _torch(config: DetectorConfig, x: np.ndarray, y: np.ndarray, steps: int) -> 
     try:
         from experiments.baselines import torch_detector
     except ImportError:
+        print(_NO_TORCH, file=sys.stderr)
         return {}
     train, classify = torch_detector.build(config.network, CLASSES, x, y, threads=THREADS)
     return {"training": lambda: train(steps), "inference": classify}
+
+
+def gan() -> list[Row]:
+    config = replace(get_preset(common.PRESET.value).gan, bounded=True)
+    steps = 20
+    rows: list[Row] = []
+    methods: dict[Method, str] = {"wcgan_gp": "WCGAN-GP", "vae_wgan_gp": "VAE-WGAN-GP"}
+    for method, name in methods.items():
+        game = make_game(method, config, FEATURES, CLASSES)
+        first, seconds, ratios = _beside(_gan_training(game, config, 1, steps), _torch_gan(game, config, steps))
+        rate = f"{seconds / steps * 1e3:.1f} ms/step, batch {config.batch}"
+        beside = f"; PyTorch takes {statistics.median(ratios):.2f} times as long" if ratios else ""
+        rows.append((f"{name}, training", first, seconds, rate + beside))
+        if ratios:
+            own = statistics.median(r * seconds for r in ratios)
+            rows.append((f"the same in PyTorch, {name}", float("nan"), own, f"{own / steps * 1e3:.1f} ms/step"))
+        game = make_game(method, config, FEATURES, 0)
+        one = _gan_training(game, config, 1, steps)
+        first, seconds, ratios = _beside(
+            _gan_training(game, config, TOGETHER, steps), lambda one=one: [one() for _ in range(TOGETHER)]
+        )
+        rate = f"{seconds / steps / TOGETHER * 1e3:.1f} ms/step of one model"
+        beside = f"; one after the other they take {statistics.median(ratios):.2f} times as long"
+        rows.append((f"{name}, {TOGETHER} models of one class at once", first, seconds, rate + beside))
+    return rows
+
+
+def _torch_gan(game: Wasserstein, config: GANConfig, steps: int) -> Callable[[], object] | None:
+    try:
+        from experiments.baselines import torch_gan
+    except ImportError:
+        print(_NO_TORCH, file=sys.stderr)
+        return None
+    data = _data(1024)
+    train = torch_gan.build(
+        game, np.asarray(data.x), np.asarray(data.y), batch=config.batch, critic_steps=config.critic_steps
+    )
+
+    def seconds(threads: int) -> float:
+        train(1, threads)
+        return _seconds(lambda: train(3, threads))
+
+    fastest = min({1, THREADS}, key=seconds)
+    return lambda: train(steps, fastest)
+
+
+def _gan_training(game: Wasserstein, config: GANConfig, models: int, steps: int) -> Callable[[], object]:
+    """Takes so many steps with each of the models, on 1,024 rows."""
+    keys = jax.random.split(jax.random.key(0), models)
+    state, *given = adversarial.begin(game, _data(1024), [(0, 1024)] * models, keys)
+    held = [state]
+
+    def train() -> None:
+        held[0], figures = adversarial.advance(
+            held[0], *given, held[0].step + steps, game=game, batch=config.batch, critic_steps=config.critic_steps
+        )
+        jax.block_until_ready(figures)
+
+    return train
 
 
 def _beside(ours: Callable[[], object], theirs: Callable[[], object] | None) -> tuple[float, float, list[float]]:
@@ -190,7 +257,12 @@ def _multiplications(config: RecurrentConfig, classes: int, length: int) -> int:
     return length * (convolutions + recurrent) + 2 * h2 * classes
 
 
-PARTS: dict[str, Callable[[], list[Row]]] = {"flows": flow_meter, "generator": generator, "detector": detector}
+PARTS: dict[str, Callable[[], list[Row]]] = {
+    "flows": flow_meter,
+    "generator": generator,
+    "detector": detector,
+    "gan": gan,
+}
 
 
 def main(argv: list[str]) -> None:

@@ -26,7 +26,7 @@ from nids_jax.errors import InputError, check_names
 from nids_jax.evaluation.fidelity import RawRows, fidelity
 from nids_jax.evaluation.metrics import attack_recall, confusion, detection_metrics
 from nids_jax.files import write_atomic
-from nids_jax.flows.consistency import repair
+from nids_jax.flows.consistency import repair, round_like
 from nids_jax.generators.base import Generator
 from nids_jax.generators.cddpm import CDDPMConfig
 from nids_jax.generators.registry import GENERATORS, GeneratorOptions, make_generator
@@ -225,7 +225,7 @@ class _Splitting:
         config = _with_timesteps(job.preset.cddpm_config(len(real.x)), timesteps)
         options = GeneratorOptions(
             cddpm=replace(config, clip=config.clip and self.scaler.bounded),
-            gan=replace(job.preset.gan, bounded=self.scaler.bounded),
+            gan=replace(job.preset.gan, bounded=self.scaler.bounded, blocks=self.scaler.blocks),
             checkpoint_dir=self.directory / trained,
             about={"scaler": self.scaler.to_json(), "classes": list(train.classes), "dataset": job.dataset},
             progress=job.progress,
@@ -242,9 +242,7 @@ class _Splitting:
             made = generator.sample(labels, jax.random.fold_in(random.stream(key, "sample"), generation))
         raw = self.scaler.inverse(made)
         if job.preset.repair:
-            # What was whole in every real row stays whole, in datasets of other than flow features too.
-            whole = (train.x == np.rint(train.x)).all(axis=0)
-            raw = repair(np.where(whole, np.rint(raw), raw), self.table.features)
+            raw = repair(round_like(raw, train.x), self.table.features)
             made = self.scaler.transform(raw)
         losses = getattr(generator, "losses_", None)
         if losses is not None:

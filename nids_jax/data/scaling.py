@@ -226,6 +226,11 @@ class Scaler:
         return tuple(names)
 
     @property
+    def blocks(self) -> tuple[tuple[int, int], ...]:
+        """Of each categorical feature, its first scaled column and the one past its last."""
+        return tuple((start, stop) for _, start, stop in self._places()[1])
+
+    @property
     def width(self) -> int:
         """Number of scaled columns."""
         return sum(len(categories) or 1 for categories in self.categories)

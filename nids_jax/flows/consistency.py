@@ -351,6 +351,14 @@ def repair(x: np.ndarray, features: Sequence[str]) -> np.ndarray:
     return repaired
 
 
+def round_like(x: np.ndarray, real: np.ndarray) -> np.ndarray:
+    """x [m, d] with those columns rounded that are whole in every one of the rows `real` [n, d]; both in raw units.
+
+    For columns of any dataset, also those that `repair` knows nothing of; what is not finite stays as it is.
+    """
+    return np.where((real == np.rint(real)).all(axis=0), np.rint(x), x)
+
+
 def _columns(x: np.ndarray, features: Sequence[str]) -> dict[str, np.ndarray]:
     """The columns of `x` that CICFlowMeter writes, by name."""
     shape, kind = np.shape(x), np.asarray(x).dtype.kind

@@ -1,6 +1,7 @@
-"""Generators trained against a critic, by name: `wgan`, `wcgan_gp`, `vae_wgan_gp` (P2); and `vae`, which has none.
+"""Generators trained against a critic, by name: `wgan`, `wcgan_gp`, `vae_wgan_gp` (P2) and its ablations.
 
-What each of them minimises is a game of `wasserstein` or `vae_gan`.
+These are `wcgan_gp` without the autoencoder, `vae_wgan` without the gradient penalty, `vae` without a critic.  What
+each of them minimises is a game of `wasserstein` or `vae_gan`.
 """
 
 import warnings
@@ -11,20 +12,23 @@ from typing import Any, Literal, Self, get_args
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import nnx
 from jax import Array
 
 from nids_jax import random, training
+from nids_jax.errors import InputError
 from nids_jax.generators import adversarial
 from nids_jax.generators.base import check_labels, checked_rows
-from nids_jax.generators.vae_gan import VAE, VAEWGANGP
-from nids_jax.generators.wasserstein import WCGANGP, WGAN
+from nids_jax.generators.heads import Blocks, check_blocks, in_blocks
+from nids_jax.generators.vae_gan import VAE, VAEWGAN, VAEWGANGP
+from nids_jax.generators.wasserstein import WCGANGP, WGAN, Wasserstein
 
-Method = Literal["wgan", "wcgan_gp", "vae_wgan_gp", "vae"]
+Method = Literal["wgan", "wcgan_gp", "vae_wgan_gp", "vae_wgan", "vae"]
 
 _TILE = 1024  # rows sampled together; a row's place in its tile follows from its number, which fixes all rounding
 _LOOKED_AT = 64  # generated rows per class in which a collapse is looked for
 _LEAST_SPREAD = 0.05  # of a class's generated rows, in units of its training rows'; below it the class has collapsed
+# √8p of a category that a share p of rows does not have: at 1/10, _LOOKED_AT rows are alike once in a thousand times.
+_TELLING_SPREAD = 0.9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,57 +38,108 @@ class GANConfig:
     hidden: tuple[int, ...] = (256, 256)  # of the generator, of the critic and of the encoder
     noise: int = 64  # width of z
     bounded: bool = False  # the rows lie within [-1, 1]: the generator ends in tanh
+    blocks: Blocks = ()  # the scaled columns of each categorical feature: `Scaler.blocks`
+    per_class: bool = False  # a model for each class, all trained at once, instead of one that is told the class
     steps: int = 10_000  # of the generator
     critic_steps: int = 5  # per step of the generator
     batch: int = 64
-    clip: float = 0.01  # wgan: bound of the critic's weights
-    wgan_rate: float = 5e-5  # RMSProp's
-    penalty: float = 10.0  # λ of all others
-    gp_rate: float = 1e-4  # Adam's, in all others
-    reconstruction: float = 10.0  # VAEs: weight of the mean squared error over columns, beside the critic's 1
+    clip: float = 0.01  # wgan, vae_wgan: bound of the critic's weights
+    wgan_rate: float = 5e-5  # RMSProp's, in wgan
+    penalty: float = 10.0  # λ of wcgan_gp and vae_wgan_gp
+    gp_rate: float = 1e-4  # Adam's, in all but wgan
+    reconstruction: float = 10.0  # VAEs: weight of the mean error over features, beside the critic's 1
     beta: float = 0.1  # VAEs: weight of the KL term after the warm-up
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
-            if name not in ("hidden", "bounded") and not value > 0:
+            if name not in ("hidden", "bounded", "blocks", "per_class") and not value > 0:
                 raise ValueError(f"{name} is {value}; it must be above 0")
+        edges = [edge for block in self.blocks for edge in block]
+        if edges != sorted(edges) or any(start == stop for start, stop in self.blocks):
+            raise ValueError(f"blocks are {self.blocks}; each is a first column and one past its last, in order")
+
+
+def make_game(method: Method, config: GANConfig, features: int, classes: int) -> Wasserstein:
+    """What `method` minimises on rows of so many columns; `classes` is 0 for a model that is not told the class."""
+    c = config
+    common: dict[str, Any] = {
+        "features": features,
+        "classes": classes,
+        "hidden": c.hidden,
+        "noise": c.noise,
+        "bounded": c.bounded,
+        "blocks": c.blocks,
+    }
+    if method == "wgan":
+        return WGAN(rate=c.wgan_rate, clip=c.clip, **common)
+    common["rate"] = c.gp_rate
+    if method == "wcgan_gp":
+        return WCGANGP(penalty=c.penalty, **common)
+    common |= {"reconstruction": c.reconstruction, "beta": c.beta}
+    if method == "vae_wgan_gp":
+        return VAEWGANGP(penalty=c.penalty, **common)
+    return VAEWGAN(clip=c.clip, **common) if method == "vae_wgan" else VAE(**common)
 
 
 @partial(jax.jit, static_argnames=("game",))
 def _sample_tile(
-    critic: nnx.State, generator: nnx.State, key: Array, first: np.int32, labels: np.ndarray, *, game: WGAN | WCGANGP
+    state: adversarial.GameState,
+    seen: Array,
+    model: np.int32,
+    key: Array,
+    first: np.int32,
+    labels: np.ndarray,
+    *,
+    game: Wasserstein,
 ) -> Array:
-    """Rows number first, first + 1, … with these labels [tile] → [tile, d]."""
-    keys = random.rows(random.stream(key, "start"), first + jnp.arange(labels.shape[0]))
+    """Rows number first, first + 1, … of one of the models, with these labels [tile] → [tile, d]."""
+    critic, generator = jax.tree.map(lambda values: values[model], (state.critic, state.generator))
     both = adversarial.players(game, critic, generator)
-    return both.generate(random.row_normals(keys, 0, game.noise), jnp.asarray(labels))
+    ids = first + jnp.arange(labels.shape[0])
+    z = random.row_normals(random.rows(random.stream(key, "start"), ids), 0, game.noise)
+    keys = random.rows(random.stream(key, "categories"), ids)
+    gumbels = jax.vmap(lambda own: game.heads.noise(own, 1)[0])(keys)
+    out = both.decode(z, jnp.asarray(labels))
+    # Finite: the heads take what is not for a training gone astray.
+    return game.heads.rows(jnp.where(seen[model], out, jnp.finfo(out.dtype).min), gumbels)
 
 
-def collapsed_classes(x: np.ndarray, y: np.ndarray, made: np.ndarray, labels: np.ndarray) -> list[int]:
-    """The classes whose made rows all but coincide though their training rows do not.
+def collapsed_classes(
+    x: np.ndarray, y: np.ndarray, made: np.ndarray, labels: np.ndarray, blocks: Blocks = ()
+) -> list[int]:
+    """The classes whose made rows all but coincide, in their numbers or categories, though their training rows do not.
 
     That is: their spread √(E ‖row − E row‖²) is below a twentieth of that of the training rows of the class.
-    Training rows x [n, d] with labels y [n], made ones [m, d] with `labels` [m].  A class of one distinct training row
-    has no spread to lose.  The loss of some of a class's modes, or of most of its spread, goes unnoticed.
+    Training rows x [n, d] with labels y [n], made ones [m, d] with `labels` [m]; `blocks` are the categories' columns.
+    A class of one distinct training row has no spread to lose, nor have categories so even that this many rows of the
+    class may well be alike.  The loss of some of a class's modes, or of most of its spread, goes unnoticed.
     """
 
     def spread(rows: np.ndarray) -> float:
         return float(np.sqrt(rows.var(axis=0, dtype=np.float64).sum()))
 
+    def lost(own: np.ndarray, rows: np.ndarray, least: float) -> bool:
+        return np.ptp(own, axis=0).any() and spread(own) >= least and spread(rows) < _LEAST_SPREAD * spread(own)
+
+    inside = in_blocks(blocks, x.shape[1])
     return [
         int(label)
         for label in np.unique(labels)
-        if np.ptp(x[y == label], axis=0).any() and spread(made[labels == label]) < _LEAST_SPREAD * spread(x[y == label])
+        for own, rows in [(x[y == label], made[labels == label])]
+        if lost(own[:, ~inside], rows[:, ~inside], 0.0) or lost(own[:, inside], rows[:, inside], _TELLING_SPREAD)
     ]
 
 
 class GAN:
-    """A conditional generator of scaled flow features, trained against a critic (`vae`: without).
+    """A generator of scaled flow features, trained against a critic (`vae`: without).
 
-    Fitted attributes: `state_` (training state), `classes_` (their number), `features_` (d), `history_` (of every step
-    of the generator, [steps] each: critic_loss, generator_loss; with a critic wasserstein = E[D(x,y)] − E[D(x',y)] of
-    made rows x', and gradient_norm, E ‖∇_x̂ D‖₂ between real and made rows; of VAEs reconstruction and kl, unweighted),
-    `losses_` (the critic's, of `vae` the generator's, [steps]).
+    One model is told the class, or (`per_class`) each class has a model of its own, trained on its rows alone.
+
+    Fitted attributes: `state_` (training states, stacked), `classes_` (their number), `labels_` (those with training
+    rows), `features_` (d), `history_` (of every step of the generator, [steps] each, if `per_class` [labels, steps]:
+    critic_loss, generator_loss; with a critic wasserstein = E[D(x,y)] − E[D(x',y)] of made rows x', and gradient_norm,
+    E ‖∇_x̂ D‖₂ between real and made rows; of VAEs reconstruction and kl, unweighted), `losses_` (the critic's, of `vae`
+    the generator's, [steps], mean over the models).
     """
 
     def __init__(self, method: Method, config: GANConfig | None = None, *, progress: bool = False):
@@ -95,54 +150,77 @@ class GAN:
         self.progress = progress
 
     def fit(self, x: np.ndarray, y: np.ndarray, key: Array) -> Self:
-        """Train on scaled rows x [n, d] with labels y [n] = 0, 1, ….
+        """Train on scaled rows x [n, d] with labels y [n] = 0, 1, …; of each class that is there, if `per_class`.
 
-        Warns of classes whose generated rows have collapsed into one (`collapsed_classes`).
+        A class's own model depends on its rows, its label and `key` alone.  Warns of classes whose generated rows have
+        collapsed into one (`collapsed_classes`).
 
         Raises:
-          InputError: no rows, numbers that are not finite, or a negative label.
+          InputError: no rows, numbers that are not finite, a negative label, or other than one category in a block.
           TrainingError: a loss is no longer finite.
         """
         x, y = checked_rows(x, y)
-        self.classes_ = int(y.max()) + 1
-        self.features_ = x.shape[1]
         c = self.config
-        self.state_, self.history_ = adversarial.train(
+        check_blocks(x, c.blocks)
+        self.classes_ = int(y.max()) + 1
+        self.labels_, counts = np.unique(y, return_counts=True)
+        self.features_ = x.shape[1]
+        if c.per_class:
+            order = np.argsort(y, kind="stable")
+            x, y = x[order], y[order]
+            shares = list(zip(np.cumsum(counts) - counts, counts, strict=True))
+            keys = random.rows(random.stream(key, "class"), jnp.asarray(self.labels_))
+            names = [f" of class {label}" for label in self.labels_]
+        else:
+            shares, keys, names = [(0, len(x))], key[None], [""]
+        # A category that no row has would now and then be drawn: its logit falls, but not to −∞.
+        free = ~in_blocks(c.blocks, x.shape[1])
+        self._seen = np.array([free | (x[first : first + n] > 0).any(axis=0) for first, n in shares])
+        self.state_, history = adversarial.train(
             self._game(),
             training.pad(x, y),
-            key,
+            shares,
+            keys,
             steps=c.steps,
             batch=c.batch,
             critic_steps=1 if self.method == "vae" else c.critic_steps,  # there is nothing to teach a VAE's critic
+            names=names,
             progress=self.method if self.progress else None,
         )
-        self.losses_ = self.history_["generator_loss" if self.method == "vae" else "critic_loss"]
+        self.history_ = history if c.per_class else {name: values[0] for name, values in history.items()}
+        self.losses_ = history["generator_loss" if self.method == "vae" else "critic_loss"].mean(axis=0)
         self._warn_of_collapse(x, y, random.stream(key, "collapse"))
         return self
 
     def sample(self, labels: np.ndarray, key: Array) -> np.ndarray:
         """One row per label: labels [m] → [m, d] float32; row i depends on (key, i, labels[i]) alone.
 
+        Of each categorical feature one category is drawn that a training row had (of the class, if `per_class`).
+
         Raises:
           InputError: a label outside the classes trained on.
         """
         labels = np.asarray(labels, np.int32)
         check_labels(labels, self.classes_)
-        rows = [np.zeros((0, self.features_), np.float32)]
+        models = np.searchsorted(self.labels_, labels) if self.config.per_class else np.zeros_like(labels)
+        if self.config.per_class and (unknown := np.setdiff1d(labels, self.labels_)).size:
+            raise InputError(f"class {unknown[0]} has no model, because no training row is of it; leave it out")
+        rows = np.zeros((len(labels), self.features_), np.float32)
         for first in range(0, len(labels), _TILE):
             wanted = labels[first : first + _TILE]
             padded = np.pad(wanted, (0, _TILE - len(wanted)))
-            tile = _sample_tile(
-                self.state_.critic, self.state_.generator, key, np.int32(first), padded, game=self._game()
-            )
-            rows.append(np.asarray(tile)[: len(wanted)])
-        return np.concatenate(rows)
+            whose = models[first : first + _TILE]
+            for model in np.unique(whose):
+                # Rows of other models' classes are made too: a row keeps its place in the tile.
+                tile = _sample_tile(self.state_, self._seen, model, key, np.int32(first), padded, game=self._game())
+                rows[first : first + _TILE][whose == model] = np.asarray(tile)[: len(wanted)][whose == model]
+        return rows
 
     def _warn_of_collapse(self, x: np.ndarray, y: np.ndarray, key: Array) -> None:
-        labels = np.repeat(np.unique(y), _LOOKED_AT)
-        collapsed = collapsed_classes(x, y, self.sample(labels, key), labels)
+        labels = np.repeat(self.labels_, _LOOKED_AT)
+        collapsed = collapsed_classes(x, y, self.sample(labels, key), labels, self.config.blocks)
         if collapsed:
-            remedy = ", or with a smaller beta" if self.method in ("vae", "vae_wgan_gp") else ""
+            remedy = ", or with a smaller beta" if self.method.startswith("vae") else ""
             warnings.warn(
                 f"{self.method} collapsed: its rows of class {', '.join(map(str, collapsed))} are all but the same,"
                 f" unlike the training rows; train for more steps, at a lower rate{remedy}",
@@ -150,19 +228,5 @@ class GAN:
                 stacklevel=3,
             )
 
-    def _game(self) -> WGAN | WCGANGP:
-        c = self.config
-        common: dict[str, Any] = {
-            "features": self.features_,
-            "classes": self.classes_,
-            "hidden": c.hidden,
-            "noise": c.noise,
-            "bounded": c.bounded,
-        }
-        if self.method == "wgan":
-            return WGAN(rate=c.wgan_rate, clip=c.clip, **common)
-        common |= {"rate": c.gp_rate, "penalty": c.penalty}
-        if self.method == "wcgan_gp":
-            return WCGANGP(**common)
-        game = VAEWGANGP if self.method == "vae_wgan_gp" else VAE
-        return game(reconstruction=c.reconstruction, beta=c.beta, **common)
+    def _game(self) -> Wasserstein:
+        return make_game(self.method, self.config, self.features_, 0 if self.config.per_class else self.classes_)

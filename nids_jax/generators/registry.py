@@ -37,6 +37,7 @@ GENERATORS: dict[str, Callable[[GeneratorOptions], Generator]] = {
     "jitter": lambda options: Jitter(),
     "smote": lambda options: SMOTE(),
     "vae": lambda options: GAN("vae", options.gan, progress=options.progress),
+    "vae_wgan": lambda options: GAN("vae_wgan", options.gan, progress=options.progress),
     "vae_wgan_gp": lambda options: GAN("vae_wgan_gp", options.gan, progress=options.progress),
     "wcgan_gp": lambda options: GAN("wcgan_gp", options.gan, progress=options.progress),
     "wgan": lambda options: GAN("wgan", options.gan, progress=options.progress),

@@ -1,13 +1,14 @@
 """Games of a Wasserstein GAN: weight clipping (`WGAN`) and gradient penalty (`WCGANGP`), with their networks.
 
 Both are conditional: the label, one-hot, is joined to the generator's noise and to the critic's row (Mirza & Osindero
-2014), so that one model makes every class.  Arjovsky et al. 2017 have no labels; without them a WGAN would need a model
-per class.
+2014), so that one model makes every class.  Arjovsky et al. 2017 have no labels; without them (`classes=0`) a WGAN
+needs a model per class.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +16,9 @@ import optax
 from flax import nnx
 from jax import Array
 
+from nids_jax import random
 from nids_jax.generators.adversarial import Figures
+from nids_jax.generators.heads import Blocks, Heads
 from nids_jax.nn.layers import Dense, Uniforms
 
 
@@ -36,14 +39,13 @@ class Players(nnx.Module):
     """The generator G(z, y) and the critic D(x, y)."""
 
     def __init__(self, game: "Wasserstein", *, init: Uniforms):
-        self.classes, self.bounded = game.classes, game.bounded
+        self.classes = game.classes
         self.generator = MLP((game.noise + game.classes, *game.hidden, game.features), init=init)
         self.critic = MLP((game.features + game.classes, *game.hidden, 1), init=init)
 
-    def generate(self, z: Array, y: Array) -> Array:
-        """Noise z [B, noise], labels y [B] → rows [B, d]."""
-        rows = self.generator(self.joined(z, y))
-        return jnp.tanh(rows) if self.bounded else rows
+    def decode(self, z: Array, y: Array) -> Array:
+        """Noise z [B, noise], labels y [B] → what the heads make rows of [B, d]."""
+        return self.generator(self.joined(z, y))
 
     def judge(self, x: Array, y: Array) -> Array:
         """Rows x [B, d], labels y [B] → the critic's values [B], higher for rows it takes for real."""
@@ -62,17 +64,28 @@ def gradient_norms(judge: Callable[[Array, Array], Array], x: Array, y: Array) -
 
 @dataclass(frozen=True, kw_only=True)
 class Wasserstein:
-    """Critic: min E[D(G(z,y),y)] − E[D(x,y)] + lipschitz; generator: min −E[D(G(z,y),y)]; z ~ N(0, I)."""
+    """Critic: min E[D(G(z,y),y)] − E[D(x,y)] + lipschitz; generator: min −E[D(G(z,y),y)]; z ~ N(0, I).
+
+    Adam trains both, as Gulrajani et al. 2017 set it.
+    """
 
     features: int
-    classes: int
+    classes: int  # 0: rows without labels
     hidden: tuple[int, ...]
     noise: int
     bounded: bool
+    blocks: Blocks = ()
     rate: float
+
+    @property
+    def heads(self) -> Heads:
+        return Heads(self.bounded, self.blocks)
 
     def build(self, init: Uniforms) -> nnx.Module:
         return Players(self, init=init)
+
+    def optimiser(self) -> optax.GradientTransformation:
+        return optax.adam(self.rate, b1=0.5, b2=0.9)
 
     def lipschitz(self, norms: Array) -> Array | float:
         """What the critic's loss adds for gradients of these norms [B]."""
@@ -81,32 +94,45 @@ class Wasserstein:
     def constrain(self, critic: nnx.State) -> nnx.State:
         return critic
 
-    def made(self, players: Players, x: Array, y: Array, key: Array) -> Array:
-        """Rows to set beside the real ones, x [B, d] with labels y [B]: [k B, d], k times in a row with labels y."""
-        return players.generate(jax.random.normal(key, (len(x), self.noise), x.dtype), y)
+    def made(self, players: Any, x: Array, y: Array, key: Array) -> Array:
+        """Rows to set beside the real ones: for x [n, d] with labels y [n] as many, with these labels."""
+        z = jax.random.normal(key, (len(x), self.noise), x.dtype)
+        return self.heads.rows(players.decode(z, y), self.gumbels(key, len(x)))
 
-    def critic_loss(self, players: Players, x: Array, y: Array, key: Array) -> tuple[Array, Figures]:
+    def gumbels(self, key: Array, rows: int) -> Array:
+        """The noise with which the categories of so many rows are drawn."""
+        return self.heads.noise(random.stream(key, "categories"), rows)
+
+    def shown(self, players: Any, x: Array, y: Array, key: Array) -> Any:
+        """Made rows [n, d], and the weights [n, 1] of the real ones where the critic's gradient is taken."""
         made_key, mix_key = jax.random.split(key)
         made = self.made(players, x, y, made_key)
-        times = len(made) // len(x)
-        x, y = jnp.tile(x, (times, 1)), jnp.tile(y, times)
-        mix = jax.random.uniform(mix_key, (len(x), 1), x.dtype)
+        return made, jax.random.uniform(mix_key, (len(made), 1), x.dtype)
+
+    def critic_loss(self, players: Any, x: Array, y: Array, shown: Any) -> tuple[Array, Figures]:
+        made, mix = shown
         norms = gradient_norms(players.judge, mix * x + (1.0 - mix) * made, y)
-        wasserstein = players.judge(x, y).mean() - players.judge(made, y).mean()
+        values = players.judge(jnp.concatenate([x, made]), jnp.concatenate([y, y]))
+        wasserstein = values[: len(x)].mean() - values[len(x) :].mean()
         return self.lipschitz(norms) - wasserstein, {"wasserstein": wasserstein, "gradient_norm": norms.mean()}
 
-    def generator_loss(self, players: Players, x: Array, y: Array, key: Array, done: Array) -> tuple[Array, Figures]:
+    def generator_loss(self, players: Any, x: Array, y: Array, key: Array, done: Array) -> tuple[Array, Figures]:
         return -players.judge(self.made(players, x, y, key), y).mean(), {}
 
 
 @dataclass(frozen=True, kw_only=True)
-class WGAN(Wasserstein):
-    """The critic's weights are kept in ±clip, and RMSProp trains both  (Arjovsky et al. 2017, algorithm 1)."""
+class Clipped(Wasserstein):
+    """The critic's weights are kept in ±clip."""
 
     clip: float
 
     def constrain(self, critic: nnx.State) -> nnx.State:
         return jax.tree.map(lambda weights: jnp.clip(weights, -self.clip, self.clip), critic)
+
+
+@dataclass(frozen=True, kw_only=True)
+class WGAN(Clipped):
+    """The critic's weights are kept in ±clip, and RMSProp trains both  (Arjovsky et al. 2017, algorithm 1)."""
 
     def optimiser(self) -> optax.GradientTransformation:
         # As PyTorch, with which the paper trained: it adds 1e-8 to the root, optax under it, where 1e-8 would outweigh
@@ -116,7 +142,7 @@ class WGAN(Wasserstein):
 
 @dataclass(frozen=True, kw_only=True)
 class WCGANGP(Wasserstein):
-    """The critic's loss adds λ E[(‖∇_x̂ D(x̂,y)‖₂ − 1)²], x̂ = u x + (1−u) G(z,y), u uniform; Adam trains both.
+    """The critic's loss adds λ E[(‖∇_x̂ D(x̂,y)‖₂ − 1)²], x̂ = u x + (1−u) G(z,y), u uniform.
 
     (Gulrajani et al. 2017, algorithm 1.)
     """
@@ -125,6 +151,3 @@ class WCGANGP(Wasserstein):
 
     def lipschitz(self, norms: Array) -> Array:
         return self.penalty * jnp.square(norms - 1.0).mean()
-
-    def optimiser(self) -> optax.GradientTransformation:
-        return optax.adam(self.rate, b1=0.5, b2=0.9)

@@ -139,6 +139,7 @@ def test_categories_become_columns_and_come_back_exactly(name: str) -> None:
     table = categorical()
     scaler = fit_scaler(name, table)
     assert scaler.columns == ("size", "proto=icmp", "proto=tcp", "proto=udp", "rate", "state=on", "state=off")
+    assert scaler.blocks == ((1, 4), (5, 7))
     assert scaler.width == 7
     z = scaler.transform(table.x)
     codes = table.x[:, [1, 3]]

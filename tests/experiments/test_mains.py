@@ -123,7 +123,7 @@ def test_an_unknown_benchmark_is_refused():
     done = run("throughput", "--what=gpu")
     assert (done.returncode, done.stderr.strip()) == (
         2,
-        "error: --what names 'gpu'; choose from flows, generator, detector",
+        "error: --what names 'gpu'; choose from flows, generator, detector, gan",
     )
 
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nids_jax.errors import InputError
-from nids_jax.flows.consistency import REPAIRED, RULES, consistency, repair, violations
+from nids_jax.flows.consistency import REPAIRED, RULES, consistency, repair, round_like, violations
 from nids_jax.flows.meter import Compat, meter
 from nids_jax.flows.packets import TCP, UDP, Packets
 from nids_jax.flows.schema import CICIDS2017, FEATURES, canonical_names
@@ -228,3 +228,12 @@ def test_published_rows_keep_the_rules(data_dir, dataset: str, share: float) -> 
     assert consistency(x, features) >= share
     changed = ~((repair(x, features) == x) | np.isnan(x)).all(axis=1)
     assert changed.mean() <= 1 - share
+
+
+def test_rounding_like_real_rows():
+    """Only columns that are whole in every real row, and nothing of what cannot be rounded."""
+    real = np.array([[1.0, 0.5, 3.0, np.nan], [2.0, 1.0, -4.0, 1.0]])
+    x = np.array([[1.4, 1.4, -2.5, 1.4], [np.nan, np.inf, np.inf, 2.6]])
+    rounded = np.array([[1.0, 1.4, -2.0, 1.4], [np.nan, np.inf, np.inf, 2.6]])
+    np.testing.assert_array_equal(round_like(x, real), rounded)
+    assert x[0, 0] == 1.4

@@ -79,13 +79,15 @@ def test_critic_loss_and_its_gradient_against_finite_differences():
         rng = np.random.default_rng(1)
         x, y = jnp.asarray(rng.normal(size=(6, 3))), jnp.asarray(rng.integers(0, 2, 6))
 
+        both = adversarial.players(this, *wide)
+        shown = this.shown(both, x, y, KEY)
+
         @jax.jit
         def loss(critic: nnx.State) -> jax.Array:
-            return this.critic_loss(adversarial.players(this, critic, wide[1]), x, y, KEY)[0]
+            return this.critic_loss(adversarial.players(this, critic, wide[1]), x, y, shown)[0]
 
-        both = adversarial.players(this, *wide)
         z_key, mix_key = jax.random.split(KEY)
-        made = both.generate(jax.random.normal(z_key, (6, 2), x.dtype), y)
+        made = jnp.tanh(both.decode(jax.random.normal(z_key, (6, 2), x.dtype), y))
         mix = np.asarray(jax.random.uniform(mix_key, (6, 1), x.dtype))
         between = np.asarray(mix * x + (1 - mix) * made)
         step = 1e-6
