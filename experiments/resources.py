@@ -16,7 +16,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import jax
@@ -28,7 +28,7 @@ from nids_jax.data.scaling import fit_scaler
 from nids_jax.data.split import few_shot
 from nids_jax.errors import check_names
 from nids_jax.files import write_atomic
-from nids_jax.generators.registry import GENERATORS, GeneratorOptions, make_generator
+from nids_jax.generators.registry import GENERATORS, make_generator
 from nids_jax.presets import Preset
 from nids_jax.report import records
 from nids_jax.report.arms import Table
@@ -61,11 +61,7 @@ def measure(job: Job) -> dict[str, Any]:
     use_all_cores()
     enable_compilation_cache()
     clock = CompileClock()
-    options = GeneratorOptions(
-        cddpm=replace(job.preset.cddpm_config(len(job.x)), clip=job.bounded),
-        gan=replace(job.preset.gan, bounded=job.bounded),
-    )
-    generator = make_generator(job.generator, options)
+    generator = make_generator(job.generator, job.preset.generator_options(rows=len(job.x), bounded=job.bounded))
     labels = np.repeat(np.unique(job.y), job.generated)
     steps = {
         "fit": lambda: generator.fit(job.x, job.y, jax.random.key(0)),

@@ -1,6 +1,7 @@
 """Settings by name: what a whole few-shot experiment trains with."""
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from nids_jax.classifiers.neural import DetectorConfig
 from nids_jax.data.datasets import DATASETS
@@ -8,6 +9,7 @@ from nids_jax.diffusion.samplers import DDPM
 from nids_jax.errors import InputError
 from nids_jax.generators.cddpm import CDDPMConfig
 from nids_jax.generators.gan import GANConfig
+from nids_jax.generators.registry import GeneratorOptions
 from nids_jax.nn.unet1d import UNetConfig
 from nids_jax.training import OptimiserConfig
 
@@ -38,6 +40,13 @@ class Preset:
         if not self.cddpm_epochs:
             return self.cddpm
         return replace(self.cddpm, steps=self.cddpm_epochs * -(-rows // self.cddpm.batch))
+
+    def generator_options(self, *, rows: int, bounded: bool, **further: Any) -> GeneratorOptions:
+        """What generators need for this many training rows, `bounded` within [-1, 1] or not; and `further` fields."""
+        config = self.cddpm_config(rows)
+        return GeneratorOptions(
+            cddpm=replace(config, clip=config.clip and bounded), gan=replace(self.gan, bounded=bounded), **further
+        )
 
 
 def _falling(rate: float) -> OptimiserConfig:

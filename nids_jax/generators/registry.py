@@ -42,6 +42,9 @@ GENERATORS: dict[str, Callable[[GeneratorOptions], Generator]] = {
     "wgan": lambda options: GAN("wgan", options.gan, progress=options.progress),
 }
 
+# Those that train a model, and may so be swamped by a class with many rows.
+LEARNED = frozenset({"cddpm", "cddpm_calibrated", "vae", "vae_wgan_gp", "wcgan_gp", "wgan"})
+
 
 def make_generator(name: str, options: GeneratorOptions) -> Generator:
     """The generator called `name`.

@@ -1,0 +1,211 @@
+"""Training sets by name ("arms"): a few real rows, as many as there are, or the few with those of a generator."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+
+import jax
+import numpy as np
+import pandas as pd
+from jax import Array
+
+from nids_jax import random
+from nids_jax.data.scaling import Scaler, fit_scaler
+from nids_jax.data.split import Split
+from nids_jax.data.table import FlowTable
+from nids_jax.errors import InputError, check_names
+from nids_jax.evaluation.fidelity import RawRows, fidelity
+from nids_jax.files import write_atomic
+from nids_jax.flows.consistency import repair
+from nids_jax.generators.base import Generator
+from nids_jax.generators.cddpm import CDDPMConfig
+from nids_jax.generators.registry import GENERATORS, LEARNED, make_generator
+from nids_jax.presets import Preset
+from nids_jax.report import records
+from nids_jax.runtime import CompileClock
+
+REAL = ("real", "real_weighted", "real_all")  # arms that no generator makes
+HELD_OUT = 50  # unseen rows per class kept beside the synthetic ones, for the report's comparison
+
+
+@dataclass(frozen=True)
+class Arm:
+    """An arm's name taken apart: `cddpm_500` is `cddpm` with T = 500."""
+
+    name: str
+
+    @property
+    def timesteps(self) -> int | None:
+        """T of `cddpm_T`."""
+        start, _, steps = self.name.rpartition("_")
+        return int(steps) if start == "cddpm" and steps.isdecimal() else None
+
+    @property
+    def generator(self) -> str:
+        """Its name in the registry, or one of REAL."""
+        return "cddpm" if self.timesteps else self.name
+
+    @property
+    def trained(self) -> str:
+        """The arm whose model it samples: `cddpm_calibrated` and `cddpm` draw from one."""
+        return "cddpm" if self.name == "cddpm_calibrated" else self.name
+
+    def diffusion(self, config: CDDPMConfig) -> CDDPMConfig:
+        """The settings with this arm's T.
+
+        Raises:
+          InputError: the sampler takes more steps than that.
+        """
+        if self.timesteps is None:
+            return config
+        try:
+            changed = replace(config, schedule=replace(config.schedule, steps=self.timesteps))
+            changed.sampler.grid(changed.schedule)
+        except ValueError as error:
+            raise InputError(f"{self.name}: {error}") from None
+        return changed
+
+
+def check_arms(names: Sequence[str], preset: Preset) -> None:
+    """Refuse arms that cannot be made.
+
+    Raises:
+      InputError: no arm, an unknown generator, or a T with which the preset's sampler does not go together.
+    """
+    arms = [Arm(name) for name in names]
+    check_names("generators", [arm.generator for arm in arms], {*GENERATORS, *REAL})
+    for arm in arms:
+        arm.diffusion(preset.cddpm)
+
+
+@dataclass(frozen=True)
+class TrainingRows:
+    """Scaled training rows, the generated ones last."""
+
+    x: np.ndarray
+    y: np.ndarray
+    generated: int = 0
+    timing: Mapping[str, float] = field(
+        default_factory=lambda: dict.fromkeys(("generator_fit_s", "sample_s", "generator_compile_s"), 0.0)
+    )
+    fidelity: Mapping[str, float] | None = None
+
+
+@dataclass(kw_only=True)
+class TrainingSets:
+    """The training sets of one split, each made when it is asked for; only the latest is kept.
+
+    What a generator made, with the real rows that it learnt from, goes to Parquet files in raw units; its losses go to
+    `curves.json`.
+    """
+
+    split: Split
+    preset: Preset
+    dataset: str
+    generated: int  # rows per class
+    plenty: Collection[str]  # classes that are not rare: none of their rows are generated
+    seed: int
+    directory: Path  # of checkpoints and rows
+    clock: CompileClock
+    progress: bool
+
+    def __post_init__(self) -> None:
+        self._rows: tuple[tuple[Arm, int], TrainingRows] | None = None
+        self._generator: tuple[Arm, Generator] | None = None
+
+    @cached_property
+    def scaler(self) -> Scaler:
+        return fit_scaler(self.preset.scaler, self.split.train)
+
+    @cached_property
+    def test_x(self) -> np.ndarray:
+        """The unseen rows, scaled."""
+        return self.scaler.transform(self.split.test.x)
+
+    def rows(self, arm: Arm, generation: int) -> TrainingRows:
+        """The training set; of a generator's, the `generation`-th rows that it makes.
+
+        Raises:
+          TrainingError: the generator's training diverged.
+        """
+        if self._rows is None or self._rows[0] != (arm, generation):
+            train = self.split.real_all if arm.name == "real_all" else self.split.train
+            rows = TrainingRows(self.scaler.transform(train.x), train.y)
+            self._rows = (arm, generation), rows if arm.name in REAL else self._augmented(rows, arm, generation)
+        return self._rows[1]
+
+    def keep_curve(self, name: str, losses: np.ndarray) -> None:
+        """Put losses [steps] into `curves.json`."""
+        path = self.directory / "curves.json"
+        known = records.read_json(path) if path.exists() else {}
+        records.write_json(path, {**known, name: losses.tolist()})
+
+    def _augmented(self, real: TrainingRows, arm: Arm, generation: int) -> TrainingRows:
+        """The real rows and those of the arm's generator."""
+        key = random.stream(jax.random.key(self.seed), arm.trained)
+        with self.clock.timed() as fitting:
+            if self._generator is None or self._generator[0] != arm:
+                self._generator = arm, self._fitted(real, arm, random.stream(key, "fit"))
+            generator = self._generator[1]
+        rare = [k for k, name in enumerate(self.split.train.classes) if name not in self.plenty]
+        labels = np.repeat(np.array(rare, np.int32), self.generated)
+        with self.clock.timed() as sampling:
+            made = generator.sample(labels, jax.random.fold_in(random.stream(key, "sample"), generation))
+        raw = self.scaler.inverse(made)
+        if self.preset.repair:
+            # What was whole in every real row stays whole, in datasets of other than flow features too.
+            train = self.split.train
+            whole = (train.x == np.rint(train.x)).all(axis=0)
+            raw = repair(np.where(whole, np.rint(raw), raw), train.features)
+            made = self.scaler.transform(raw)
+        losses = getattr(generator, "losses_", None)
+        if losses is not None:
+            self.keep_curve(arm.name, losses)
+            self._keep_rows(arm, generation, raw, labels)
+        test = self.split.test
+        compared = RawRows(held=test.x, made=raw, features=test.features)
+        quality = fidelity(real.x, real.y, self.test_x, test.y, made, labels, raw=compared)
+        timing = {
+            "generator_fit_s": fitting["run"],
+            "sample_s": sampling["run"],
+            "generator_compile_s": fitting["compile"] + sampling["compile"],
+        }
+        x, y = np.concatenate([real.x, made]), np.concatenate([real.y, labels])
+        return TrainingRows(x, y, generated=len(labels), timing=timing, fidelity=quality)
+
+    def _fitted(self, real: TrainingRows, arm: Arm, key: Array) -> Generator:
+        train = self.split.train
+        # A model that learns would rarely see an attack among thousands of benign rows; the others need those rows
+        # (ADASYN looks at every class).
+        learns = arm.generator in LEARNED
+        plenty = [train.classes.index(name) for name in self.plenty]
+        seen = ~np.isin(real.y, plenty) if learns else np.full(len(real.y), True)
+        options = self.preset.generator_options(
+            rows=int(seen.sum()),
+            bounded=self.scaler.bounded,
+            checkpoint_dir=self.directory / arm.trained,
+            about={"scaler": self.scaler.to_json(), "classes": list(train.classes), "dataset": self.dataset},
+            progress=self.progress,
+        )
+        options = replace(options, cddpm=arm.diffusion(options.cddpm))
+        return make_generator(arm.generator, options).fit(real.x[seen], real.y[seen], key)
+
+    def _keep_rows(self, arm: Arm, generation: int, raw: np.ndarray, labels: np.ndarray) -> None:
+        """Parquet files in raw units: the rows generated, those trained on, and unseen ones to compare with."""
+        table, test = self.split.train, self.split.test
+        if generation == 0:
+            first = np.concatenate([np.flatnonzero(test.y == k)[:HELD_OUT] for k in range(len(test.classes))])
+            write_flows(self.directory / "train.parquet", table, table.x, table.y)
+            write_flows(self.directory / "held_out.parquet", table, test.x[first], test.y[first])
+        name = "synthetic" if arm.name == "cddpm" else f"synthetic-{arm.name}"
+        write_flows(self.directory / f"{name}{f'-{generation}' if generation else ''}.parquet", table, raw, labels)
+
+
+def write_flows(path: Path, table: FlowTable, x: np.ndarray, y: np.ndarray) -> None:
+    """Rows x [n, d] in raw units with labels y [n] as Parquet, columns named as in `table`, and `Label` last."""
+    frame = pd.DataFrame(x, columns=list(table.features))
+    for name, categories in table.categories.items():
+        frame[name] = [categories[int(code)] for code in frame[name]]
+    frame["Label"] = [table.classes[label] for label in y]
+    write_atomic(path, frame.to_parquet(index=False))
