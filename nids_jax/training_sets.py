@@ -18,7 +18,7 @@ from nids_jax.errors import InputError, check_names
 from nids_jax.evaluation.fidelity import RawRows, fidelity
 from nids_jax.files import write_atomic
 from nids_jax.flows.consistency import repair
-from nids_jax.generators.base import Generator
+from nids_jax.generators.based import OnBase, OnColumns, base_scaler
 from nids_jax.generators.cddpm import CDDPMConfig
 from nids_jax.generators.registry import GENERATORS, LEARNED, make_generator
 from nids_jax.presets import Preset
@@ -31,25 +31,30 @@ HELD_OUT = 50  # unseen rows per class kept beside the synthetic ones, for the r
 
 @dataclass(frozen=True)
 class Arm:
-    """An arm's name taken apart: `cddpm_500` is `cddpm` with T = 500."""
+    """An arm's name taken apart: `cddpm_500` is `cddpm` with T = 500, `smote_base` is `smote` on base columns."""
 
     name: str
 
     @property
+    def based(self) -> bool:
+        """Whether the generator works on base columns (`flows.base_features`)."""
+        return self.name.endswith("_base")
+
+    @property
     def timesteps(self) -> int | None:
         """T of `cddpm_T`."""
-        start, _, steps = self.name.rpartition("_")
+        start, _, steps = self.name.removesuffix("_base").rpartition("_")
         return int(steps) if start == "cddpm" and steps.isdecimal() else None
 
     @property
     def generator(self) -> str:
         """Its name in the registry, or one of REAL."""
-        return "cddpm" if self.timesteps else self.name
+        return "cddpm" if self.timesteps else self.name.removesuffix("_base")
 
     @property
     def trained(self) -> str:
         """The arm whose model it samples: `cddpm_calibrated` and `cddpm` draw from one."""
-        return "cddpm" if self.name == "cddpm_calibrated" else self.name
+        return self.name.replace("cddpm_calibrated", "cddpm")
 
     def diffusion(self, config: CDDPMConfig) -> CDDPMConfig:
         """The settings with this arm's T.
@@ -77,6 +82,8 @@ def check_arms(names: Sequence[str], preset: Preset) -> None:
     check_names("generators", [arm.generator for arm in arms], {*GENERATORS, *REAL})
     for arm in arms:
         arm.diffusion(preset.cddpm)
+        if arm.based and arm.generator in REAL:
+            raise InputError(f"--generators names {arm.name!r}, but {arm.generator} generates nothing: drop the _base")
 
 
 @dataclass(frozen=True)
@@ -112,7 +119,7 @@ class TrainingSets:
 
     def __post_init__(self) -> None:
         self._rows: tuple[tuple[Arm, int], TrainingRows] | None = None
-        self._generator: tuple[Arm, Generator] | None = None
+        self._generator: tuple[Arm, OnColumns | OnBase] | None = None
 
     @cached_property
     def scaler(self) -> Scaler:
@@ -146,22 +153,20 @@ class TrainingSets:
         key = random.stream(jax.random.key(self.seed), arm.trained)
         with self.clock.timed() as fitting:
             if self._generator is None or self._generator[0] != arm:
-                self._generator = arm, self._fitted(real, arm, random.stream(key, "fit"))
+                self._generator = arm, self._fitted(arm, random.stream(key, "fit"))
             generator = self._generator[1]
         rare = [k for k, name in enumerate(self.split.train.classes) if name not in self.plenty]
         labels = np.repeat(np.array(rare, np.int32), self.generated)
         with self.clock.timed() as sampling:
-            made = generator.sample(labels, jax.random.fold_in(random.stream(key, "sample"), generation))
-        raw = self.scaler.inverse(made)
-        if self.preset.repair:
+            raw = generator.sample(labels, jax.random.fold_in(random.stream(key, "sample"), generation))
+        if self.preset.repair and not arm.based:  # rows derived from base columns are consistent
             # What was whole in every real row stays whole, in datasets of other than flow features too.
             train = self.split.train
             whole = (train.x == np.rint(train.x)).all(axis=0)
             raw = repair(np.where(whole, np.rint(raw), raw), train.features)
-            made = self.scaler.transform(raw)
-        losses = getattr(generator, "losses_", None)
-        if losses is not None:
-            self.keep_curve(arm.name, losses)
+        made = self.scaler.transform(raw)
+        if generator.losses_ is not None:
+            self.keep_curve(arm.name, generator.losses_)
             self._keep_rows(arm, generation, raw, labels)
         test = self.split.test
         compared = RawRows(held=test.x, made=raw, features=test.features)
@@ -174,22 +179,27 @@ class TrainingSets:
         x, y = np.concatenate([real.x, made]), np.concatenate([real.y, labels])
         return TrainingRows(x, y, generated=len(labels), timing=timing, fidelity=quality)
 
-    def _fitted(self, real: TrainingRows, arm: Arm, key: Array) -> Generator:
+    def _fitted(self, arm: Arm, key: Array) -> "OnColumns | OnBase":
         train = self.split.train
+        if arm.based and train.categories:
+            raise InputError(f"{arm.name}: column {next(iter(train.categories))!r} is no number; use {arm.generator}")
         # A model that learns would rarely see an attack among thousands of benign rows; the others need those rows
         # (ADASYN looks at every class).
-        learns = arm.generator in LEARNED
-        plenty = [train.classes.index(name) for name in self.plenty]
-        seen = ~np.isin(real.y, plenty) if learns else np.full(len(real.y), True)
+        plenty = [train.classes.index(name) for name in self.plenty] if arm.generator in LEARNED else []
+        seen = ~np.isin(train.y, plenty)
+        x, y = train.x[seen], train.y[seen]
+        scaler = base_scaler(x, train.features) if arm.based else self.scaler
         options = self.preset.generator_options(
-            rows=int(seen.sum()),
-            bounded=self.scaler.bounded,
+            rows=len(x),
+            bounded=scaler.bounded,
             checkpoint_dir=self.directory / arm.trained,
-            about={"scaler": self.scaler.to_json(), "classes": list(train.classes), "dataset": self.dataset},
+            about={"scaler": scaler.to_json(), "classes": list(train.classes), "dataset": self.dataset},
             progress=self.progress,
         )
         options = replace(options, cddpm=arm.diffusion(options.cddpm))
-        return make_generator(arm.generator, options).fit(real.x[seen], real.y[seen], key)
+        generator = make_generator(arm.generator, options)
+        rows = OnBase(generator, train.features) if arm.based else OnColumns(generator, self.scaler)
+        return rows.fit(x, y, key)
 
     def _keep_rows(self, arm: Arm, generation: int, raw: np.ndarray, labels: np.ndarray) -> None:
         """Parquet files in raw units: the rows generated, those trained on, and unseen ones to compare with."""

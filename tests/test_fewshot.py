@@ -151,7 +151,7 @@ def rare(table: FlowTable, tmp_path_factory: pytest.TempPathFactory) -> Path:
         experiment="rare_attacks",
         split_seeds=1,
         generations=2,
-        arms=("real", "real_weighted", "jitter", "cddpm", "cddpm_calibrated", "cddpm_50", "wcgan_gp"),
+        arms=("real", "real_weighted", "jitter", "cddpm", "cddpm_calibrated", "cddpm_50", "wcgan_gp", "smote_base"),
         classifiers=("random_forest",),
         benign_rows=30,
         explain=False,
@@ -169,7 +169,7 @@ def rare(table: FlowTable, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_only_attacks_are_generated_where_benign_flows_abound(rare: Path):
     found = records.read(rare)
-    assert len(found) == 2 + 5 * 2 + 1 + 2
+    assert len(found) == 2 + 6 * 2 + 1 + 2
     for record in found:
         made = 0 if record["generator"].startswith("real") else 20
         assert record["rows"] == {"train": 40, "generated": made, "test": 60}
@@ -188,6 +188,12 @@ def test_calibrated_rows_come_from_the_same_model_and_lie_nearer(rare: Path):
     assert (folder / "cddpm_50").exists()
 
 
+def test_rows_from_base_columns_are_consistent(rare: Path):
+    consistent = {r["generator"]: r["fidelity"]["consistent"] for r in records.read(rare) if "fidelity" in r}
+    assert consistent["smote_base"] == 1
+    assert consistent["jitter"] < 1
+
+
 def test_each_arm_chooses_its_learning_rate_on_rows_of_its_own(rare: Path):
     tuning = json.loads((rare / "tuning.json").read_text())
     assert list(tuning) == ["5 shots, real, cnn_bigru", "5 shots, jitter, cnn_bigru"]
@@ -200,6 +206,8 @@ def test_each_arm_chooses_its_learning_rate_on_rows_of_its_own(rare: Path):
 def test_bad_jobs_are_refused(table: FlowTable, tmp_path: Path):
     with pytest.raises(InputError, match=r"--generators names 'gan'; choose from adasyn, cddpm, .*copies, .*, wgan"):
         replace(JOB, arms=("real", "gan"))
+    with pytest.raises(InputError, match="'real_all_base', but real_all generates nothing"):
+        replace(JOB, arms=("real_all_base",))
     with pytest.raises(InputError, match="--classifiers names nothing"):
         replace(JOB, classifiers=())
     with pytest.raises(InputError, match=r"cddpm_7: .* use at least 21 steps"):

@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 
 from nids_jax.errors import InputError
 from nids_jax.files import write_atomic
-from nids_jax.report import detection, figures, rows
+from nids_jax.report import detection, figures, generation, rows
 from nids_jax.report.arms import Arm, Record, arms
 from nids_jax.report.html import PAGE, definitions, items, paragraph, section, table
 from nids_jax.report.records import CONFIG, RECORDS, read, read_json
@@ -93,6 +93,9 @@ def _results(records: list[dict[str, Any]]) -> list[Drawn]:
         raise InputError("there are no finished runs")
     drawn = [Drawn("accuracy", "Accuracy", "", figures.accuracy(groups))]
     for i, (group, members) in enumerate(groups.items()):
+        if group.experiment in generation.EXPERIMENTS:
+            caption = "Means and 95 % intervals over split seeds."
+            drawn.append(Drawn(f"quality{i + 1}", f"Training sets: {group}", caption, figures.quality(members)))
         chosen = detection.shown(members) if group.experiment in detection.EXPERIMENTS else _pair(members)
         known = [matrix for arm in chosen if (matrix := _summed(arm, members[arm])) is not None]
         if known:
@@ -295,7 +298,7 @@ def _replace_figures(folder: Path, images: Mapping[str, bytes]) -> None:
         write_atomic(folder / f"{name}.png", content)
     for path in folder.glob("*.png"):
         if path.stem not in images and re.fullmatch(
-            r"accuracy|confusion\d+|features|projection|curves|shap_(global|local)", path.stem
+            r"accuracy|(confusion|quality)\d+|features|projection|curves|shap_(global|local)", path.stem
         ):
             path.unlink(missing_ok=True)
 
