@@ -13,6 +13,7 @@ from sklearn.utils.class_weight import compute_sample_weight
 
 from nids_jax.classifiers.base import Classifier
 from nids_jax.classifiers.neural import DetectorConfig, NeuralClassifier
+from nids_jax.classifiers.semi_supervised import SelfTraining, Spreading
 from nids_jax.errors import InputError
 from nids_jax.nn.detector import NETWORKS
 
@@ -27,6 +28,7 @@ class ClassifierOptions:
     seed: int = 0
     checkpoint_dir: Path | None = None
     progress: str | None = None
+    unlabelled: np.ndarray | None = None  # [m, d] scaled rows; `self_training` and `label_spreading` need them
 
 
 def _neural(name: str) -> Callable[[ClassifierOptions], Classifier]:
@@ -45,6 +47,18 @@ def _trees(kind: type[RandomForestClassifier | ExtraTreesClassifier]) -> Callabl
     def make(options: ClassifierOptions) -> Classifier:
         weights = _weights(options)
         return cast(Classifier, kind(n_estimators=300, random_state=options.seed, n_jobs=-1, class_weight=weights))
+
+    return make
+
+
+def _semi_supervised(kind: type[SelfTraining | Spreading]) -> Callable[[ClassifierOptions], Classifier]:
+    def make(options: ClassifierOptions) -> Classifier:
+        if options.unlabelled is None:
+            raise InputError("self_training and label_spreading learn from unlabelled rows too; set some aside")
+        forest = RandomForestClassifier(
+            n_estimators=300, random_state=options.seed, n_jobs=-1, class_weight=_weights(options)
+        )
+        return kind(forest, options.unlabelled)
 
     return make
 
@@ -98,12 +112,20 @@ CLASSIFIERS: dict[str, Callable[[ClassifierOptions], Classifier]] = {
 }
 
 
+# These need unlabelled rows beside the labelled ones.
+SEMI_SUPERVISED: dict[str, Callable[[ClassifierOptions], Classifier]] = {
+    "self_training": _semi_supervised(SelfTraining),
+    "label_spreading": _semi_supervised(Spreading),
+}
+
+
 def make_classifier(name: str, options: ClassifierOptions) -> Classifier:
     """The classifier called `name`.
 
     Raises:
       InputError: unknown name.
     """
-    if name not in CLASSIFIERS:
-        raise InputError(f"unknown classifier {name!r}; choose from {sorted(CLASSIFIERS)}")
-    return CLASSIFIERS[name](options)
+    known = {**CLASSIFIERS, **SEMI_SUPERVISED}
+    if name not in known:
+        raise InputError(f"unknown classifier {name!r}; choose from {sorted(known)}")
+    return known[name](options)

@@ -13,11 +13,13 @@ Record = Mapping[str, Any]
 
 GENERATORS = [
     *("real", "real_weighted", "copies", "jitter", "smote", "adasyn", "cddpm", "cddpm_calibrated"),
+    *("cddpm_adapted", "cddpm_edit"),
     *("wgan", "wcgan_gp", "vae", "vae_wgan_gp", "real_all"),
 ]
 CLASSIFIERS = [
     *("cnn_bigru", "cnn_bilstm", "bilstm_bigru", "bilstm"),
     *("random_forest", "extra_trees", "knn", "xgboost", "decision_tree"),
+    *("self_training", "label_spreading"),
 ]
 
 
