@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from nids_jax import explain
+from nids_jax.auxiliary import Auxiliary, Kind, separate
 from nids_jax.classifiers.neural import NeuralClassifier
-from nids_jax.classifiers.registry import CLASSIFIERS, ClassifierOptions, make_classifier
+from nids_jax.classifiers.registry import CLASSIFIERS, SEMI_SUPERVISED, ClassifierOptions, make_classifier
 from nids_jax.data.datasets import benign_class
 from nids_jax.data.leakage import near_duplicates
 from nids_jax.data.split import Split, few_shot
@@ -48,13 +49,17 @@ class FewShot:
     arms: tuple[str, ...] = ("real", "copies", "cddpm", "real_all")
     classifiers: tuple[str, ...] = ("cnn_bigru", "random_forest")
     benign_rows: int | None = None  # benign rows to train on; then only attacks are rare, and only they are generated
+    auxiliary: Kind | None = None  # plentiful rows beside the few, set aside before all splits
     rates: tuple[float, ...] = ()  # learning rates that each arm's neural detectors choose from; none: the preset's
     explain: bool = True
     progress: bool = True
 
     def __post_init__(self) -> None:
-        check_arms(self.arms, self.preset)
-        check_names("classifiers", self.classifiers, CLASSIFIERS)
+        if self.auxiliary and self.benign_rows:
+            raise InputError("benign_rows and auxiliary are two settings; choose one")
+        check_arms(self.arms, self.preset, self.auxiliary is not None)
+        semi = SEMI_SUPERVISED if self.auxiliary == "unlabelled" else ()
+        check_names("classifiers", self.classifiers, {*CLASSIFIERS, *semi})
         for name in ("split_seeds", "generations", "generated"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} is {getattr(self, name)}; it must be at least 1")
@@ -88,7 +93,11 @@ def run(table: FlowTable, job: FewShot, output_dir: Path, command: Sequence[str]
       InputError: a class with too few rows, or files of another job.
       TrainingError: a training diverged.
     """
-    bench = _Bench(table, job, output_dir, records.environment(command), say)
+    auxiliary = None
+    if job.auxiliary:
+        folder = output_dir / "runs" / "pretrained"
+        table, auxiliary = separate(table, job.auxiliary, job.preset, folder, progress=job.progress)
+    bench = _Bench(table, auxiliary, job, output_dir, records.environment(command), say)
     for shots in job.shots:
         rates = _choose_rates(_Splitting(bench, shots, TUNING_SPLIT)) if job.rates else {}
         for seed in range(job.split_seeds):
@@ -100,6 +109,7 @@ class _Bench:
     """What all splits of a job share."""
 
     table: FlowTable
+    auxiliary: Auxiliary | None
     job: FewShot
     output_dir: Path
     environment: dict[str, Any]
@@ -158,12 +168,19 @@ class _Splitting:
             preset=job.preset,
             dataset=job.dataset,
             generated=job.generated,
-            plenty=tuple(job.plenty(self.split.train.classes)),
+            plenty=self._plenty(),
+            auxiliary=self.bench.auxiliary,
             seed=self.seed,
             directory=self.directory,
             clock=self.bench.clock,
             progress=job.progress,
         )
+
+    def _plenty(self) -> tuple[str, ...]:
+        auxiliary, classes = self.bench.auxiliary, self.split.train.classes
+        if auxiliary is not None and auxiliary.label is not None:
+            return (classes[auxiliary.label],)
+        return tuple(self.job.plenty(classes))
 
     def _run_arm(self, arm: str, generation: int, classifiers: Sequence[str]) -> None:
         rows = self.sets.rows(Arm(arm), generation)
@@ -198,6 +215,7 @@ class _Splitting:
             seed=1000 * self.seed + generation,
             checkpoint_dir=self.directory / tag,
             progress=f"{name} on {arm}" if self.job.progress else None,
+            unlabelled=self.bench.auxiliary.x if self.bench.auxiliary and self.job.auxiliary == "unlabelled" else None,
         )
         with self.bench.clock.timed() as fitting:
             classifier = make_classifier(name, options).fit(rows.x, rows.y)
@@ -264,7 +282,10 @@ def _split(table: FlowTable, job: FewShot, shots: int, seed: int) -> Split:
 
 
 def describe(table: FlowTable, job: FewShot) -> dict[str, Any]:
-    """For data.json: the deduplicated table's counts, and how many test rows nearly equal a training row (split 0)."""
+    """For data.json: the deduplicated table's counts, and how many test rows nearly equal a training row (split 0).
+
+    Auxiliary rows are not left out of this split.
+    """
     split = _split(table, job, job.shots[0], 0)
     return {
         "dataset": job.dataset,

@@ -11,6 +11,7 @@ import pandas as pd
 from jax import Array
 
 from nids_jax import random
+from nids_jax.auxiliary import Auxiliary
 from nids_jax.data.scaling import Scaler, fit_scaler
 from nids_jax.data.split import Split
 from nids_jax.data.table import FlowTable
@@ -20,7 +21,7 @@ from nids_jax.files import write_atomic
 from nids_jax.flows.consistency import repair
 from nids_jax.generators.based import OnBase, OnColumns, base_scaler
 from nids_jax.generators.cddpm import CDDPMConfig
-from nids_jax.generators.registry import GENERATORS, LEARNED, make_generator
+from nids_jax.generators.registry import GENERATORS, LEARNED, TRANSFER, make_generator
 from nids_jax.presets import Preset
 from nids_jax.report import records
 from nids_jax.runtime import CompileClock
@@ -53,8 +54,8 @@ class Arm:
 
     @property
     def trained(self) -> str:
-        """The arm whose model it samples: `cddpm_calibrated` and `cddpm` draw from one."""
-        return self.name.replace("cddpm_calibrated", "cddpm")
+        """The arm whose model it samples: `cddpm_calibrated`, `cddpm_edit` and `cddpm` draw from one."""
+        return self.name.replace("cddpm_calibrated", "cddpm").replace("cddpm_edit", "cddpm")
 
     def diffusion(self, config: CDDPMConfig) -> CDDPMConfig:
         """The settings with this arm's T.
@@ -72,14 +73,15 @@ class Arm:
         return changed
 
 
-def check_arms(names: Sequence[str], preset: Preset) -> None:
-    """Refuse arms that cannot be made.
+def check_arms(names: Sequence[str], preset: Preset, auxiliary: bool) -> None:
+    """Refuse arms that cannot be made, with auxiliary rows or without.
 
     Raises:
       InputError: no arm, an unknown generator, or a T with which the preset's sampler does not go together.
     """
     arms = [Arm(name) for name in names]
-    check_names("generators", [arm.generator for arm in arms], {*GENERATORS, *REAL})
+    known = {*GENERATORS, *REAL, *(TRANSFER if auxiliary else ())}
+    check_names("generators", [arm.generator for arm in arms], known)
     for arm in arms:
         arm.diffusion(preset.cddpm)
         if arm.based and arm.generator in REAL:
@@ -112,6 +114,7 @@ class TrainingSets:
     dataset: str
     generated: int  # rows per class
     plenty: Collection[str]  # classes that are not rare: none of their rows are generated
+    auxiliary: Auxiliary | None  # where there are benign ones, every training set holds some of them
     seed: int
     directory: Path  # of checkpoints and rows
     clock: CompileClock
@@ -123,7 +126,7 @@ class TrainingSets:
 
     @cached_property
     def scaler(self) -> Scaler:
-        return fit_scaler(self.preset.scaler, self.split.train)
+        return self.auxiliary.scaler if self.auxiliary else fit_scaler(self.preset.scaler, self.split.train)
 
     @cached_property
     def test_x(self) -> np.ndarray:
@@ -138,7 +141,7 @@ class TrainingSets:
         """
         if self._rows is None or self._rows[0] != (arm, generation):
             train = self.split.real_all if arm.name == "real_all" else self.split.train
-            rows = TrainingRows(self.scaler.transform(train.x), train.y)
+            rows = self._with_auxiliary(TrainingRows(self.scaler.transform(train.x), train.y))
             self._rows = (arm, generation), rows if arm.name in REAL else self._augmented(rows, arm, generation)
         return self._rows[1]
 
@@ -147,6 +150,14 @@ class TrainingSets:
         path = self.directory / "curves.json"
         known = records.read_json(path) if path.exists() else {}
         records.write_json(path, {**known, name: losses.tolist()})
+
+    def _with_auxiliary(self, rows: TrainingRows) -> TrainingRows:
+        """And as many benign auxiliary rows as are generated of another class."""
+        if self.auxiliary is None or self.auxiliary.label is None:
+            return rows
+        more = self.auxiliary.drawn(self.generated, self.seed)
+        y = np.concatenate([rows.y, np.full(len(more), self.auxiliary.label, rows.y.dtype)])
+        return replace(rows, x=np.concatenate([rows.x, more]), y=y)
 
     def _augmented(self, real: TrainingRows, arm: Arm, generation: int) -> TrainingRows:
         """The real rows and those of the arm's generator."""
@@ -196,7 +207,9 @@ class TrainingSets:
             about={"scaler": scaler.to_json(), "classes": list(train.classes), "dataset": self.dataset},
             progress=self.progress,
         )
-        options = replace(options, cddpm=arm.diffusion(options.cddpm))
+        starts = self.auxiliary is not None and not arm.based and arm.generator in ("cddpm_adapted", "cddpm_edit")
+        pretrained = self.auxiliary.pretrained if self.auxiliary and starts else None
+        options = replace(options, cddpm=arm.diffusion(options.cddpm), pretrained=pretrained)
         generator = make_generator(arm.generator, options)
         rows = OnBase(generator, train.features) if arm.based else OnColumns(generator, self.scaler)
         return rows.fit(x, y, key)

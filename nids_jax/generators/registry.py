@@ -60,8 +60,9 @@ GENERATORS: dict[str, Callable[[GeneratorOptions], Generator]] = {
 }
 
 # Those that train a model, and may so be swamped by a class with many rows.
-LEARNED = frozenset({"cddpm", "cddpm_calibrated", "vae", "vae_wgan_gp", "wcgan_gp", "wgan"})
-
+LEARNED = frozenset(
+    {"cddpm", "cddpm_adapted", "cddpm_calibrated", "cddpm_edit", "vae", "vae_wgan_gp", "wcgan_gp", "wgan"}
+)
 
 # These start from auxiliary rows, and are no use without.
 TRANSFER: dict[str, Callable[[GeneratorOptions], Generator]] = {"cddpm_adapted": _adapted}

@@ -7,19 +7,18 @@ import numpy as np
 from nids_jax.evaluation.statistics import Interval
 from nids_jax.report.arms import Arm, Group, Record, Table, difference, interval, show
 
-EXPERIMENTS = ("generation", "rare_attacks")
+EXPERIMENTS = ("generation", "rare_attacks", "transfer_benign", "transfer_unlabelled")
 CONTROLS = ("real", "real_weighted", "copies", "real_all")
-METRICS = {
-    "generation": {"accuracy": "accuracy", "macro_f1": "macro F1"},
-    "rare_attacks": {
-        "macro_f1": "macro F1",
-        "attack_recall": "attack recall",
-        "attack_recall_at_0.001": "attack recall at FPR 0.1 %",
-        "attack_recall_at_0.01": "attack recall at FPR 1 %",
-        "false_positive_rate": "false-positive rate",
-    },
+_FEW = {"accuracy": "accuracy", "macro_f1": "macro F1"}
+_RARE = {
+    "macro_f1": "macro F1",
+    "attack_recall": "attack recall",
+    "attack_recall_at_0.001": "attack recall at FPR 0.1 %",
+    "attack_recall_at_0.01": "attack recall at FPR 1 %",
+    "false_positive_rate": "false-positive rate",
 }
-JUDGED = {"generation": "accuracy", "rare_attacks": "attack_recall_at_0.01"}
+METRICS = {name: _RARE if name == "rare_attacks" else _FEW for name in EXPERIMENTS}
+JUDGED = {name: "attack_recall_at_0.01" if name == "rare_attacks" else "accuracy" for name in EXPERIMENTS}
 FIDELITY = {
     "wasserstein": "Wasserstein",
     "ks": "KS",

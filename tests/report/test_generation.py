@@ -73,7 +73,12 @@ def test_the_page_shows_every_metric_of_each_training_set(tmp_path):
     assert (tmp_path / "figures" / "quality1.png").stat().st_size > 5_000
     (_, members), *_ = arms(read(tmp_path)).items()
     figure = figures.quality(members)
-    assert [axes.get_title("left") for axes in figure.axes] == ["accuracy", "macro precision", "macro recall", "macro F1"]
+    assert [axes.get_title("left") for axes in figure.axes] == [
+        "accuracy",
+        "macro precision",
+        "macro recall",
+        "macro F1",
+    ]
     for axes, value in zip(figure.axes[1:3], (0.6, 0.65), strict=True):
         dots = [np.asarray(line.get_xdata()) for line in axes.lines if line.get_marker() == "o"]
         np.testing.assert_allclose(dots, np.full((2, 3), value))
