@@ -24,9 +24,9 @@ STRATEGIES = st.one_of(
 def test_as_imbalanced_learn_understands_it(sizes: list[int], strategy: Strategy):
     """The same rows to add, and an error wherever it raises one."""
     y = np.repeat(CLASSES[: len(sizes)], sizes)
-    counts = dict(zip(CLASSES, sizes, strict=False))
+    counts: dict[str, int] = dict(zip(CLASSES, sizes, strict=False))
     try:
-        wanted = check_sampling_strategy(strategy, y, "over-sampling")
+        wanted = dict(check_sampling_strategy(strategy, y, "over-sampling") or {})
     except ValueError:
         with pytest.raises(InputError):
             raised_counts(strategy, counts)
