@@ -27,7 +27,9 @@ _STRATEGY = flags.DEFINE_string(
     "the largest class's; a share of that, of two classes; or CLASS:ROWS,CLASS:ROWS,….",
 )
 _FRACTIONS = flags.DEFINE_list(
-    "fractions", ["0.1", "0.5", "1"], "How much of the way there, to choose from for each training set and classifier."
+    "fractions",
+    ["0.03", "0.1", "0.3"],
+    "How much of the way there, to choose from for each training set and classifier; 1 balances the classes.",
 )
 _WITHOUT = {common.SHOTS.name, common.TEST_ROWS.name, generating.GENERATED.name}  # all rows are used
 for module in (common, generating):
@@ -49,7 +51,7 @@ def _fractions() -> tuple[float, ...]:
     try:
         return tuple(float(value) for value in _FRACTIONS.value)
     except ValueError:
-        raise InputError(f"--fractions has {','.join(_FRACTIONS.value)!r}; give numbers, such as 0.1,0.5,1") from None
+        raise InputError(f"--fractions has {','.join(_FRACTIONS.value)!r}; give numbers, such as 0.1,0.3") from None
 
 
 def main(argv: list[str]) -> None:

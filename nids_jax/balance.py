@@ -17,7 +17,6 @@ import jax
 
 from nids_jax import random
 from nids_jax.classifiers.registry import CLASSIFIERS
-from nids_jax.data.leakage import near_duplicates
 from nids_jax.data.sampling_strategy import Strategy, raised_counts
 from nids_jax.data.split import stratified
 from nids_jax.data.table import FlowTable
@@ -38,7 +37,7 @@ class Balance:
     dataset: str
     preset: Preset
     strategy: Strategy = "auto"  # the rows that each class is raised to …
-    fractions: tuple[float, ...] = (0.1, 0.5, 1.0)  # … and the shares of the way there to choose from
+    fractions: tuple[float, ...] = (0.03, 0.1, 0.3)  # … and the shares of the way there to choose from
     split_seeds: int = 5
     generations: int = 1  # per split: further rows from the same trained generator
     arms: tuple[str, ...] = ARMS
@@ -53,7 +52,7 @@ class Balance:
                 raise InputError(f"{name} is {getattr(self, name)}; it must be at least 1")
         if not self.fractions or not all(0 < fraction <= 1 for fraction in self.fractions):
             given = ",".join(f"{fraction:g}" for fraction in self.fractions)
-            raise InputError(f"--fractions is {given!r}; give one or more above 0 and up to 1, such as 0.1,0.5,1")
+            raise InputError(f"--fractions is {given!r}; give one or more above 0 and up to 1, such as 0.03,0.1,0.3")
 
     def raised(self, train: FlowTable) -> dict[str, int]:
         """The rows that each class of the training rows is raised to, at fraction 1.
@@ -112,7 +111,6 @@ def describe(table: FlowTable, job: Balance) -> dict[str, Any]:
         "counts": table.counts,
         "training_rows": split.train.counts,
         "raised_to": job.raised(split.train),
-        "near_duplicates": near_duplicates(split.train, split.test),
     }
 
 

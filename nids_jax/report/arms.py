@@ -21,6 +21,9 @@ CLASSIFIERS = [
 ]
 
 
+ENOUGH_SEEDS = 5  # below it a comparison is only preliminary
+
+
 class Group(NamedTuple):
     """Runs that may be compared with each other."""
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from nids_jax.evaluation.statistics import Interval
-from nids_jax.report.arms import Arm, Group, Record, Table, difference, interval, show
+from nids_jax.report.arms import ENOUGH_SEEDS, Arm, Group, Record, Table, difference, interval, show
 
 EXPERIMENTS = ("generation", "rare_attacks")
 CONTROLS = ("real", "real_weighted", "copies", "real_all")
@@ -75,7 +75,9 @@ def judged(
                 ]
                 parts += [f"{word} {', '.join(names)}"] if names else []
             what = "its classifier on the same rows without it" if control == "real" else _named(control)
-            sentences.append(f"{group}, {generator} against {what}, {named}: {'; '.join(parts)}.")
+            few = min(value.n for value in shown.values()) < ENOUGH_SEEDS
+            caution = f"; fewer than {ENOUGH_SEEDS} seeds, so preliminary" if few else ""
+            sentences.append(f"{group}, {generator} against {what}, {named}: {'; '.join(parts)}{caution}.")
     return sentences
 
 

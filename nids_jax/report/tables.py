@@ -15,7 +15,7 @@ import numpy as np
 from nids_jax.evaluation.statistics import Interval
 from nids_jax.files import write_atomic
 from nids_jax.report import balance, detection, generation
-from nids_jax.report.arms import Arm, Group, Record, Table, arms, difference, interval, show
+from nids_jax.report.arms import ENOUGH_SEEDS, Arm, Group, Record, Table, arms, difference, interval, show
 
 METRICS = ("accuracy", "macro_f1", "weighted_f1", "false_positive_rate")
 # In summary.csv alone.
@@ -25,7 +25,6 @@ FURTHER = (
 )
 COMPARED = ("accuracy", "macro_f1")
 TIMINGS = ("compile_s", "generator_fit_s", "sample_s", "fit_s", "classify_s")
-ENOUGH_SEEDS = 5  # below it a comparison is only preliminary
 
 # Accuracy that P1 prints (Tables IV and V; 5 real and 50 generated rows per class, mean of six runs).
 _T = ("500", "1000", "1500", "2000")

@@ -102,6 +102,12 @@ def test_the_verdict_goes_by_whole_intervals():
         assert sentence.startswith(f"balance on gas_pipeline, {start}"), sentence
 
 
+def test_a_verdict_over_few_seeds_is_preliminary():
+    sentences = tables.verdict(_record(*key, seed) for key in F1 for seed in range(3))
+    assert len(sentences) == 5
+    assert all(sentence.endswith("; fewer than 5 seeds, so preliminary.") for sentence in sentences)
+
+
 def test_impossible_cells_are_told_from_the_figures():
     """Seven of the 24; a cell that rounding may explain is not one."""
     printed = [cell for name in ("cicids2017", "gas_pipeline") for cell in balance.PAPER[name].values()]
