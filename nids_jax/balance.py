@@ -28,6 +28,7 @@ from nids_jax.runtime import CompileClock
 
 TEST_SHARE = 0.3  # of each class
 VALIDATION_SHARE = 0.25  # of each class's training rows, to choose a fraction on
+TUNING = "tuning.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,15 +172,20 @@ class _Splitting:
         fractions = self.job.fractions
         if arm == "real" or len(fractions) == 1:
             return fractions[0]
-        path = self.output_dir / "tuning.json"
-        known = records.read_json(path) if path.exists() else {}
-        scores = known.setdefault(f"split {self.seed}, {arm}, {name}", {})
+        entry = f"split {self.seed}, {arm}, {name}"
+        scores = self._tuning().get(entry, {})
         for fraction in fractions:
             if str(fraction) not in scores:
-                score = scores[str(fraction)] = self.trial.classify(arm, 0, fraction, name)["metrics"]["macro_f1"]
-                records.write_json(path, known)
-                self.say(f"split {self.seed}, tuning {name} on {arm}: fraction {fraction:g}, macro-F1 {score:.4f}")
+                scores[str(fraction)] = self.trial.classify(arm, 0, fraction, name)["metrics"]["macro_f1"]
+                records.write_json(self.output_dir / TUNING, {**self._tuning(), entry: scores})
+                score = f"macro-F1 {scores[str(fraction)]:.4f}"
+                self.say(f"split {self.seed}, tuning {name} on {arm}: fraction {fraction:g}, {score}")
         return max(fractions, key=lambda fraction: scores[str(fraction)])
+
+    def _tuning(self) -> dict[str, dict[str, float]]:
+        """{split, arm and classifier: {fraction: macro F1 on the validation rows}} so far."""
+        path = self.output_dir / TUNING
+        return records.read_json(path) if path.exists() else {}
 
 
 def _in_proportion(raised: Mapping[str, int], whole: Mapping[str, int], part: Mapping[str, int]) -> dict[str, int]:

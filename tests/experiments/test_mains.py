@@ -111,10 +111,8 @@ def test_the_generation_tables_from_the_command_line(tmp_path: Path):
     ("arguments", "said"),
     [
         (["--sampling_strategy=Worm:500"], "--sampling_strategy names 'Worm'; choose from BENIGN, Bot"),
-        (["--sampling_strategy=Bot:20"], "gives 'Bot' 20 rows where it has 21"),
         (["--fractions=half"], "--fractions has 'half'"),
         (["--shots=5"], "--shots means nothing here"),
-        ([], "raises no class"),  # the simulated classes have equally many rows
     ],
 )
 def test_bad_flags_of_balancing(arguments: list[str], said: str, tmp_path: Path):
@@ -134,9 +132,6 @@ def test_balancing_from_the_command_line(tmp_path: Path):
     before = (tmp_path / "records.jsonl").read_bytes()
     assert run("balance", *flags).returncode == 0
     assert (tmp_path / "records.jsonl").read_bytes() == before
-    changed = run("balance", *flags, "--fractions=1")
-    assert changed.returncode == 2
-    assert "--fractions" in changed.stderr
 
 
 def test_what_generators_cost(tmp_path: Path):
