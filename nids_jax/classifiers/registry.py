@@ -24,7 +24,9 @@ class ClassifierOptions:
 
     # `cnn_bigru` has the network given here, its rivals have their own.
     detector: DetectorConfig = field(default_factory=DetectorConfig)
-    class_weights: bool = False  # every class gets the same weight in all; nearest neighbours know no weights
+    # True: every class gets the same weight in all; numbers: weight of a row of class 0, 1, ….  Nearest neighbours know
+    # no weights.
+    class_weights: bool | tuple[float, ...] = False
     seed: int = 0
     checkpoint_dir: Path | None = None
     progress: str | None = None
@@ -67,8 +69,11 @@ def _decision_tree(options: ClassifierOptions) -> Classifier:
     return cast(Classifier, DecisionTreeClassifier(random_state=options.seed, class_weight=_weights(options)))
 
 
-def _weights(options: ClassifierOptions) -> Literal["balanced"] | None:
-    return "balanced" if options.class_weights else None
+def _weights(options: ClassifierOptions) -> Literal["balanced"] | dict[int, float] | None:
+    weights = options.class_weights
+    if isinstance(weights, bool):
+        return "balanced" if weights else None
+    return dict(enumerate(weights))
 
 
 class _Neighbours:
@@ -93,7 +98,8 @@ class _Boosting:
         from xgboost import XGBClassifier  # here: it takes a second to import, and few runs need it
 
         self.classes_, codes = np.unique(y, return_inverse=True)
-        weights = compute_sample_weight("balanced", codes) if self.options.class_weights else None
+        chosen = _weights(self.options)
+        weights = None if chosen is None else compute_sample_weight(chosen, y)
         self._model: Any = XGBClassifier(random_state=self.options.seed, n_jobs=-1)
         self._model.fit(x, codes, sample_weight=weights)
         return self

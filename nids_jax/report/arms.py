@@ -23,6 +23,9 @@ CLASSIFIERS = [
 ]
 
 
+ENOUGH_SEEDS = 5  # below it a comparison is only preliminary
+
+
 class Group(NamedTuple):
     """Runs that may be compared with each other."""
 
@@ -86,6 +89,13 @@ def difference(group: Mapping[Arm, list[Record]], arm: Arm, control: Arm, metric
     if arm == control or arm not in group or control not in group:
         return None
     return paired_interval(by_split(group[arm], metric), by_split(group[control], metric))
+
+
+def mean_recall(records: Iterable[Record], name: str) -> str:
+    """The mean recall of the class called `name` over the runs that tested it; – for none."""
+    values = [record["metrics"].get("per_class_recall", {}).get(name) for record in records]
+    known = [value for value in values if value is not None]
+    return f"{sum(known) / len(known):.3f}" if known else "–"
 
 
 def show(value: Interval | None, *, signed: bool = False) -> str:

@@ -41,10 +41,14 @@ def test_class_weights_find_more_of_a_rare_class(name: str):
     network = RecurrentConfig(channels=(), cells=("gru",), hidden=(4,))
     detector = DetectorConfig(network=network, steps=150, batch=32, optimiser=OptimiserConfig(learning_rate=1e-2))
     share = {}
-    for weights in (False, True):
+    for weights in (False, True, (1.0, 0.0, 20.0)):
         options = ClassifierOptions(detector=detector, class_weights=weights)
-        share[weights] = make_classifier(name, options).fit(x, y).predict_proba(test_x)[:, 1].mean()
+        # Class 1 has no rows: weights go by the label, not by its place among those that there are.
+        share[weights] = make_classifier(name, options).fit(x, 2 * y).predict_proba(test_x)[:, 1].mean()
     assert share[True] > share[False] + 0.01
+    assert share[1.0, 0.0, 20.0] > share[False] + 0.01
+    if name == "decision_tree":  # 1 : 20 is what makes 400 and 20 rows weigh the same; no scale matters to it
+        assert share[1.0, 0.0, 20.0] == pytest.approx(share[True], abs=1e-6)
 
 
 def test_neighbours_are_no_more_than_there_are_rows():
