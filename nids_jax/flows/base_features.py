@@ -12,8 +12,8 @@ no backward packet), and the derived values are then what a flow meter writes.  
 is from that, which is 0 in the published files.
 
 Round trip: a row that a flow meter wrote comes back, its whole-numbered columns exactly and the others within the
-tolerance of the rules; columns without a relation up to float64 rounding.  Columns that files print with three digits
-(times from 10 s up in the original CIC-IDS2017) come back within that rounding.
+tolerance of the rules (a variance: what that of its standard deviation makes of it).  Times printed with three digits
+(10 s and more in the original CIC-IDS2017) contradict each other, and come back as times that do not.
 """
 
 from collections.abc import Callable, Sequence
@@ -241,7 +241,7 @@ def _gaps(w: Walk, family: str, total: str | None, packets: np.ndarray | None, a
 
     def place(name: str, low: Bound, centre: Bound, high: Bound) -> None:
         whole = name.replace("fwd", "flow")
-        if alone is not None and alone.any():
+        if alone is not None and alone.any():  # only where all statistics of both families are there
             low, centre, high = (np.where(alone, w[whole], bound) for bound in (low, centre, high))
         w.place(name, low, centre, high)
 
