@@ -16,7 +16,7 @@ from nids_jax.report import records
 GENERATORS = flags.DEFINE_list(
     "generators",
     ["real", "copies", "cddpm", "real_all"],
-    "Training sets to compare: generators, real, real_weighted (class weights) and real_all.",
+    "Training sets to compare: generators (NAME_base: on base columns), real, real_weighted and real_all.",
 )
 GENERATED = flags.DEFINE_integer("generated", 50, "Rows to generate per class.", lower_bound=1)
 GENERATIONS = flags.DEFINE_integer("generations", 1, "Times to generate per split.", lower_bound=1)

@@ -11,15 +11,25 @@ on a split of its own.
 `--benign_rows=3000` asks the other question: benign flows abound and attacks are rare.  Then only attacks are
 generated, `real_weighted` (class weights) joins the controls, and what counts is the recall of attacks at equal
 false-positive rate.
+
+`--auxiliary=unlabelled` sets half of every larger class aside as rows without labels, `--auxiliary=benign` half of the
+benign ones; the generators `cddpm_adapted` and `cddpm_edit` start from a model trained on them, and `self_training` and
+`label_spreading` are detectors that use them.
 """
+
+from typing import get_args
 
 from absl import flags
 
 from experiments import common, generating
+from nids_jax.auxiliary import Kind
 from nids_jax.errors import InputError
 
 _TIMESTEPS = flags.DEFINE_list("timesteps", [], "Diffusion steps T to run `cddpm` with; default: the preset's.")
 _BENIGN_ROWS = flags.DEFINE_integer("benign_rows", None, "Benign rows to train on; default: as few.", lower_bound=1)
+_AUXILIARY = flags.DEFINE_enum(
+    "auxiliary", None, get_args(Kind), "Plentiful rows beside the few, kept out of the splits; default: none."
+)
 _RATES = flags.DEFINE_list("rates", [], "Learning rates to choose from for each training set; default: the preset's.")
 flags.adopt_module_key_flags(common)
 flags.adopt_module_key_flags(generating)
@@ -55,13 +65,21 @@ def _arms() -> tuple[str, ...]:
     return tuple(arms)
 
 
+def _experiment() -> str:
+    """Settings that must not be mixed have names of their own in the records."""
+    if _AUXILIARY.value:
+        return f"transfer_{_AUXILIARY.value}"
+    return "rare_attacks" if _BENIGN_ROWS.value else "generation"
+
+
 def main(argv: list[str]) -> None:
     generating.run(
         argv,
         "generation",
-        experiment="rare_attacks" if _BENIGN_ROWS.value else "generation",
+        experiment=_experiment(),
         arms=_arms(),
         benign_rows=_BENIGN_ROWS.value,
+        auxiliary=_AUXILIARY.value,
         rates=_rates(),
         explain=False,
     )

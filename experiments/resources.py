@@ -16,7 +16,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import jax
@@ -24,12 +24,11 @@ import numpy as np
 from absl import flags
 
 from experiments import common, generating
-from nids_jax.data.scaling import fit_scaler
+from nids_jax.data.scaling import Scaler, fit_scaler
 from nids_jax.data.split import few_shot
 from nids_jax.errors import check_names
 from nids_jax.files import write_atomic
-from nids_jax.generators.heads import Blocks
-from nids_jax.generators.registry import GENERATORS, GeneratorOptions, make_generator
+from nids_jax.generators.registry import GENERATORS, make_generator
 from nids_jax.presets import Preset
 from nids_jax.report import records
 from nids_jax.report.arms import Table
@@ -53,8 +52,7 @@ class Job:
     preset: Preset
     x: np.ndarray
     y: np.ndarray
-    bounded: bool
-    blocks: Blocks
+    scaler: Scaler
     generated: int
 
 
@@ -63,10 +61,7 @@ def measure(job: Job) -> dict[str, Any]:
     use_all_cores()
     enable_compilation_cache()
     clock = CompileClock()
-    options = GeneratorOptions(
-        cddpm=replace(job.preset.cddpm_config(len(job.x)), clip=job.bounded),
-        gan=replace(job.preset.gan, bounded=job.bounded, blocks=job.blocks),
-    )
+    options = job.preset.generator_options(job.scaler, rows=len(job.x))
     generator = make_generator(job.generator, options)
     labels = np.repeat(np.unique(job.y), job.generated)
     steps = {
@@ -167,7 +162,7 @@ def main(argv: list[str]) -> None:
     x, y = scaler.transform(split.train.x), split.train.y
     found = {}
     for name in generating.GENERATORS.value:
-        job = Job(name, preset, x, y, scaler.bounded, scaler.blocks, generating.GENERATED.value)
+        job = Job(name, preset, x, y, scaler, generating.GENERATED.value)
         with multiprocessing.get_context("spawn").Pool(1) as alone:
             found[name] = alone.apply(measure, (job,))
         fit, sample = (found[name][phase]["seconds"] for phase in PHASES)

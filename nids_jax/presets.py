@@ -1,13 +1,16 @@
 """Settings by name: what a whole few-shot experiment trains with."""
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from nids_jax.classifiers.neural import DetectorConfig
 from nids_jax.data.datasets import DATASETS
+from nids_jax.data.scaling import Scaler
 from nids_jax.diffusion.samplers import DDPM
 from nids_jax.errors import InputError
 from nids_jax.generators.cddpm import CDDPMConfig
 from nids_jax.generators.gan import GANConfig
+from nids_jax.generators.registry import GeneratorOptions
 from nids_jax.nn.unet1d import UNetConfig
 from nids_jax.training import OptimiserConfig
 
@@ -38,6 +41,15 @@ class Preset:
         if not self.cddpm_epochs:
             return self.cddpm
         return replace(self.cddpm, steps=self.cddpm_epochs * -(-rows // self.cddpm.batch))
+
+    def generator_options(self, scaler: Scaler, *, rows: int, **further: Any) -> GeneratorOptions:
+        """What generators need for this many training rows, scaled so; and `further` fields."""
+        config = self.cddpm_config(rows)
+        return GeneratorOptions(
+            cddpm=replace(config, clip=config.clip and scaler.bounded),
+            gan=replace(self.gan, bounded=scaler.bounded, blocks=scaler.blocks),
+            **further,
+        )
 
 
 def _falling(rate: float) -> OptimiserConfig:

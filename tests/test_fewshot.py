@@ -11,8 +11,11 @@ import pandas as pd
 import pytest
 
 from nids_jax import fewshot, random
+from nids_jax.auxiliary import Kind, separate
+from nids_jax.checkpoint import fingerprint
 from nids_jax.classifiers.neural import DetectorConfig
 from nids_jax.data.scaling import Scaler
+from nids_jax.data.split import deduplicate, few_shot
 from nids_jax.data.table import FlowTable
 from nids_jax.diffusion.samplers import DPMpp2M
 from nids_jax.diffusion.schedule import Schedule
@@ -151,7 +154,7 @@ def rare(table: FlowTable, tmp_path_factory: pytest.TempPathFactory) -> Path:
         experiment="rare_attacks",
         split_seeds=1,
         generations=2,
-        arms=("real", "real_weighted", "jitter", "cddpm", "cddpm_calibrated", "cddpm_50", "wcgan_gp"),
+        arms=("real", "real_weighted", "jitter", "cddpm", "cddpm_calibrated", "cddpm_50", "wcgan_gp", "smote_base"),
         classifiers=("random_forest",),
         benign_rows=30,
         explain=False,
@@ -169,7 +172,7 @@ def rare(table: FlowTable, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_only_attacks_are_generated_where_benign_flows_abound(rare: Path):
     found = records.read(rare)
-    assert len(found) == 2 + 5 * 2 + 1 + 2
+    assert len(found) == 2 + 6 * 2 + 1 + 2
     for record in found:
         made = 0 if record["generator"].startswith("real") else 20
         assert record["rows"] == {"train": 40, "generated": made, "test": 60}
@@ -188,6 +191,12 @@ def test_calibrated_rows_come_from_the_same_model_and_lie_nearer(rare: Path):
     assert (folder / "cddpm_50").exists()
 
 
+def test_rows_from_base_columns_are_consistent(rare: Path):
+    consistent = {r["generator"]: r["fidelity"]["consistent"] for r in records.read(rare) if "fidelity" in r}
+    assert consistent["smote_base"] == 1
+    assert consistent["jitter"] < 1
+
+
 def test_each_arm_chooses_its_learning_rate_on_rows_of_its_own(rare: Path):
     tuning = json.loads((rare / "tuning.json").read_text())
     assert list(tuning) == ["5 shots, real, cnn_bigru", "5 shots, jitter, cnn_bigru"]
@@ -197,15 +206,66 @@ def test_each_arm_chooses_its_learning_rate_on_rows_of_its_own(rare: Path):
     assert not (rare / "runs" / "shots5-split0" / "cnn_bigru-jitter-1-1e-05").exists()
 
 
+@pytest.mark.parametrize(
+    ("kind", "arms", "classifiers", "splits"),
+    [
+        ("unlabelled", ("real", "cddpm_edit"), ("random_forest", "self_training"), 2),
+        ("benign", ("real", "cddpm_adapted"), ("random_forest",), 1),
+    ],
+)
+def test_auxiliary_rows_serve_every_split_and_are_in_none(
+    tmp_path: Path, kind: Kind, arms: tuple[str, ...], classifiers: tuple[str, ...], splits: int
+):
+    job = replace(
+        JOB,
+        experiment=f"transfer_{kind}",
+        auxiliary=kind,
+        arms=arms,
+        classifiers=classifiers,
+        split_seeds=splits,
+        explain=False,
+    )
+    x, y = simulate_flows(dict.fromkeys(CLASSES, 300), seed=0)
+    names = [CLASSES.index(SIMULATED_CLASSES[label]) for label in y]
+    repeated = FlowTable(x=x, y=np.array(names, np.int32), features=CICIDS2017, classes=CLASSES)
+    table, _ = deduplicate(repeated.select(CICIDS2017[1:]))
+    fewshot.run(table, job, tmp_path, ["test"], lambda line: None)
+    found = records.read(tmp_path)
+    assert len(found) == splits * len(arms) * len(classifiers)
+    extra = 10 if kind == "benign" else 0  # benign rows instead of generated ones
+    for record in found:
+        made = 0 if record["generator"] == "real" else 30 - extra
+        assert (record["rows"]["train"], record["rows"]["generated"]) == (15 + extra, made)
+    rest, auxiliary = separate(table, kind, TINY, tmp_path / "runs" / "pretrained", progress=False)
+    counts = [n for name, n in table.counts.items() if n >= 200 and (kind == "unlabelled" or name == "BENIGN")]
+    assert len(auxiliary.table) == sum(n // 2 for n in counts) > 0
+    about = json.loads((tmp_path / "runs" / "pretrained" / "description.json").read_text())
+    assert about["rows"] == fingerprint(auxiliary.x, np.zeros(len(auxiliary.x), np.int32))
+    held = {row.tobytes() for row in auxiliary.table.x}
+    for seed in range(splits):
+        split = few_shot(rest, 5, seed, test_per_class=20, extra=10)
+        assert not held & {row.tobytes() for row in np.concatenate([split.train.x, split.test.x])}
+
+
 def test_bad_jobs_are_refused(table: FlowTable, tmp_path: Path):
     with pytest.raises(InputError, match=r"--generators names 'gan'; choose from adasyn, cddpm, .*copies, .*, wgan"):
         replace(JOB, arms=("real", "gan"))
+    with pytest.raises(InputError, match="'real_all_base', but real_all generates nothing"):
+        replace(JOB, arms=("real_all_base",))
     with pytest.raises(InputError, match="--classifiers names nothing"):
         replace(JOB, classifiers=())
     with pytest.raises(InputError, match=r"cddpm_7: .* use at least 21 steps"):
         replace(JOB, arms=("cddpm_7",))
     with pytest.raises(InputError, match="benign_rows is 9, but no class is benign: x, y"):
         replace(JOB, benign_rows=9).plenty(("x", "y"))
+    attacks = table.regroup({name: name for name in CLASSES[1:]}, CLASSES[1:])
+    with pytest.raises(InputError, match="auxiliary is 'benign', but no class is: PortScan, FTP-Patator"):
+        fewshot.run(attacks, replace(JOB, auxiliary="benign"), tmp_path, ["test"], lambda line: None)
+    with pytest.raises(InputError, match="choose one"):
+        replace(JOB, auxiliary="benign", benign_rows=9)
+    for wrong in ({"arms": ("cddpm_adapted",)}, {"classifiers": ("self_training",)}):  # without auxiliary rows
+        with pytest.raises(InputError, match="choose from"):
+            replace(JOB, **wrong)
     with pytest.raises(InputError, match="generated is 0"):
         replace(JOB, generated=0)
     with pytest.raises(InputError, match=r"unknown preset 'gpu'; choose from \['cpu', 'demo', 'paper'\]"):

@@ -55,7 +55,9 @@ class DetectorConfig:
     steps: int = 0  # optimiser steps; 0: `epochs` passes over the rows, within the limits
     epochs: int = 100
     limits: tuple[int, int] = (0, 0)  # fewest and most steps; 0: no limit
-    class_weights: bool = False  # weigh a row by n / (classes · rows of its class), as scikit-learn's "balanced"
+    # True: a row weighs n / (classes · rows of its class), as scikit-learn's "balanced"; numbers: a row of class k, the
+    # k-th of them.  Only their proportions count.
+    class_weights: bool | tuple[float, ...] = False
     label_smoothing: float = 0.0
     early_stopping: EarlyStopping | None = None
 
@@ -215,7 +217,10 @@ class NeuralClassifier:
         return x, codes
 
     def _data(self, x: np.ndarray, codes: np.ndarray) -> Data:
-        weight = compute_sample_weight("balanced", codes) if self.config.class_weights else None
+        chosen = self.config.class_weights
+        weight = np.asarray(chosen)[self.classes_[codes]] if isinstance(chosen, tuple) else None
+        if chosen is True:
+            weight = compute_sample_weight("balanced", codes)
         return training.pad(x, codes, weight=weight)
 
     def _objective(self) -> CrossEntropyObjective:

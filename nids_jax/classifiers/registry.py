@@ -13,6 +13,7 @@ from sklearn.utils.class_weight import compute_sample_weight
 
 from nids_jax.classifiers.base import Classifier
 from nids_jax.classifiers.neural import DetectorConfig, NeuralClassifier
+from nids_jax.classifiers.semi_supervised import SelfTraining, Spreading
 from nids_jax.errors import InputError
 from nids_jax.nn.detector import NETWORKS
 
@@ -23,10 +24,13 @@ class ClassifierOptions:
 
     # `cnn_bigru` has the network given here, its rivals have their own.
     detector: DetectorConfig = field(default_factory=DetectorConfig)
-    class_weights: bool = False  # every class gets the same weight in all; nearest neighbours know no weights
+    # True: every class gets the same weight in all; numbers: weight of a row of class 0, 1, ….  Nearest neighbours know
+    # no weights.
+    class_weights: bool | tuple[float, ...] = False
     seed: int = 0
     checkpoint_dir: Path | None = None
     progress: str | None = None
+    unlabelled: np.ndarray | None = None  # [m, d] scaled rows; `self_training` and `label_spreading` need them
 
 
 def _neural(name: str) -> Callable[[ClassifierOptions], Classifier]:
@@ -49,12 +53,27 @@ def _trees(kind: type[RandomForestClassifier | ExtraTreesClassifier]) -> Callabl
     return make
 
 
+def _semi_supervised(kind: type[SelfTraining | Spreading]) -> Callable[[ClassifierOptions], Classifier]:
+    def make(options: ClassifierOptions) -> Classifier:
+        if options.unlabelled is None:
+            raise InputError("self_training and label_spreading learn from unlabelled rows too; set some aside")
+        forest = RandomForestClassifier(
+            n_estimators=300, random_state=options.seed, n_jobs=-1, class_weight=_weights(options)
+        )
+        return kind(forest, options.unlabelled)
+
+    return make
+
+
 def _decision_tree(options: ClassifierOptions) -> Classifier:
     return cast(Classifier, DecisionTreeClassifier(random_state=options.seed, class_weight=_weights(options)))
 
 
-def _weights(options: ClassifierOptions) -> Literal["balanced"] | None:
-    return "balanced" if options.class_weights else None
+def _weights(options: ClassifierOptions) -> Literal["balanced"] | dict[int, float] | None:
+    weights = options.class_weights
+    if isinstance(weights, bool):
+        return "balanced" if weights else None
+    return dict(enumerate(weights))
 
 
 class _Neighbours:
@@ -79,7 +98,8 @@ class _Boosting:
         from xgboost import XGBClassifier  # here: it takes a second to import, and few runs need it
 
         self.classes_, codes = np.unique(y, return_inverse=True)
-        weights = compute_sample_weight("balanced", codes) if self.options.class_weights else None
+        chosen = _weights(self.options)
+        weights = None if chosen is None else compute_sample_weight(chosen, y)
         self._model: Any = XGBClassifier(random_state=self.options.seed, n_jobs=-1)
         self._model.fit(x, codes, sample_weight=weights)
         return self
@@ -98,12 +118,20 @@ CLASSIFIERS: dict[str, Callable[[ClassifierOptions], Classifier]] = {
 }
 
 
+# These need unlabelled rows beside the labelled ones.
+SEMI_SUPERVISED: dict[str, Callable[[ClassifierOptions], Classifier]] = {
+    "self_training": _semi_supervised(SelfTraining),
+    "label_spreading": _semi_supervised(Spreading),
+}
+
+
 def make_classifier(name: str, options: ClassifierOptions) -> Classifier:
     """The classifier called `name`.
 
     Raises:
       InputError: unknown name.
     """
-    if name not in CLASSIFIERS:
-        raise InputError(f"unknown classifier {name!r}; choose from {sorted(CLASSIFIERS)}")
-    return CLASSIFIERS[name](options)
+    known = {**CLASSIFIERS, **SEMI_SUPERVISED}
+    if name not in known:
+        raise InputError(f"unknown classifier {name!r}; choose from {sorted(known)}")
+    return known[name](options)

@@ -5,13 +5,13 @@
 | `cicids2017` | 77 (78 with the port) | 15 | Sharafaldin et al. 2018 |
 | `cicids2017_improved` | 82 (83) | 16 | Engelen et al. 2021, Liu et al. 2022 |
 | `cicddos2019` | 78 (79) | 14 | Sharafaldin et al. 2019 |
-| `gas_pipeline` | 26 | 8 | Morris & Gao 2014 |
+| `gas_pipeline` | 26, 13 of them codes | 8 | Morris & Gao 2014 |
 | `simulated` | 77 (78) | 15 | `nids_jax.flows.simulate` |
 """
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -43,7 +43,7 @@ class Dataset:
     cap: int | None = None  # first rows per class that P1 keeps
     test_per_class: int = 1_000  # P1's test rows per class at most (its number for cicids2017, where it says nothing)
     dos_tools: frozenset[str] = frozenset()  # classes that P2 merges into `DoS`
-    codes: tuple[str, ...] = ()  # columns whose numbers name something, for `FlowTable.categorised`
+    codes: tuple[str, ...] = ()  # features written as numbers that are names: P2 encodes them one-hot
     on_invalid: OnInvalid = "drop"
 
     @property
@@ -148,14 +148,14 @@ DATASETS: Mapping[str, Dataset] = {
                 str(code): name
                 for code, name in enumerate(("Normal", "NMRI", "CMRI", "MSCI", "MPCI", "MFCI", "DoS", "Recon"))
             },
+            # `?` says that this packet does not carry the value, not that the record is broken.  The 10 % sample has
+            # none; in the later release nearly every row has some, and dropping them would leave nothing.
+            on_invalid="impute",
             codes=(
                 *("command_address", "response_address", "command_memory", "response_memory"),
                 *("comm_read_function", "comm_write_fun", "resp_read_fun", "resp_write_fun", "sub_function"),
                 *("control_mode", "control_scheme", "pump", "solenoid"),
             ),
-            # `?` says that this packet does not carry the value, not that the record is broken.  The 10 % sample has
-            # none; in the later release nearly every row has some, and dropping them would leave nothing.
-            on_invalid="impute",
             source="Morris, Gao: Industrial control system traffic data sets for intrusion detection research, ICCIP "
             "2014 (Mississippi State University)",
         ),
@@ -241,7 +241,7 @@ def load(
         progress=progress,
     )
     rename.check_excluded(table.classes)
-    return table, report
+    return (_categorical(table, entry.codes) if entry else table), report
 
 
 def benign_class(classes: Sequence[str]) -> str | None:
@@ -268,6 +268,16 @@ def _dataset_files(name: str | None, data_dir: PathLike | None) -> list[Path]:
 def _key(name: str) -> str:
     """What spellings of one class have in common; a name without latin letters is its own key."""
     return normalise(name) or name
+
+
+def _categorical(table: FlowTable, names: Sequence[str]) -> FlowTable:
+    """The table with those of these numeric columns that it has as categories, one for each value that occurs."""
+    x, categories = table.x.copy(), dict(table.categories)
+    for column, name in enumerate(table.features):
+        if name in names and name not in categories:
+            values, x[:, column] = np.unique(x[:, column], return_inverse=True)
+            categories[name] = tuple(np.format_float_positional(value, trim="-") for value in values)
+    return replace(table, x=x, categories=categories)
 
 
 class _Renamer:

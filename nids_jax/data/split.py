@@ -1,7 +1,7 @@
 """Deduplication, and the splits into training and test rows.  Order, always: clean → deduplicate → split → scale."""
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +9,8 @@ import numpy as np
 from nids_jax.data.duplicates import first_equal, repeats
 from nids_jax.data.table import FlowTable, concatenate
 from nids_jax.errors import InputError
+
+_AUXILIARY_SEED = 2**31  # of `set_aside`; no split is asked for by this seed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,6 +102,38 @@ def few_shot(
         pool.append(rows[min(trained, aside) : aside])
         test.append(rows[max(aside, len(rows) - test_per_class) :])
     return _split(table, np.concatenate(train), np.concatenate(test), np.concatenate(pool))
+
+
+def set_aside(
+    table: FlowTable, *, share: float = 0.5, least: int = 200, classes: Sequence[str] | None = None
+) -> tuple[FlowTable, FlowTable]:
+    """(rest, auxiliary): rows kept out of every split of `rest`, for what needs many rows and no or few labels.
+
+    Of each of `classes` (None: of all) with n ≥ `least` rows ⌊share · n⌋, uniformly at random; smaller ones keep all.
+    The draw depends on the class's name and size alone, so that whatever learns from these rows serves all splits.
+
+    Args:
+      table: deduplicated flows.
+      share: between 0 and 1, both excluded.
+
+    Returns:
+      Both in the table's order, which tells nothing of the splits.
+
+    Raises:
+      InputError: the share is out of range, a class is not there, or none is large enough.
+    """
+    if not 0 < share < 1:
+        raise InputError(f"share is {share}; it must lie between 0 and 1")
+    unknown = [name for name in classes or () if name not in table.classes]
+    if unknown:
+        raise InputError(f"there is no class {unknown[0]!r} among {', '.join(table.classes)}")
+    taken = np.zeros(len(table), bool)
+    for name, rows in zip(table.classes, _shuffled_classes(table, _AUXILIARY_SEED), strict=True):
+        if len(rows) >= least and (classes is None or name in classes):
+            taken[rows[: int(share * len(rows))]] = True
+    if not taken.any():
+        raise InputError(f"no class has the {least} rows of which a share could be set aside")
+    return table.take(~taken), table.take(taken)
 
 
 def stratified(table: FlowTable, test_share: float, seed: int) -> Split:

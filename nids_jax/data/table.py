@@ -1,6 +1,6 @@
 """FlowTable: flow records with their labels (the papers' Network Traffic Feature Matrix)."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -55,24 +55,6 @@ class FlowTable:
         columns = [self.features.index(name) for name in features]
         kept = {name: names for name, names in self.categories.items() if name in features}
         return replace(self, x=self.x[:, columns], features=tuple(features), categories=kept)
-
-    def categorised(self, features: Iterable[str]) -> "FlowTable":
-        """The same flows with these columns as categories, one for each number that occurs, named as it is written.
-
-        For codes and addresses, whose numbers only name things.
-
-        Raises:
-          ValueError: a name is not among `features`.
-        """
-        x, categories = self.x.copy(), dict(self.categories)
-        for name in features:
-            if name not in self.features:
-                raise ValueError(f"no column {name!r}; the table has {', '.join(self.features)}")
-            if name not in categories:
-                column = self.features.index(name)
-                values, x[:, column] = np.unique(self.x[:, column], return_inverse=True)
-                categories[name] = tuple(np.format_float_positional(value, trim="-") for value in values)
-        return replace(self, x=x, categories=categories)
 
     def regroup(self, renamed: Mapping[str, str], classes: tuple[str, ...]) -> "FlowTable":
         """The flows of the classes named in `renamed` (old name → new name); the new names are among `classes`."""

@@ -86,7 +86,7 @@ class Sampler:
         return False
 
     def grid(self, schedule: Schedule) -> Grid:
-        """The noise levels visited.
+        """The noise levels visited from pure noise on.
 
         Raises:
           ValueError: fewer than two steps, or more than the schedule has.
@@ -100,9 +100,21 @@ class Sampler:
         """(a, b, c, d) of the module's formula, each [n] float64."""
         raise NotImplementedError
 
-    def table(self, schedule: Schedule) -> Steps:
-        """The scanned table of this sampler on this schedule."""
+    def last(self, schedule: Schedule, count: int | None) -> Grid:
+        """The last `count` levels of the grid, None for all: what is left to do for a row noised to the first of them.
+
+        Raises:
+          ValueError: `count` is not from 1 to the grid's size.
+        """
         grid = self.grid(schedule)
+        count = len(grid.t) if count is None else count
+        if not 1 <= count <= len(grid.t):
+            raise ValueError(f"{count} levels are asked of a sampler that has {len(grid.t)}; ask for 1 to all of them")
+        return Grid(*(column[-count:] for column in grid))
+
+    def table(self, schedule: Schedule, count: int | None = None) -> Steps:
+        """The scanned table of this sampler on this schedule, or of its last `count` steps."""
+        grid = self.last(schedule, count)
         columns = (grid.t, grid.alpha, grid.sigma, *self.coefficients(grid))
         t, alpha, sigma, a, b, c, d = (jnp.asarray(column, jnp.float32) for column in columns)
         return Steps(t, alpha, sigma, a, b, c, d, jnp.arange(len(grid.t) - 1, -1, -1))
@@ -115,13 +127,16 @@ class Sampler:
             out = out + at.d * random.row_normals(keys, at.countdown, x.shape[1])
         return out, x0
 
-    def __call__(self, denoise: Denoise, x: Array, keys: Array, schedule: Schedule) -> Array:
-        """Noise x [B, d] → rows [B, d]; `keys` [B], one per row, are the only source of further noise."""
+    def __call__(self, denoise: Denoise, x: Array, keys: Array, schedule: Schedule, count: int | None = None) -> Array:
+        """Noise x [B, d] → rows [B, d]; `keys` [B], one per row, are the only source of further noise.
+
+        With `count`, x are rows noised to the first level of `last(schedule, count)`, and only those steps are taken.
+        """
 
         def body(carry: tuple[Array, Array], at: Steps) -> tuple[tuple[Array, Array], None]:
             return self.step(*carry, at, denoise, keys), None
 
-        (x, _), _ = jax.lax.scan(body, (x, jnp.zeros_like(x)), self.table(schedule))
+        (x, _), _ = jax.lax.scan(body, (x, jnp.zeros_like(x)), self.table(schedule, count))
         return x
 
 
@@ -233,9 +248,9 @@ class Heun(Sampler):
         a = grid.sigma_next / grid.sigma
         return a, grid.alpha_next - a * grid.alpha, np.zeros_like(a), np.zeros_like(a)
 
-    def __call__(self, denoise: Denoise, x: Array, keys: Array, schedule: Schedule) -> Array:
+    def __call__(self, denoise: Denoise, x: Array, keys: Array, schedule: Schedule, count: int | None = None) -> Array:
         """As the base, with the trapezoid's second slope; see there."""
-        grid = self.grid(schedule)
+        grid = self.last(schedule, count)
         here, there = grid.sigma / grid.alpha, grid.sigma_next / grid.alpha_next
         length = there - here
         # x̃_s = x̃ + ½ δ (slope + slope'), slope = (x̃ − x̂_0)/ς, slope' = (x̃_Euler − x̂_0')/ς'; collected by argument.
@@ -256,7 +271,7 @@ class Heun(Sampler):
 
             return jax.lax.cond(sigma_next > 0, trapezoid, lambda: euler), None
 
-        return jax.lax.scan(body, x, (self.table(schedule), rows))[0]
+        return jax.lax.scan(body, x, (self.table(schedule, count), rows))[0]
 
 
 SAMPLERS: dict[str, type[Sampler]] = {

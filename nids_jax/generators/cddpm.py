@@ -103,18 +103,20 @@ class _Fitted(NamedTuple):
     high: Array
 
 
-@partial(jax.jit, static_argnames=("objective", "sampler", "guidance"))
+@partial(jax.jit, static_argnames=("objective", "sampler", "guidance", "levels"))
 def _sample_tile(
     model: _Fitted,
     key: Array,
     first: Array,
     labels: Array,
+    seeds: Array | None,
     *,
     objective: DenoisingObjective,
     sampler: Sampler,
     guidance: float,
+    levels: int | None,
 ) -> Array:
-    """Rows number first, first + 1, … with these labels [tile] → [tile, d]."""
+    """Rows number first, first + 1, … with these labels [tile] → [tile, d]; with seeds [tile, d], `vary` of those."""
     network = training.network(objective, model.params, model.rest)
     ids = first + jnp.arange(labels.shape[0])
     width = model.low.shape[0]
@@ -133,7 +135,10 @@ def _sample_tile(
         return jnp.clip(x0, model.low, model.high)
 
     start = random.row_normals(random.rows(random.stream(key, "start"), ids), 0, width)
-    return sampler(denoise, start, random.rows(random.stream(key, "noise"), ids), objective.schedule)
+    if seeds is not None:
+        alpha_bar = sampler.last(objective.schedule, levels).alpha[0] ** 2
+        start = q_sample(seeds, start, jnp.full(labels.shape, alpha_bar))
+    return sampler(denoise, start, random.rows(random.stream(key, "noise"), ids), objective.schedule, levels)
 
 
 class CDDPM:
@@ -215,12 +220,27 @@ class CDDPM:
 
     def sample(self, labels: np.ndarray, key: Array, *, chunk: int = 4096) -> np.ndarray:
         """One row per label: labels [m] → [m, d] float32; row i depends on (key, i, labels[i]) alone."""
-        labels = np.asarray(labels, np.int32)
-        if len(labels) == 0:
-            return np.zeros((0, self.features_), np.float32)
-        with training.progress_bar("sampling" if self.progress else None, len(labels), "row") as bar:
-            parts = []
-            for part in self.stream(labels, key, chunk=chunk):
+        return self._gathered(self.stream(labels, key, chunk=chunk), len(labels))
+
+    def vary(self, seeds: np.ndarray, labels: np.ndarray, key: Array, *, levels: int) -> np.ndarray:
+        """Seeds x_0 [m, d] noised to the first of the sampler's last `levels` levels and denoised from there → [m, d].
+
+        SDEdit (Meng et al. 2022, algorithm 1): the lower that level, the closer a row stays to its seed.  Row i depends
+        on (key, i, seeds[i], labels[i]) alone.
+
+        Raises:
+          InputError: a label outside the classes trained on, or not one seed per label.
+        """
+        labels, seeds = np.asarray(labels, np.int32), np.asarray(seeds, np.float32)
+        if seeds.shape != (len(labels), self.features_):
+            raise InputError(f"seeds have shape {seeds.shape}; expected [{len(labels)}, {self.features_}]")
+        check_labels(labels, self.classes_)
+        return self._gathered(self._pieces(labels, key, 4096, seeds, levels), len(labels))
+
+    def _gathered(self, pieces: Iterator[np.ndarray], rows: int) -> np.ndarray:
+        parts = [np.zeros((0, self.features_), np.float32)]
+        with training.progress_bar("sampling" if self.progress else None, rows, "row") as bar:
+            for part in pieces:
                 parts.append(part)
                 bar.update(len(part))
         return np.concatenate(parts)
@@ -237,7 +257,9 @@ class CDDPM:
         check_labels(labels, self.classes_)
         return self._pieces(labels, key, chunk)
 
-    def _pieces(self, labels: np.ndarray, key: Array, chunk: int) -> Iterator[np.ndarray]:
+    def _pieces(
+        self, labels: np.ndarray, key: Array, chunk: int, seeds: np.ndarray | None = None, levels: int | None = None
+    ) -> Iterator[np.ndarray]:
         tile = _tile()
         ahead = -(-chunk // tile)  # tiles in flight: the device works on while the host copies
         waiting: deque[tuple[int, Array]] = deque()
@@ -248,14 +270,16 @@ class CDDPM:
             "objective": self._objective(),
             "sampler": self.config.sampler,
             "guidance": self.config.guidance,
+            "levels": levels,
         }
         given = 0
         while given < len(labels):
             while len(waiting) <= ahead and (first := next(starts, None)) is not None:
-                wanted = labels[first : first + tile]
-                padded = np.zeros(tile, np.int32)
-                padded[: len(wanted)] = wanted
-                waiting.append((len(wanted), _sample_tile(model, key, np.int32(first), padded, **options)))
+                count = min(tile, len(labels) - first)
+                here, space = slice(first, first + count), (0, tile - count)
+                begun = None if seeds is None else np.pad(seeds[here], (space, (0, 0)))
+                rows = _sample_tile(model, key, np.int32(first), np.pad(labels[here], space), begun, **options)
+                waiting.append((count, rows))
             while len(held) < min(chunk, len(labels) - given):
                 count, rows = waiting.popleft()
                 held = np.concatenate([held, np.asarray(rows)[:count]])

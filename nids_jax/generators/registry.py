@@ -9,8 +9,10 @@ from nids_jax.errors import InputError
 from nids_jax.generators.base import Generator
 from nids_jax.generators.calibrated import Calibrated
 from nids_jax.generators.cddpm import CDDPM, CDDPMConfig
+from nids_jax.generators.editing import Edited
 from nids_jax.generators.gan import GAN, GANConfig
 from nids_jax.generators.resampling import ADASYN, SMOTE, Copies, Jitter
+from nids_jax.generators.transfer import AdaptationConfig, Adapted, Pretrained
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,20 +21,35 @@ class GeneratorOptions:
 
     cddpm: CDDPMConfig = field(default_factory=CDDPMConfig)
     gan: GANConfig = field(default_factory=GANConfig)
+    pretrained: Pretrained | None = None  # a model of plentiful rows, scaled alike; `cddpm_adapted` needs it
     checkpoint_dir: Path | None = None
     about: dict[str, Any] = field(default_factory=dict)  # stored with the checkpoint
     progress: bool = False
 
 
-def _cddpm(options: GeneratorOptions) -> Generator:
+def _cddpm(options: GeneratorOptions) -> CDDPM:
     o = options
     return CDDPM(o.cddpm, checkpoint_dir=o.checkpoint_dir, about=o.about, progress=o.progress)
+
+
+def _adapted(options: GeneratorOptions) -> CDDPM:
+    if options.pretrained is None:
+        raise InputError("cddpm_adapted starts from a model of auxiliary rows, and there are none; set some aside")
+    return Adapted(options.cddpm, options.pretrained, progress=options.progress)
+
+
+def _edited(options: GeneratorOptions) -> Generator:
+    if options.pretrained is None:
+        return Edited(_cddpm(options))
+    # The seeds carry the classes, so the pre-trained model is left as it is.
+    return Edited(Adapted(options.cddpm, options.pretrained, AdaptationConfig(steps=0), progress=options.progress))
 
 
 GENERATORS: dict[str, Callable[[GeneratorOptions], Generator]] = {
     "adasyn": lambda options: ADASYN(),
     "cddpm": _cddpm,
     "cddpm_calibrated": lambda options: Calibrated(_cddpm(options)),
+    "cddpm_edit": _edited,
     "copies": lambda options: Copies(),
     "jitter": lambda options: Jitter(),
     "smote": lambda options: SMOTE(),
@@ -43,6 +60,14 @@ GENERATORS: dict[str, Callable[[GeneratorOptions], Generator]] = {
     "wgan": lambda options: GAN("wgan", options.gan, progress=options.progress),
 }
 
+# Those that train a model, and may so be swamped by a class with many rows.
+LEARNED = frozenset(
+    {"cddpm", "cddpm_adapted", "cddpm_calibrated", "cddpm_edit", "vae", "vae_wgan_gp", "wcgan_gp", "wgan"}
+)
+
+# These start from auxiliary rows, and are no use without.
+TRANSFER: dict[str, Callable[[GeneratorOptions], Generator]] = {"cddpm_adapted": _adapted}
+
 
 def make_generator(name: str, options: GeneratorOptions) -> Generator:
     """The generator called `name`.
@@ -50,6 +75,7 @@ def make_generator(name: str, options: GeneratorOptions) -> Generator:
     Raises:
       InputError: unknown name.
     """
-    if name not in GENERATORS:
-        raise InputError(f"unknown generator {name!r}; choose from {sorted(GENERATORS)}")
-    return GENERATORS[name](options)
+    known = {**GENERATORS, **TRANSFER}
+    if name not in known:
+        raise InputError(f"unknown generator {name!r}; choose from {sorted(known)}")
+    return known[name](options)

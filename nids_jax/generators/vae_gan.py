@@ -74,7 +74,8 @@ class Variational(Wasserstein):
         """Every other row is a reconstruction."""
         prior_key, noise_key = jax.random.split(key)
         prior = jax.random.normal(prior_key, (len(x), self.noise), x.dtype)
-        z = self.latent(*players.encode(x[::2], y[::2]), noise_key)
+        mean, log_variance = players.encode(x[::2], y[::2])
+        z = self.latent(mean, log_variance, noise_key)
         reconstructed = (jnp.arange(len(x)) % 2 == 0)[:, None]
         z = jnp.where(reconstructed, jnp.repeat(z, 2, axis=0)[: len(x)], prior)
         return self.heads.rows(players.decode(z, y), self.gumbels(key, len(x)))

@@ -13,12 +13,17 @@ Record = Mapping[str, Any]
 
 GENERATORS = [
     *("real", "real_weighted", "copies", "jitter", "smote", "adasyn", "cddpm", "cddpm_calibrated"),
+    *("cddpm_adapted", "cddpm_edit"),
     *("wgan", "wcgan_gp", "vae", "vae_wgan_gp", "real_all"),
 ]
 CLASSIFIERS = [
     *("cnn_bigru", "cnn_bilstm", "bilstm_bigru", "bilstm"),
     *("random_forest", "extra_trees", "knn", "xgboost", "decision_tree"),
+    *("self_training", "label_spreading"),
 ]
+
+
+ENOUGH_SEEDS = 5  # below it a comparison is only preliminary
 
 
 class Group(NamedTuple):
@@ -84,6 +89,13 @@ def difference(group: Mapping[Arm, list[Record]], arm: Arm, control: Arm, metric
     if arm == control or arm not in group or control not in group:
         return None
     return paired_interval(by_split(group[arm], metric), by_split(group[control], metric))
+
+
+def mean_recall(records: Iterable[Record], name: str) -> str:
+    """The mean recall of the class called `name` over the runs that tested it; – for none."""
+    values = [record["metrics"].get("per_class_recall", {}).get(name) for record in records]
+    known = [value for value in values if value is not None]
+    return f"{sum(known) / len(known):.3f}" if known else "–"
 
 
 def show(value: Interval | None, *, signed: bool = False) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from nids_jax.evaluation.statistics import Interval
-from nids_jax.report.arms import Arm, Group, Record, Table, difference, interval, show
+from nids_jax.report.arms import Arm, Group, Record, Table, difference, interval, mean_recall, show
 
 EXPERIMENTS = ("detection", "other_capture", "unseen_attack")
 METRICS = {
@@ -105,14 +105,9 @@ def _differences(group: Group, members: Mapping[Arm, list[Record]]) -> Table:
 
 
 def _recall(group: Group, members: Mapping[Arm, list[Record]]) -> Table:
-    def recall(runs: list[Record], name: str) -> str:
-        values = [run["metrics"].get("per_class_recall", {}).get(name) for run in runs]
-        known = [value for value in values if value is not None]
-        return f"{sum(known) / len(known):.3f}" if known else "–"
-
     first = {name: None for runs in members.values() for run in runs for name in run.get("classes", [])}
     return Table(
         f"{group}: recall of each class, mean over split seeds",
         ("class", *(arm.classifier for arm in members)),
-        [(name, *(recall(runs, name) for runs in members.values())) for name in first],
+        [(name, *(mean_recall(runs, name) for runs in members.values())) for name in first],
     )

@@ -1,25 +1,24 @@
 """What the generation experiments say: P1's Table V with its controls, rare attacks, and how real the rows look."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
 from nids_jax.evaluation.statistics import Interval
-from nids_jax.report.arms import Arm, Group, Record, Table, difference, interval, show
+from nids_jax.report.arms import ENOUGH_SEEDS, Arm, Group, Record, Table, difference, interval, show
 
-EXPERIMENTS = ("generation", "rare_attacks")
+EXPERIMENTS = ("generation", "rare_attacks", "transfer_benign", "transfer_unlabelled")
 CONTROLS = ("real", "real_weighted", "copies", "real_all")
-METRICS = {
-    "generation": {"accuracy": "accuracy", "macro_f1": "macro F1"},
-    "rare_attacks": {
-        "macro_f1": "macro F1",
-        "attack_recall": "attack recall",
-        "attack_recall_at_0.001": "attack recall at FPR 0.1 %",
-        "attack_recall_at_0.01": "attack recall at FPR 1 %",
-        "false_positive_rate": "false-positive rate",
-    },
+_FEW = {"accuracy": "accuracy", "macro_f1": "macro F1"}
+_RARE = {
+    "macro_f1": "macro F1",
+    "attack_recall": "attack recall",
+    "attack_recall_at_0.001": "attack recall at FPR 0.1 %",
+    "attack_recall_at_0.01": "attack recall at FPR 1 %",
+    "false_positive_rate": "false-positive rate",
 }
-JUDGED = {"generation": "accuracy", "rare_attacks": "attack_recall_at_0.01"}
+METRICS = {name: _RARE if name == "rare_attacks" else _FEW for name in EXPERIMENTS}
+JUDGED = {name: "attack_recall_at_0.01" if name == "rare_attacks" else "accuracy" for name in EXPERIMENTS}
 FIDELITY = {
     "wasserstein": "Wasserstein",
     "ks": "KS",
@@ -36,17 +35,32 @@ FIDELITY = {
 
 def tables(group: Group, members: Mapping[Arm, list[Record]]) -> list[Table]:
     """Scores, differences to each control, and the fidelity of the generated rows."""
-    return [_scores(group, members), _differences(group, members), *_fidelity(group, members)]
+    metric = JUDGED[group.experiment]
+    named = METRICS[group.experiment][metric]
+    compared = differences(group, members, _controls(group), metric, named)
+    return [_scores(group, members), compared, *fidelity(group, members)]
 
 
 def verdict(group: Group, members: Mapping[Arm, list[Record]]) -> list[str]:
-    """For each generator: with which classifiers it helped or hurt, against each control; whole intervals count."""
+    """For each generator: with which classifiers it helped or hurt, against each control."""
     metric = JUDGED[group.experiment]
-    named = METRICS[group.experiment][metric]
+    generators = dict.fromkeys(arm.generator for arm in members if arm.generator not in CONTROLS)
+    return judged(group, members, generators, _controls(group), metric, METRICS[group.experiment][metric])
+
+
+def judged(
+    group: Group,
+    members: Mapping[Arm, list[Record]],
+    generators: Iterable[str],
+    controls: Iterable[str],
+    metric: str,
+    named: str,
+) -> list[str]:
+    """A sentence for each of the generators and controls (see `_control`): whole intervals of the metric count."""
     sentences = []
-    for generator in dict.fromkeys(arm.generator for arm in members if arm.generator not in CONTROLS):
+    for generator in generators:
         own = [arm for arm in members if arm.generator == generator]
-        for control in _controls(group):
+        for control in controls:
             found = [(arm, difference(members, arm, _control(arm, control), metric)) for arm in own]
             shown = {arm.classifier: value for arm, value in found if value is not None and value.side is not None}
             if not shown:
@@ -60,7 +74,9 @@ def verdict(group: Group, members: Mapping[Arm, list[Record]]) -> list[str]:
                 ]
                 parts += [f"{word} {', '.join(names)}"] if names else []
             what = "its classifier on the same rows without it" if control == "real" else _named(control)
-            sentences.append(f"{group}, {generator} against {what}, {named}: {'; '.join(parts)}.")
+            few = min(value.n for value in shown.values()) < ENOUGH_SEEDS
+            caution = f"; fewer than {ENOUGH_SEEDS} seeds, so preliminary" if few else ""
+            sentences.append(f"{group}, {generator} against {what}, {named}: {'; '.join(parts)}{caution}.")
     return sentences
 
 
@@ -83,6 +99,7 @@ def _named(control: str) -> str:
         "real": "real",
         "real_weighted": "class weights",
         "copies": "copies",
+        "smote": "SMOTE",
         "forest": "a random forest on the real rows",
         "forest_weighted": "a class-weighted random forest",
     }[control]
@@ -106,9 +123,10 @@ def _scores(group: Group, members: Mapping[Arm, list[Record]]) -> Table:
     )
 
 
-def _differences(group: Group, members: Mapping[Arm, list[Record]]) -> Table:
-    metric = JUDGED[group.experiment]
-    controls = _controls(group)
+def differences(
+    group: Group, members: Mapping[Arm, list[Record]], controls: Sequence[str], metric: str, named: str
+) -> Table:
+    """Every arm minus each of the controls (see `_control`) in the metric, paired."""
     rows = []
     for arm in members:
         found: Sequence[Interval | None] = [
@@ -117,15 +135,16 @@ def _differences(group: Group, members: Mapping[Arm, list[Record]]) -> Table:
         if any(value is not None for value in found):
             rows.append((*arm, *(show(value, signed=True) for value in found)))
     return Table(
-        f"{group}: paired differences in {METRICS[group.experiment][metric]}",
+        f"{group}: paired differences in {named}",
         ("generator", "classifier", *(f"− {_named(control)}" for control in controls)),
         rows,
-        "Paired by split seed, 95 % interval of Student's t, not corrected for the number of comparisons.  The first "
-        "columns: the same classifier.",
+        "Paired by split seed, 95 % interval of Student's t, not corrected for the number of comparisons.  Where no "
+        "forest is named: the same classifier.",
     )
 
 
-def _fidelity(group: Group, members: Mapping[Arm, list[Record]]) -> list[Table]:
+def fidelity(group: Group, members: Mapping[Arm, list[Record]]) -> list[Table]:
+    """How real each generator's rows look; no table where nothing was generated."""
     rows = []
     for generator in dict.fromkeys(arm.generator for arm in members):
         runs = {

@@ -18,8 +18,8 @@ from matplotlib.figure import Figure
 
 from nids_jax.errors import InputError
 from nids_jax.files import write_atomic
-from nids_jax.report import detection, figures, rows
-from nids_jax.report.arms import Arm, Record, arms
+from nids_jax.report import balance, detection, figures, generation, rows
+from nids_jax.report.arms import Arm, Group, Record, arms
 from nids_jax.report.html import PAGE, definitions, items, paragraph, section, table
 from nids_jax.report.records import CONFIG, RECORDS, read, read_json
 from nids_jax.report.style import png
@@ -93,7 +93,10 @@ def _results(records: list[dict[str, Any]]) -> list[Drawn]:
         raise InputError("there are no finished runs")
     drawn = [Drawn("accuracy", "Accuracy", "", figures.accuracy(groups))]
     for i, (group, members) in enumerate(groups.items()):
-        chosen = detection.shown(members) if group.experiment in detection.EXPERIMENTS else _pair(members)
+        if group.experiment in (*generation.EXPERIMENTS, *balance.EXPERIMENTS):
+            caption = "Means and 95 % intervals over split seeds."
+            drawn.append(Drawn(f"quality{i + 1}", f"Training sets: {group}", caption, figures.quality(members)))
+        chosen = _shown(group, members)
         known = [matrix for arm in chosen if (matrix := _summed(arm, members[arm])) is not None]
         if known:
             drawn.append(
@@ -105,6 +108,15 @@ def _results(records: list[dict[str, Any]]) -> list[Drawn]:
                 )
             )
     return drawn
+
+
+def _shown(group: Group, members: Mapping[Arm, list[Record]]) -> list[Arm]:
+    """The arms whose confusion matrices are drawn."""
+    if group.experiment in detection.EXPERIMENTS:
+        return detection.shown(members)
+    if group.experiment in balance.EXPERIMENTS:
+        return balance.shown(members)
+    return _pair(members)
 
 
 def _pair(members: Mapping[Arm, list[Record]]) -> list[Arm]:
@@ -295,7 +307,7 @@ def _replace_figures(folder: Path, images: Mapping[str, bytes]) -> None:
         write_atomic(folder / f"{name}.png", content)
     for path in folder.glob("*.png"):
         if path.stem not in images and re.fullmatch(
-            r"accuracy|confusion\d+|features|projection|curves|shap_(global|local)", path.stem
+            r"accuracy|(confusion|quality)\d+|features|projection|curves|shap_(global|local)", path.stem
         ):
             path.unlink(missing_ok=True)
 

@@ -161,6 +161,13 @@ def write_json(path: str | os.PathLike[str], value: Any) -> None:
     write_atomic(path, (text + "\n").encode("utf-8", "backslashreplace"))
 
 
+def keep_curve(directory: Path, name: str, losses: np.ndarray) -> None:
+    """Put losses [steps] into the directory's `curves.json`, beside those of other names."""
+    path = directory / "curves.json"
+    known = read_json(path) if path.exists() else {}
+    write_json(path, {**known, name: losses.tolist()})
+
+
 def read_json(path: str | os.PathLike[str]) -> Any:
     """The value in a strict JSON file.
 

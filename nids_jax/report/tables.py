@@ -14,8 +14,8 @@ import numpy as np
 
 from nids_jax.evaluation.statistics import Interval
 from nids_jax.files import write_atomic
-from nids_jax.report import detection, generation
-from nids_jax.report.arms import Arm, Group, Record, Table, arms, difference, interval, show
+from nids_jax.report import balance, detection, generation
+from nids_jax.report.arms import ENOUGH_SEEDS, Arm, Group, Record, Table, arms, difference, interval, show
 
 METRICS = ("accuracy", "macro_f1", "weighted_f1", "false_positive_rate")
 # In summary.csv alone.
@@ -25,7 +25,6 @@ FURTHER = (
 )
 COMPARED = ("accuracy", "macro_f1")
 TIMINGS = ("compile_s", "generator_fit_s", "sample_s", "fit_s", "classify_s")
-ENOUGH_SEEDS = 5  # below it a comparison is only preliminary
 
 # Accuracy that P1 prints (Tables IV and V; 5 real and 50 generated rows per class, mean of six runs).
 _T = ("500", "1000", "1500", "2000")
@@ -82,7 +81,9 @@ def tables(records: Iterable[Record]) -> list[Table]:
         if group.experiment in detection.EXPERIMENTS:
             result += [*detection.tables(group, members), _timings(group, members)]
             continue
-        if group.experiment in generation.EXPERIMENTS:
+        if group.experiment in balance.EXPERIMENTS:
+            result += balance.tables(group, members)
+        elif group.experiment in generation.EXPERIMENTS:
             result += generation.tables(group, members)
         else:
             result += [_scores(group, members), _differences(group, members)]
@@ -115,8 +116,9 @@ def verdict(records: Iterable[Record]) -> list[str]:
         if group.experiment in detection.EXPERIMENTS:
             sentences += detection.verdict(group, members)
             continue
-        if group.experiment in generation.EXPERIMENTS:
-            sentences += generation.verdict(group, members)
+        if group.experiment in (*generation.EXPERIMENTS, *balance.EXPERIMENTS):
+            own = balance if group.experiment in balance.EXPERIMENTS else generation
+            sentences += own.verdict(group, members)
             continue
         for name, control in controls.items():
             if control.generator in ("jitter", "smote") and control not in members:

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from nids_jax.classifiers.neural import DetectorConfig
-from nids_jax.classifiers.registry import CLASSIFIERS, ClassifierOptions, make_classifier
+from nids_jax.classifiers.registry import CLASSIFIERS, SEMI_SUPERVISED, ClassifierOptions, make_classifier
+from nids_jax.classifiers.semi_supervised import Spreading
 from nids_jax.errors import InputError
 from nids_jax.nn.detector import NETWORKS, RecurrentConfig
 from nids_jax.training import OptimiserConfig
@@ -40,10 +41,14 @@ def test_class_weights_find_more_of_a_rare_class(name: str):
     network = RecurrentConfig(channels=(), cells=("gru",), hidden=(4,))
     detector = DetectorConfig(network=network, steps=150, batch=32, optimiser=OptimiserConfig(learning_rate=1e-2))
     share = {}
-    for weights in (False, True):
+    for weights in (False, True, (1.0, 0.0, 20.0)):
         options = ClassifierOptions(detector=detector, class_weights=weights)
-        share[weights] = make_classifier(name, options).fit(x, y).predict_proba(test_x)[:, 1].mean()
+        # Class 1 has no rows: weights go by the label, not by its place among those that there are.
+        share[weights] = make_classifier(name, options).fit(x, 2 * y).predict_proba(test_x)[:, 1].mean()
     assert share[True] > share[False] + 0.01
+    assert share[1.0, 0.0, 20.0] > share[False] + 0.01
+    if name == "decision_tree":  # 1 : 20 is what makes 400 and 20 rows weigh the same; no scale matters to it
+        assert share[1.0, 0.0, 20.0] == pytest.approx(share[True], abs=1e-6)
 
 
 def test_neighbours_are_no_more_than_there_are_rows():
@@ -62,3 +67,42 @@ def test_each_neural_name_has_its_network(name: str):
 def test_an_unknown_name_is_refused():
     with pytest.raises(InputError, match=r"unknown classifier 'svm'; choose from .*'bilstm', .*'xgboost'"):
         make_classifier("svm", ClassifierOptions())
+
+
+def test_self_training_learns_what_the_labelled_rows_hide():
+    """The labelled rows differ in the first column alone, the tested ones in the others, the unlabelled ones in all."""
+    rng = np.random.default_rng(0)
+    y = np.arange(200) % 2
+    signs = np.repeat(2.0 * y[:, None] - 1, 5, axis=1)
+    unlabelled = signs + 0.2 * rng.normal(size=signs.shape)
+    test_x = signs * [0, 1, 1, 1, 1] + 0.2 * rng.normal(size=signs.shape)
+    x = np.array([-1.0, -1.1, 1.0, 1.1])[:, None] * [1, 0, 0, 0, 0]
+
+    def accuracy(name: str) -> float:
+        model = make_classifier(name, ClassifierOptions(seed=1, unlabelled=unlabelled)).fit(x, np.array([2, 2, 5, 5]))
+        scores = model.predict_proba(test_x)
+        np.testing.assert_array_equal(model.classes_, [2, 5])
+        np.testing.assert_allclose(scores.sum(axis=1), 1.0)
+        return float((scores.argmax(axis=1) == y).mean())
+
+    assert accuracy("random_forest") < 0.7
+    assert accuracy("self_training") > 0.9
+
+
+def test_labels_spread_as_far_as_the_graph_reaches():
+    """Two parallel lines with a label at one end of each; a third line without any is left out."""
+    line = np.linspace(0, 10, 200)
+    unlabelled = np.concatenate([np.stack([line, np.full(200, height)], axis=1) for height in (0.0, 1.0, 9.0)])
+    options = ClassifierOptions(unlabelled=unlabelled)
+    model = make_classifier("label_spreading", options).fit(np.array([[0.0, 0.0], [0.0, 1.0]]), np.array([3, 4]))
+    np.testing.assert_array_equal(
+        model.classes_[model.predict_proba(unlabelled[:400]).argmax(1)], [3] * 200 + [4] * 200
+    )
+    assert isinstance(model, Spreading)
+    assert model.spread_ == 402
+
+
+@pytest.mark.parametrize("name", sorted(SEMI_SUPERVISED))
+def test_without_unlabelled_rows_there_is_nothing_to_learn_from(name: str):
+    with pytest.raises(InputError, match="set some aside"):
+        make_classifier(name, ClassifierOptions())

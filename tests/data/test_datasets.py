@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from nids_jax.data.datasets import DATASETS, NAMES, benign_class, load
+from nids_jax.data.scaling import fit_scaler
 from nids_jax.errors import InputError
 from nids_jax.flows.schema import CICIDS2017
 
@@ -116,6 +118,17 @@ def test_gas_classes_have_names_and_missing_values_are_filled(tmp_path: Path) ->
     table, report = load("gas_pipeline", data=path, on_invalid="drop", progress=False)
     assert table.counts == {"Normal": 2}
     assert report.classes["Recon"].invalid == 1
+
+
+def test_gas_codes_are_categories(tmp_path: Path) -> None:
+    path = tmp_path / "gas.csv"
+    path.write_text("pump,control_mode,comm_write_fun,measurement,result\n1,2,10,0.5,0\n0,0,10,7,6\n1,1.5,10,7,0\n")
+    table, _ = load("gas_pipeline", data=path, progress=False)
+    assert table.categories == {"pump": ("0", "1"), "control_mode": ("0", "1.5", "2"), "comm_write_fun": ("10",)}
+    assert table.x.tolist() == [[1, 2, 0, 0.5], [0, 0, 0, 7], [1, 1, 0, 7]]
+    scaler = fit_scaler("zscore", table.take(np.array([0, 1])))  # 1.5 and the one value of comm_write_fun are kept
+    assert scaler.columns[2:6] == ("control_mode=0", "control_mode=1.5", "control_mode=2", "comm_write_fun=10")
+    np.testing.assert_allclose(scaler.inverse(scaler.transform(table.x)), table.x, atol=1e-6)
 
 
 def test_where_the_files_of_a_dataset_lie(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -124,7 +124,25 @@ def test_gas_pipeline(data_dir: Path) -> None:
     assert report.imputed == {}  # this file has no `?`
     path = data_dir / "gas_pipeline" / "gas_final_10pct.arff"
     frame = pd.read_csv(path, skiprows=32, header=None)
-    np.testing.assert_array_equal(table.x, frame.iloc[:, :26].to_numpy())
+    for column, name in enumerate(table.features):
+        names = table.categories.get(name)
+        values = np.array(names, float)[table.x[:, column].astype(int)] if names else table.x[:, column]
+        np.testing.assert_array_equal(values, frame[column])
+    assert {name: len(names) for name, names in table.categories.items()} == {
+        "command_address": 45,
+        "response_address": 2,
+        "command_memory": 6,
+        "response_memory": 2,
+        "comm_read_function": 18,
+        "comm_write_fun": 1,
+        "resp_read_fun": 2,
+        "resp_write_fun": 2,
+        "sub_function": 3,
+        "control_mode": 3,
+        "control_scheme": 2,
+        "pump": 2,
+        "solenoid": 2,
+    }
     np.testing.assert_array_equal(table.y, frame.iloc[:, 26].to_numpy())
 
 

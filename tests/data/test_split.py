@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nids_jax.data.split import conflicting_rows, deduplicate, few_shot, stratified
+from nids_jax.data.split import conflicting_rows, deduplicate, few_shot, set_aside, stratified
 from nids_jax.data.table import FlowTable
 from nids_jax.errors import InputError
 
@@ -142,3 +142,34 @@ def test_plentiful_classes_have_their_own_number_and_no_pool():
         few_shot(flows, 5, 0, test_per_class=40, plenty={"z": 3})
     with pytest.raises(InputError, match="0 training rows are asked of 'a'"):
         few_shot(flows, 5, 0, test_per_class=40, plenty={"a": 0})
+
+
+@settings(deadline=None)
+@given(
+    sizes=st.lists(st.integers(2, 60), min_size=1, max_size=5),
+    share=st.floats(0.1, 0.9),
+    least=st.integers(0, 60),
+)
+def test_what_is_set_aside_is_in_no_split(sizes: list[int], share: float, least: int) -> None:
+    flows = table(*sizes)
+    wanted = [int(share * size) if size >= least else 0 for size in sizes]
+    if not sum(wanted):
+        with pytest.raises(InputError, match="of which a share could be set aside"):
+            set_aside(flows, share=share, least=least)
+        return
+    rest, auxiliary = set_aside(flows, share=share, least=least)
+    assert sorted([*rest.x[:, 0], *auxiliary.x[:, 0]]) == list(range(len(flows)))
+    assert list(auxiliary.counts.values()) == wanted
+    for part in (rest, auxiliary):
+        np.testing.assert_array_equal(part.y, flows.y[part.x[:, 0].astype(int)])
+
+
+def test_only_the_classes_named_are_set_aside() -> None:
+    flows = table(300, 400, 50)
+    _, some = set_aside(flows, classes=("b", "c"))
+    assert some.counts == {"a": 0, "b": 200, "c": 0}
+    np.testing.assert_array_equal(some.x, (lambda t: t.x[t.y == 1])(set_aside(flows)[1]))
+    with pytest.raises(InputError, match="no class 'z' among a, b, c"):
+        set_aside(flows, classes=("z",))
+    with pytest.raises(InputError, match=r"share is 1\.0; it must lie between 0 and 1"):
+        set_aside(flows, share=1.0)

@@ -26,16 +26,6 @@ def test_select_keeps_the_categories_of_its_columns() -> None:
         table().select(("port",))
 
 
-def test_columns_as_categories() -> None:
-    x = np.array([[10.0, 0.0], [2.5, 1.0], [10.0, 1.0]])
-    made = table(x=x).categorised(("size", "protocol"))
-    assert made.categories == {"size": ("2.5", "10"), "protocol": ("tcp", "udp")}
-    assert made.x.tolist() == [[1, 0], [0, 1], [1, 1]]
-    assert x[0, 0] == 10
-    with pytest.raises(ValueError, match="no column 'port'"):
-        table().categorised(("port",))
-
-
 def test_counts_keep_empty_classes() -> None:
     assert table().take(np.array([1, 2])).counts == {"a": 0, "b": 2}
 

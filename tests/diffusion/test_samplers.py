@@ -51,7 +51,10 @@ def draw(sampler, rows: int = ROWS, schedule: Schedule = SCHEDULE) -> np.ndarray
     ids=str,
 )
 def test_first_two_moments(sampler):
-    out = draw(sampler)
+    check_moments(draw(sampler))
+
+
+def check_moments(out: np.ndarray) -> None:
     mean = SHARES @ MEANS
     # Every sampler ends on E[x_0 | x_1], whose spread within a component is s⁴/(s² + σ_1²/ᾱ_1) rather than s².
     bar = SCHEDULE.alpha_bar[1]
@@ -144,3 +147,28 @@ def test_forward_process_moments_label_dropout_and_guidance():
     assert set(np.unique(dropped)) == {0, 7}
     assert (dropped == 7).mean() == pytest.approx(0.1, abs=0.015)
     assert float(guide(jnp.array(1.0), jnp.array(3.0), 1.5)) == 4.0
+
+
+@pytest.mark.parametrize(
+    "sampler", [DDPM(steps=100), DDIM(steps=100, eta=1.0), DPMpp2M(steps=20), SDEDPMpp2M(), Heun(steps=16)], ids=str
+)
+def test_rows_noised_in_part_come_back_to_the_distribution(sampler):
+    """Rows of the mixture, noised to the middle of the grid and denoised from there, are of the mixture again."""
+    count = sampler.steps // 2
+    rng = np.random.default_rng(0)
+    part = rng.choice(2, ROWS, p=SHARES)
+    x0 = MEANS[part] + DEVIATIONS[part] * rng.normal(size=(ROWS, 3))
+    level = sampler.last(SCHEDULE, count)
+    assert level.t.tolist() == sampler.grid(SCHEDULE).t[count:].tolist()
+    noised = jnp.asarray(level.alpha[0] * x0 + level.sigma[0] * rng.normal(size=x0.shape), jnp.float32)
+    keys = random.rows(jax.random.key(0), jnp.arange(ROWS))
+    out = np.asarray(jax.jit(lambda x, k: sampler(exact_denoise, x, k, SCHEDULE, count))(noised, keys))
+    check_moments(out)
+    # Neither copies nor rows that have forgotten where they came from.
+    assert 0.1 < np.corrcoef(out[:, 2], x0[:, 2])[0, 1] < 0.95
+
+
+def test_the_last_levels_are_from_one_to_all():
+    for count in (0, 21):
+        with pytest.raises(ValueError, match=f"{count} levels are asked of a sampler that has 20"):
+            DPMpp2M(steps=20).last(SCHEDULE, count)

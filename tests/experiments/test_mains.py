@@ -107,6 +107,33 @@ def test_the_generation_tables_from_the_command_line(tmp_path: Path):
     assert (tmp_path / "records.jsonl").read_bytes() == before
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--sampling_strategy=Worm:500"], "--sampling_strategy names 'Worm'; choose from BENIGN, Bot"),
+        (["--fractions=half"], "--fractions has 'half'"),
+        (["--shots=5"], "--shots means nothing here"),
+    ],
+)
+def test_bad_flags_of_balancing(arguments: list[str], said: str, tmp_path: Path):
+    done = run("balance", "--max_per_class=30", *arguments, f"--output_dir={tmp_path / 'out'}")
+    assert (done.returncode, done.stderr.strip().count("\n")) == (2, 0), done.stderr
+    assert said in done.stderr
+
+
+def test_balancing_from_the_command_line(tmp_path: Path):
+    flags = ["--max_per_class=30", "--seeds=2", "--classifiers=knn", "--generators=real,smote", "--fractions=0.5,1"]
+    flags += ["--sampling_strategy=Heartbleed:50,Web Attack - XSS:60", f"--output_dir={tmp_path}"]
+    done = run("balance", *flags)
+    assert done.returncode == 0, done.stderr
+    assert len((tmp_path / "records.jsonl").read_text().splitlines()) == 2 * 2
+    assert "rows of each class" in (tmp_path / "summary.md").read_text(encoding="utf-8")
+    assert json.loads((tmp_path / "data.json").read_text())["raised_to"]["Web Attack - XSS"] == 60
+    before = (tmp_path / "records.jsonl").read_bytes()
+    assert run("balance", *flags).returncode == 0
+    assert (tmp_path / "records.jsonl").read_bytes() == before
+
+
 def test_what_generators_cost(tmp_path: Path):
     done = run("resources", "--max_per_class=20", "--generators=copies,smote", f"--output_dir={tmp_path}")
     assert done.returncode == 0, done.stderr

@@ -6,13 +6,13 @@ import jax
 import numpy as np
 
 
-def check_rows_stand_alone(fitted: Any, columns: int, length: int) -> None:
+def check_rows_stand_alone(fitted: Any, columns: int, length: int, dtype: type = np.float32) -> None:
     """Row i depends on (key, i, label i) alone: not on how many rows there are, nor on the labels of others."""
     key = jax.random.key(1)
     labels = np.arange(length) % 2
     whole = fitted.sample(labels, key)
     assert whole.shape == (length, columns)
-    assert whole.dtype == np.float32
+    assert whole.dtype == dtype
     for count in (0, 1, 7, 70, 1030):
         np.testing.assert_array_equal(whole[:count], fitted.sample(labels[:count], key))
     changed = labels.copy()

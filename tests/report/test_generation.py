@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from nids_jax.report import generation, tables
+from nids_jax.report import figures, generation, tables
 from nids_jax.report.arms import arms
+from nids_jax.report.page import build_report
+from nids_jax.report.records import append, read
 
 SEEDS = 5
 BASE = {"accuracy": 0.8, "macro_f1": 0.7, "false_positive_rate": 0.01, "attack_recall": 0.9}
@@ -60,3 +62,23 @@ def test_the_papers_sweep_stands_beside_ours_only_where_it_was_run():
     beside = next(t for t in swept if "beside the paper" in t.title)
     assert not [row for row in beside.rows if row[0] == "cddpm_1000"]
     assert not [t for t in tables.tables(_records("rare_attacks", "real")) if "beside the paper" in t.title]
+
+
+def test_the_page_shows_every_metric_of_each_training_set(tmp_path):
+    """P1's Fig. 7: a dot for each training set and classifier in each of four panels."""
+    for record in _records("generation", "real", "copies", "smote"):
+        metrics = {**record["metrics"], "macro_precision": 0.6, "macro_recall": 0.65}
+        append(tmp_path, {**record, "metrics": metrics})
+    build_report(tmp_path)
+    assert (tmp_path / "figures" / "quality1.png").stat().st_size > 5_000
+    (_, members), *_ = arms(read(tmp_path)).items()
+    figure = figures.quality(members)
+    assert [axes.get_title("left") for axes in figure.axes] == [
+        "accuracy",
+        "macro precision",
+        "macro recall",
+        "macro F1",
+    ]
+    for axes, value in zip(figure.axes[1:3], (0.6, 0.65), strict=True):
+        dots = [np.asarray(line.get_xdata()) for line in axes.lines if line.get_marker() == "o"]
+        np.testing.assert_allclose(dots, np.full((2, 3), value))

@@ -1,0 +1,65 @@
+"""Variations of the training rows: noised in part and denoised by a diffusion model (SDEdit, Meng et al. 2022)."""
+
+from typing import Self
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from nids_jax import random
+from nids_jax.errors import InputError
+from nids_jax.generators.cddpm import CDDPM
+from nids_jax.generators.neighbours import ClassRows
+
+
+class Edited:
+    """Row i is a training row of its class, drawn by (key, i), noised to a level t_0 and denoised from there.
+
+    t_0 is the one knob: from copies to plain samples.  It is the highest level of the sampler from which the rows come
+    out no farther from the nearest training row of their class than training rows lie from the nearest other one
+    (medians): found from the training rows alone, by leaving one out, as `Calibrated` finds its factor.  Where training
+    rows have no neighbour, or every level leads too far, it is the lowest.
+    """
+
+    PROBES = 20  # rows per class by which a level is judged
+
+    def __init__(self, model: CDDPM):
+        self.model = model
+
+    def fit(self, x: np.ndarray, y: np.ndarray, key: Array) -> Self:
+        """x [n, d] scaled rows, y [n] class indices; `levels_` counts the sampler's levels from t_0 down."""
+        self.model.fit(x, y, key)
+        self.losses_ = self.model.losses_
+        self._training = ClassRows(x, y)
+        labels = np.repeat(np.unique(y), self.PROBES)
+        probe, wanted = random.stream(key, "probe"), self._training.apart()
+        # Rows go farther the higher they start, so the highest level that will do is found by bisection.
+        self.levels_, beyond = 1, self.model.config.sampler.steps + 1
+        while wanted is not None and beyond - self.levels_ > 1:
+            middle = (self.levels_ + beyond) // 2
+            near = self._training.away(self._varied(labels, probe, middle), labels) <= wanted
+            self.levels_, beyond = (middle, beyond) if near else (self.levels_, middle)
+        return self
+
+    def sample(self, labels: np.ndarray, key: Array) -> np.ndarray:
+        """labels [m] → rows [m, d]; row i depends on (key, i, labels[i]) alone.
+
+        Raises:
+          InputError: a label without a training row.
+        """
+        return self._varied(np.asarray(labels, np.int32), key, self.levels_)
+
+    def _varied(self, labels: np.ndarray, key: Array, levels: int) -> np.ndarray:
+        unknown = sorted({*labels.tolist()} - {*self._training.rows})
+        if unknown:
+            raise InputError(
+                f"class {unknown[0]} has no training row to vary; there are rows of {sorted(self._training.rows)}"
+            )
+        keys = random.rows(random.stream(key, "seed"), jnp.arange(len(labels)))
+        places = np.asarray(jax.vmap(jax.random.uniform)(keys), np.float64)
+        seeds = np.empty((len(labels), self.model.features_), np.float32)
+        for k, rows in self._training.rows.items():
+            mine = labels == k
+            seeds[mine] = rows[(places[mine] * len(rows)).astype(int)]
+        return self.model.vary(seeds, labels, key, levels=levels)
