@@ -130,13 +130,15 @@ def advance_loop(
 ) -> tuple[TrainState, Array]:
     """Train from `state.step` towards step `stop`, at most BLOCK steps; returns the state and the losses [BLOCK].
 
-    An epoch visits every row once in an order drawn from (key, epoch); its last batch may be partly padding, as with
-    PyTorch's DataLoader.  Losses of steps not taken are NaN.  With `shards`, this is one of so many copies under
+    An epoch visits every row once in an order drawn from (key, epoch), in the fewest batches that hold them, their
+    sizes equal to one row: PyTorch's DataLoader would make 65 rows a batch of 64 and one of a single row, which
+    moves the weights as far.  Losses of steps not taken are NaN.  With `shards`, this is one of so many copies under
     `shard_map`, and takes its part of each batch.  `advance` is the jitted form, which donates the state.
     """
     transform = optimiser.build()
     capacity = data.y.shape[0]
     per_epoch = (data.n + batch - 1) // batch
+    size, larger = data.n // per_epoch, data.n % per_epoch  # so many batches have one row more
     first = state.step
 
     def order_of(epoch: Array) -> Array:
@@ -149,9 +151,10 @@ def advance_loop(
         epoch, place = step // per_epoch, step % per_epoch
         order = jax.lax.cond(place == 0, order_of, lambda _: order, epoch)
         noise = jax.random.fold_in(key, step)
-        slots = place * batch + jnp.arange(batch)
-        chosen = order[jnp.minimum(slots, capacity - 1)]
-        weight = jnp.where(slots < data.n, data.weight[chosen], 0.0)
+        within = jnp.arange(batch)
+        start = place * size + jnp.minimum(place, larger)
+        chosen = order[jnp.minimum(start + within, capacity - 1)]
+        weight = jnp.where(within < size + (place < larger), data.weight[chosen], 0.0)
         weight = weight / jnp.sum(weight)
         if shards > 1:
             shard = jax.lax.axis_index(parallel.ROWS)

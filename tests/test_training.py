@@ -62,17 +62,19 @@ def test_training_equals_a_plain_optax_loop():
     np.testing.assert_allclose(np.asarray(jax.tree.leaves(state.ema)[0]), average, rtol=1e-5)
 
 
-def test_every_epoch_visits_every_row_once():
+@pytest.mark.parametrize(("batch", "sizes"), [(3, [3, 2, 2]), (4, [4, 3]), (6, [4, 3]), (7, [7]), (1, [1] * 7)])
+def test_every_epoch_visits_every_row_once_in_even_batches(batch: int, sizes: list[int]):
     @dataclass(frozen=True, kw_only=True)
     class Spy(LeastSquares):
         def loss(self, network, x, y, weight, key):
             # A base-ten digit per row: the epoch's losses add up to 1111111 only if each row counts once.
             return jnp.sum(jnp.where(weight > 0, 10.0**y, 0.0)) + 0.0 * jnp.sum(network.slope[...])
 
-    _, losses = train(Spy(), OPTIMISER, pad(X, Y, 16), jax.random.key(0), steps=12, batch=3)
-    epochs = losses.reshape(4, 3).astype(np.float64)
+    _, losses = train(Spy(), OPTIMISER, pad(X, Y, 16), jax.random.key(0), steps=4 * len(sizes), batch=batch)
+    epochs = losses.reshape(4, len(sizes)).astype(np.float64)
     np.testing.assert_array_equal(epochs.sum(axis=1), 1111111)
-    assert len({tuple(epoch) for epoch in epochs}) > 1  # in different orders
+    assert [[sum(map(int, str(int(loss)))) for loss in epoch] for epoch in epochs] == [sizes] * 4
+    assert len({tuple(epoch) for epoch in epochs}) > 1 or len(sizes) == 1  # in different orders
 
 
 def test_stopping_and_going_on_changes_nothing():
@@ -114,7 +116,7 @@ def test_devices_share_a_batch(monkeypatch: pytest.MonkeyPatch):
     weight = rng.uniform(0.5, 2.0, 150)
     data, key = pad(x, y, 256, weight), jax.random.key(2)
     assert parallel.mesh(64).size >= 2
-    shared, losses = train(OBJECTIVE, OPTIMISER, data, key, steps=7, batch=64)  # batches of 64, 64 and 22 rows
+    shared, losses = train(OBJECTIVE, OPTIMISER, data, key, steps=7, batch=64)  # three batches of 50 rows
     jax.clear_caches()
     monkeypatch.setattr(parallel, "LEAST_ROWS", 64)
     one = parallel.mesh(1)
