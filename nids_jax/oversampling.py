@@ -20,14 +20,13 @@ from nids_jax.evaluation.fidelity import RawRows, fidelity
 from nids_jax.evaluation.metrics import attack_recall, confusion, detection_metrics
 from nids_jax.flows.consistency import repair, round_like
 from nids_jax.generators.base import Generator
-from nids_jax.generators.registry import GENERATORS, make_generator
+from nids_jax.generators.registry import GENERATORS, RESAMPLING, make_generator
 from nids_jax.presets import Preset
 from nids_jax.report import records
 from nids_jax.runtime import CompileClock
 from nids_jax.training_sets import HELD_OUT, write_flows
 
 REAL = ("real", "real_weighted")  # arms that no generator makes
-RESAMPLING = ("adasyn", "copies", "jitter", "smote")  # generators that learn nothing, and look at all rows
 # `cddpm_calibrated` is none: it measures how far a class's rows lie apart, and `even_rows` repeats them.
 ARMS = (*REAL, *(name for name in GENERATORS if name != "cddpm_calibrated"))
 

@@ -1,7 +1,7 @@
 """Generators by name."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ from nids_jax.generators.base import Generator
 from nids_jax.generators.calibrated import Calibrated
 from nids_jax.generators.cddpm import CDDPM, CDDPMConfig
 from nids_jax.generators.editing import Edited
-from nids_jax.generators.gan import GAN, GANConfig
+from nids_jax.generators.gan import GAN, GANConfig, Method
 from nids_jax.generators.resampling import ADASYN, SMOTE, Copies, Jitter
 from nids_jax.generators.transfer import AdaptationConfig, Adapted, Pretrained
 
@@ -45,6 +45,10 @@ def _edited(options: GeneratorOptions) -> Generator:
     return Edited(Adapted(options.cddpm, options.pretrained, AdaptationConfig(steps=0), progress=options.progress))
 
 
+def _gan(method: Method, *, per_class: bool = False) -> Callable[[GeneratorOptions], GAN]:
+    return lambda options: GAN(method, replace(options.gan, per_class=per_class), progress=options.progress)
+
+
 GENERATORS: dict[str, Callable[[GeneratorOptions], Generator]] = {
     "adasyn": lambda options: ADASYN(),
     "cddpm": _cddpm,
@@ -53,20 +57,21 @@ GENERATORS: dict[str, Callable[[GeneratorOptions], Generator]] = {
     "copies": lambda options: Copies(),
     "jitter": lambda options: Jitter(),
     "smote": lambda options: SMOTE(),
-    "vae": lambda options: GAN("vae", options.gan, progress=options.progress),
-    "vae_wgan": lambda options: GAN("vae_wgan", options.gan, progress=options.progress),
-    "vae_wgan_gp": lambda options: GAN("vae_wgan_gp", options.gan, progress=options.progress),
-    "wcgan_gp": lambda options: GAN("wcgan_gp", options.gan, progress=options.progress),
-    "wgan": lambda options: GAN("wgan", options.gan, progress=options.progress),
+    "vae": _gan("vae"),
+    "vae_wgan": _gan("vae_wgan"),
+    "vae_wgan_gp": _gan("vae_wgan_gp"),
+    "vae_wgan_gp_per_class": _gan("vae_wgan_gp", per_class=True),
+    "wcgan_gp": _gan("wcgan_gp"),
+    "wgan": _gan("wgan"),
+    "wgan_per_class": _gan("wgan", per_class=True),  # as its authors have it: a WGAN knows no labels
 }
-
-# Those that train a model, and may so be swamped by a class with many rows.
-LEARNED = frozenset(
-    {"cddpm", "cddpm_adapted", "cddpm_calibrated", "cddpm_edit", "vae", "vae_wgan_gp", "wcgan_gp", "wgan"}
-)
 
 # These start from auxiliary rows, and are no use without.
 TRANSFER: dict[str, Callable[[GeneratorOptions], Generator]] = {"cddpm_adapted": _adapted}
+
+# Those that train no model; a model may be swamped by a class with many rows.
+RESAMPLING = frozenset({"adasyn", "copies", "jitter", "smote"})
+LEARNED = frozenset({*GENERATORS, *TRANSFER}) - RESAMPLING
 
 
 def make_generator(name: str, options: GeneratorOptions) -> Generator:
