@@ -16,6 +16,7 @@ from absl import flags
 
 from experiments import common, generating
 from nids_jax import balance
+from nids_jax.commands import frame
 from nids_jax.data.sampling_strategy import parse_strategy
 from nids_jax.errors import InputError
 from nids_jax.report import records
@@ -76,4 +77,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    common.run(main)
+    frame.run(main)

@@ -3,15 +3,15 @@
 import hashlib
 import json
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
-from absl import app, flags, logging
+from absl import flags
 
 from nids_jax.checkpoint import fingerprint, plain
+from nids_jax.commands import frame
 from nids_jax.data.collector import OnInvalid
 from nids_jax.data.datasets import NAMES, Attempted, benign_class, load
 from nids_jax.data.leakage import leakage_report
@@ -22,8 +22,6 @@ from nids_jax.presets import Preset, get_preset
 from nids_jax.report import records
 from nids_jax.report.page import build_report
 from nids_jax.report.tables import verdict
-from nids_jax.runtime import enable_compilation_cache, use_all_cores
-from nids_jax.training import TrainingError
 
 FLAGS = flags.FLAGS
 DATASET = flags.DEFINE_string(
@@ -124,23 +122,13 @@ def _other_files() -> bool:
     return bool(DATA.value) and not FLAGS["dataset"].present
 
 
-def no_arguments(argv: list[str]) -> None:
-    """Refuses what is left of the command line after the flags.
-
-    Raises:
-      InputError: there is something left.
-    """
-    if len(argv) > 1:
-        raise InputError(f"unexpected argument {argv[1]!r}; flags are written --name=value")
-
-
 def prepare(argv: list[str], settings: Any) -> Path:
     """The output folder, with config.json in it; `settings` are those that the flags only name (a preset).
 
     Raises:
       InputError: arguments that are no flags, or a folder used with other flags.
     """
-    no_arguments(argv)
+    frame.no_arguments(argv)
     if not OUTPUT_DIR.value:
         raise InputError("--output_dir is missing; name a folder for the records and the report")
     output_dir = Path(OUTPUT_DIR.value)
@@ -156,34 +144,3 @@ def report(output_dir: Path) -> None:
     page = build_report(output_dir)
     print((output_dir / "summary.md").read_text(encoding="utf-8"))
     print(*verdict(records.read(output_dir)), "", f"report: {page}", sep="\n")
-
-
-def run(main: Callable[[list[str]], None]) -> None:
-    """Run an experiment: exit status 0 done, 2 bad input (one sentence on standard error), 130 interrupted."""
-
-    def guarded(argv: list[str]) -> int:
-        logging.set_verbosity(logging.WARNING)  # JAX reports absent accelerators at INFO
-        enable_compilation_cache()
-        use_all_cores()
-        try:
-            main(argv)
-        except (InputError, TrainingError) as error:
-            print(f"error: {error}", file=sys.stderr)
-            return 2
-        except OSError as error:
-            print(f"error: {error.strerror}: {error.filename}", file=sys.stderr)
-            return 2
-        except KeyboardInterrupt:
-            print("interrupted; run the same command again to go on", file=sys.stderr)
-            return 130
-        return 0
-
-    def parse(argv: list[str]) -> list[str]:
-        try:
-            return FLAGS(argv)
-        except flags.Error as error:
-            first = " ".join(str(error).split())
-            print(f"error: {first}", file=sys.stderr)
-            sys.exit(2)
-
-    app.run(guarded, flags_parser=parse)

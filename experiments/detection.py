@@ -18,6 +18,7 @@ from absl import flags
 from experiments import common
 from nids_jax import detection
 from nids_jax.classifiers.registry import CLASSIFIERS
+from nids_jax.commands import frame
 from nids_jax.data.datasets import NAMES, load
 from nids_jax.data.shared import shared
 from nids_jax.data.split import deduplicate
@@ -65,4 +66,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    common.run(main)
+    frame.run(main)

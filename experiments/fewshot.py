@@ -11,6 +11,7 @@ flows as Parquet in raw units, checkpoints, SHAP explanations and a report; run 
 from absl import flags
 
 from experiments import common, generating
+from nids_jax.commands import frame
 
 flags.adopt_module_key_flags(common)
 flags.adopt_module_key_flags(generating)
@@ -21,4 +22,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    common.run(main)
+    frame.run(main)

@@ -8,8 +8,7 @@ from absl import flags
 
 from experiments import common
 from nids_jax import fewshot
-from nids_jax.diffusion.samplers import SAMPLERS, make_sampler
-from nids_jax.errors import InputError
+from nids_jax.diffusion.samplers import SAMPLERS
 from nids_jax.presets import Preset
 from nids_jax.report import records
 
@@ -32,17 +31,7 @@ def preset() -> Preset:
       InputError: settings that do not go together.
     """
     chosen = common.preset()
-    cddpm = chosen.cddpm
-    try:
-        if _SAMPLER.value:
-            cddpm = replace(cddpm, sampler=make_sampler(_SAMPLER.value))
-        if _SAMPLER_STEPS.value:
-            cddpm = replace(cddpm, sampler=replace(cddpm.sampler, steps=_SAMPLER_STEPS.value))
-        if _GUIDANCE.value is not None:
-            cddpm = replace(cddpm, guidance=_GUIDANCE.value)
-        cddpm.sampler.grid(cddpm.schedule)
-    except ValueError as error:
-        raise InputError(str(error)) from None
+    cddpm = chosen.cddpm.sampled(_SAMPLER.value, _SAMPLER_STEPS.value, _GUIDANCE.value)
     if cddpm.sampler.calls < cddpm.sampler.minimum_calls:
         print(f"warning: {cddpm.sampler.calls} calls of the network; quality falls below {cddpm.sampler.minimum_calls}")
     return replace(chosen, cddpm=cddpm)

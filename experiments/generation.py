@@ -23,6 +23,7 @@ from absl import flags
 
 from experiments import common, generating
 from nids_jax.auxiliary import Kind
+from nids_jax.commands import frame
 from nids_jax.errors import InputError
 
 _TIMESTEPS = flags.DEFINE_list("timesteps", [], "Diffusion steps T to run `cddpm` with; default: the preset's.")
@@ -86,4 +87,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    common.run(main)
+    frame.run(main)

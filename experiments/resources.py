@@ -24,6 +24,7 @@ import numpy as np
 from absl import flags
 
 from experiments import common, generating
+from nids_jax.commands import frame
 from nids_jax.data.scaling import Scaler, fit_scaler
 from nids_jax.data.split import few_shot
 from nids_jax.errors import check_names
@@ -176,4 +177,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    common.run(main)
+    frame.run(main)

@@ -25,6 +25,7 @@ from absl import flags
 from experiments import common
 from nids_jax import parallel, training
 from nids_jax.classifiers.neural import CrossEntropyObjective, DetectorConfig, NeuralClassifier
+from nids_jax.commands import frame
 from nids_jax.errors import InputError
 from nids_jax.flows.simulate import SIMULATED_CLASSES, simulate_flows
 from nids_jax.generators import adversarial
@@ -266,7 +267,7 @@ PARTS: dict[str, Callable[[], list[Row]]] = {
 
 
 def main(argv: list[str]) -> None:
-    common.no_arguments(argv)
+    frame.no_arguments(argv)
     unknown = [name for name in _WHAT.value if name not in PARTS]
     if unknown:
         raise InputError(f"--what names {unknown[0]!r}; choose from {', '.join(PARTS)}")
@@ -280,4 +281,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    common.run(main)
+    frame.run(main)

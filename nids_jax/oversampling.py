@@ -206,15 +206,12 @@ class Bench:
             codes = np.flatnonzero(self.added(1.0))
             rows = np.flatnonzero(np.isin(self.train.y, codes))
             rows = rows[even_rows(self.train.y[rows], self.seed)]
+        classes = [self.train.classes[code] for code in codes]
         options = self.preset.generator_options(
             self.scaler,
             rows=len(rows),
             checkpoint_dir=self.directory / arm,
-            about={
-                "scaler": self.scaler.to_json(),
-                "classes": [self.train.classes[code] for code in codes],
-                "dataset": self.dataset,
-            },
+            about=self.preset.about(self.scaler, self.train, classes, self.dataset),
             progress=self.progress,
         )
         labels = np.searchsorted(codes, self.train.y[rows]).astype(np.int32)

@@ -1,13 +1,18 @@
 """Settings by name: what a whole few-shot experiment trains with."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
+
+import numpy as np
 
 from nids_jax.classifiers.neural import DetectorConfig
 from nids_jax.data.datasets import DATASETS
 from nids_jax.data.scaling import Scaler
+from nids_jax.data.table import FlowTable
 from nids_jax.diffusion.samplers import DDPM
 from nids_jax.errors import InputError
+from nids_jax.flows.consistency import whole_columns
 from nids_jax.generators.cddpm import CDDPMConfig
 from nids_jax.generators.gan import GANConfig
 from nids_jax.generators.registry import GeneratorOptions
@@ -41,6 +46,11 @@ class Preset:
         if not self.cddpm_epochs:
             return self.cddpm
         return replace(self.cddpm, steps=self.cddpm_epochs * -(-rows // self.cddpm.batch))
+
+    def about(self, scaler: Scaler, train: FlowTable, classes: Sequence[str], dataset: str) -> dict[str, Any]:
+        """What is stored with a generator's checkpoint, for `nids_jax.generate`: its training rows, scaled so."""
+        whole = np.array(train.features)[whole_columns(train.x)].tolist() if self.repair else None
+        return {"scaler": scaler.to_json(), "classes": list(classes), "dataset": dataset, "whole": whole}
 
     def generator_options(self, scaler: Scaler, *, rows: int, **further: Any) -> GeneratorOptions:
         """What generators need for this many training rows, scaled so; and `further` fields."""

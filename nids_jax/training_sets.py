@@ -196,7 +196,7 @@ class TrainingSets:
             scaler,
             rows=len(x),
             checkpoint_dir=self.directory / arm.trained,
-            about={"scaler": scaler.to_json(), "classes": list(train.classes), "dataset": self.dataset},
+            about=self.preset.about(scaler, train, train.classes, self.dataset),
             progress=self.progress,
         )
         starts = self.auxiliary is not None and not arm.based and arm.generator in ("cddpm_adapted", "cddpm_edit")

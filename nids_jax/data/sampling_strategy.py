@@ -30,7 +30,7 @@ def parse_strategy(text: str) -> Strategy:
     if text.strip() in NAMES:
         return text.strip()
     if ":" in text:
-        return _parse_rows(text)
+        return parse_rows(text, "sampling_strategy")
     try:
         return float(text)
     except ValueError:
@@ -39,14 +39,19 @@ def parse_strategy(text: str) -> Strategy:
         ) from None
 
 
-def _parse_rows(text: str) -> dict[str, int]:
+def parse_rows(text: str, flag: str) -> dict[str, int]:
+    """The numbers of `CLASS:ROWS,CLASS:ROWS,…`, as --`flag` has it, by class.
+
+    Raises:
+      InputError: something else, or a class named twice.
+    """
     rows: dict[str, int] = {}
     for part in text.split(","):
         name, _, number = (piece.strip() for piece in part.rpartition(":"))
         if not name or not re.fullmatch("[0-9]{1,12}", number):
-            raise InputError(f"--sampling_strategy has {part.strip()!r}; give CLASS:ROWS, such as Botnet:2000")
+            raise InputError(f"--{flag} has {part.strip()!r}; give CLASS:ROWS, such as Botnet:2000")
         if name in rows:
-            raise InputError(f"--sampling_strategy names {name!r} twice")
+            raise InputError(f"--{flag} names {name!r} twice")
         rows[name] = int(number)
     return rows
 

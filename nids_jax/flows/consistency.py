@@ -351,12 +351,17 @@ def repair(x: np.ndarray, features: Sequence[str]) -> np.ndarray:
     return repaired
 
 
+def whole_columns(real: np.ndarray) -> np.ndarray:
+    """Whether each column is whole in every one of the rows `real` [n, d], [d] bool."""
+    return (real == np.rint(real)).all(axis=0)
+
+
 def round_like(x: np.ndarray, real: np.ndarray) -> np.ndarray:
-    """x [m, d] with those columns rounded that are whole in every one of the rows `real` [n, d]; both in raw units.
+    """x [m, d] with the `whole_columns` of the rows `real` [n, d] rounded; both in raw units.
 
     For columns of any dataset, also those that `repair` knows nothing of; what is not finite stays as it is.
     """
-    return np.where((real == np.rint(real)).all(axis=0), np.rint(x), x)
+    return np.where(whole_columns(real), np.rint(x), x)
 
 
 def _columns(x: np.ndarray, features: Sequence[str]) -> dict[str, np.ndarray]:

@@ -1,11 +1,33 @@
 """What a generator of flows is, and what its input must be."""
 
+from collections.abc import Sequence
 from typing import Protocol, Self
 
 import numpy as np
 from jax import Array
 
 from nids_jax.errors import InputError
+
+
+class Labels:
+    """Labels of any number of rows without holding them: the first counts[0] rows are of class 0, and so on.
+
+    `labels[a:b]` is an array [b − a] int32.
+    """
+
+    def __init__(self, counts: Sequence[int]):
+        self._ends = np.cumsum(np.asarray(counts, np.int64))
+
+    def __len__(self) -> int:
+        return int(self._ends[-1])
+
+    def __getitem__(self, rows: slice) -> np.ndarray:
+        ids = np.arange(*rows.indices(len(self)))
+        return np.searchsorted(self._ends, ids, side="right").astype(np.int32)
+
+    def counts(self, first: int, stop: int) -> list[int]:
+        """Rows of each class among those number `first` to `stop`."""
+        return np.diff(np.clip(self._ends, first, stop), prepend=first).tolist()
 
 
 class Generator(Protocol):

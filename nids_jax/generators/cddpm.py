@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self, get_args
@@ -12,8 +12,9 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jax import Array
+from jax.sharding import Mesh, PartitionSpec
 
-from nids_jax import random, training
+from nids_jax import parallel, random, training
 from nids_jax.checkpoint import (
     fingerprint,
     from_plain,
@@ -24,10 +25,10 @@ from nids_jax.checkpoint import (
     train_resumably,
 )
 from nids_jax.diffusion.objective import drop_labels, guide, q_sample, velocity
-from nids_jax.diffusion.samplers import SAMPLERS, DPMpp2M, Sampler
+from nids_jax.diffusion.samplers import SAMPLERS, DPMpp2M, Sampler, make_sampler
 from nids_jax.diffusion.schedule import Schedule
 from nids_jax.errors import InputError
-from nids_jax.generators.base import check_labels, checked_rows
+from nids_jax.generators.base import Labels, check_labels, checked_rows
 from nids_jax.nn.layers import Uniforms, training_method
 from nids_jax.nn.unet1d import UNet1d, UNetConfig
 from nids_jax.training import OptimiserConfig
@@ -57,6 +58,21 @@ class CDDPMConfig:
             raise ValueError(
                 f"guidance {self.guidance} needs a trained unconditional branch: set label_dropout above 0 (say 0.1)"
             )
+
+    def sampled(self, name: str | None, steps: int | None, guidance: float | None) -> Self:
+        """The same with another reverse process: sampler, its steps, weight of guidance; None leaves what there is.
+
+        Raises:
+          InputError: these do not go together.
+        """
+        sampler = make_sampler(name) if name else self.sampler
+        try:
+            sampler = replace(sampler, steps=steps) if steps is not None else sampler
+            changed = replace(self, sampler=sampler, guidance=self.guidance if guidance is None else guidance)
+            sampler.grid(self.schedule)
+        except ValueError as error:
+            raise InputError(str(error)) from None
+        return changed
 
 
 _TYPES: dict[str, type] = {c.__name__: c for c in (CDDPMConfig, Schedule, UNetConfig, OptimiserConfig)}
@@ -103,20 +119,35 @@ class _Fitted(NamedTuple):
     high: Array
 
 
-@partial(jax.jit, static_argnames=("objective", "sampler", "guidance", "levels"))
+@partial(jax.jit, static_argnames=("process", "mesh"))
+def _sample_tiles(
+    model: _Fitted, key: Array, first: Array, labels: Array, seeds: Array | None, *, process: "_Process", mesh: Mesh
+) -> Array:
+    """A tile on each device: first row numbers [devices], labels [devices, tile] → rows [devices, tile, d]."""
+
+    def part(model: _Fitted, key: Array, first: Array, labels: Array, seeds: Array | None) -> Array:
+        return _sample_tile(model, key, first[0], labels[0], None if seeds is None else seeds[0], process)[None]
+
+    whole, split = PartitionSpec(), PartitionSpec(parallel.ROWS)
+    in_specs = (whole, whole, split, split, split)
+    each = jax.shard_map(part, mesh=mesh, in_specs=in_specs, out_specs=split, check_vma=False)
+    return each(model, key, first, labels, seeds)
+
+
+class _Process(NamedTuple):
+    """The reverse process."""
+
+    objective: DenoisingObjective
+    sampler: Sampler
+    guidance: float
+    levels: int | None  # the last so many of the sampler's, None for all
+
+
 def _sample_tile(
-    model: _Fitted,
-    key: Array,
-    first: Array,
-    labels: Array,
-    seeds: Array | None,
-    *,
-    objective: DenoisingObjective,
-    sampler: Sampler,
-    guidance: float,
-    levels: int | None,
+    model: _Fitted, key: Array, first: Array, labels: Array, seeds: Array | None, process: _Process
 ) -> Array:
     """Rows number first, first + 1, … with these labels [tile] → [tile, d]; with seeds [tile, d], `vary` of those."""
+    objective, sampler, guidance, levels = process
     network = training.network(objective, model.params, model.rest)
     ids = first + jnp.arange(labels.shape[0])
     width = model.low.shape[0]
@@ -235,7 +266,7 @@ class CDDPM:
         if seeds.shape != (len(labels), self.features_):
             raise InputError(f"seeds have shape {seeds.shape}; expected [{len(labels)}, {self.features_}]")
         check_labels(labels, self.classes_)
-        return self._gathered(self._pieces(labels, key, 4096, seeds, levels), len(labels))
+        return self._gathered(self._pieces(labels, key, 4096, seeds=seeds, levels=levels), len(labels))
 
     def _gathered(self, pieces: Iterator[np.ndarray], rows: int) -> np.ndarray:
         parts = [np.zeros((0, self.features_), np.float32)]
@@ -245,44 +276,62 @@ class CDDPM:
                 bar.update(len(part))
         return np.concatenate(parts)
 
-    def stream(self, labels: np.ndarray, key: Array, *, chunk: int) -> Iterator[np.ndarray]:
-        """The rows of `sample` in pieces of `chunk` rows; no more than that (and one tile) are held at a time.
+    def stream(
+        self, labels: np.ndarray | Labels, key: Array, *, chunk: int, first: int = 0, stop: int | None = None
+    ) -> Iterator[np.ndarray]:
+        """The rows number `first` to `stop` of `sample`, in pieces of `chunk` rows; few more are held at a time.
+
+        Args:
+          labels: [m], of all rows; an array, or what gives one for a slice (of 100,000,000 rows, say).
 
         Raises:
           InputError: a label outside the classes trained on, or a chunk below 1.
         """
-        labels = np.asarray(labels, np.int32)
         if chunk < 1:
             raise InputError(f"chunk is {chunk}; it must be at least 1 row")
-        check_labels(labels, self.classes_)
-        return self._pieces(labels, key, chunk)
+        if not isinstance(labels, Labels):
+            labels = np.asarray(labels, np.int32)
+            check_labels(labels, self.classes_)
+        return self._pieces(labels, key, chunk, first, stop)
 
     def _pieces(
-        self, labels: np.ndarray, key: Array, chunk: int, seeds: np.ndarray | None = None, levels: int | None = None
+        self,
+        labels: np.ndarray | Labels,
+        key: Array,
+        chunk: int,
+        first: int = 0,
+        stop: int | None = None,
+        *,
+        seeds: np.ndarray | None = None,
+        levels: int | None = None,
     ) -> Iterator[np.ndarray]:
-        tile = _tile()
-        ahead = -(-chunk // tile)  # tiles in flight: the device works on while the host copies
+        stop = len(labels) if stop is None else stop
+        tile, mesh = _tile(), parallel.mesh()
+        step = tile * mesh.size
+        begin = first - first % tile  # a row's place in its tile follows from its number
+        ahead = -(-chunk // step)  # calls in flight: the devices work on while the host copies
+        model = parallel.everywhere(_Fitted(self.state_.ema, self.state_.rest, self.low_, self.high_), mesh)
+        process = _Process(self._objective(), self.config.sampler, self.config.guidance, levels)
+
+        def call(start: int) -> Array:
+            rows = slice(start, min(start + step, len(labels)))
+            space = (0, start + step - rows.stop)
+            own = np.pad(labels[rows], space).reshape(mesh.size, tile)
+            begun = None if seeds is None else np.pad(seeds[rows], (space, (0, 0))).reshape(*own.shape, -1)
+            numbers = np.arange(start, start + step, tile, dtype=np.int32)
+            return _sample_tiles(model, key, numbers, own, begun, process=process, mesh=mesh)
+
+        starts = iter(range(begin, stop, step))
         waiting: deque[tuple[int, Array]] = deque()
         held = np.zeros((0, self.features_), np.float32)
-        starts = iter(range(0, len(labels), tile))
-        model = _Fitted(self.state_.ema, self.state_.rest, self.low_, self.high_)
-        options: dict[str, Any] = {
-            "objective": self._objective(),
-            "sampler": self.config.sampler,
-            "guidance": self.config.guidance,
-            "levels": levels,
-        }
-        given = 0
-        while given < len(labels):
-            while len(waiting) <= ahead and (first := next(starts, None)) is not None:
-                count = min(tile, len(labels) - first)
-                here, space = slice(first, first + count), (0, tile - count)
-                begun = None if seeds is None else np.pad(seeds[here], (space, (0, 0)))
-                rows = _sample_tile(model, key, np.int32(first), np.pad(labels[here], space), begun, **options)
-                waiting.append((count, rows))
-            while len(held) < min(chunk, len(labels) - given):
-                count, rows = waiting.popleft()
-                held = np.concatenate([held, np.asarray(rows)[:count]])
+        given = first
+        while given < stop:
+            while len(waiting) <= ahead and (start := next(starts, None)) is not None:
+                waiting.append((start, call(start)))
+            while len(held) < min(chunk, stop - given):
+                start, rows = waiting.popleft()
+                made = np.asarray(rows).reshape(step, -1)
+                held = np.concatenate([held, made[max(first - start, 0) : stop - start]])
             piece, held = held[:chunk], held[chunk:]
             if not np.isfinite(piece).all():
                 raise training.TrainingError("the model generated values that are not finite; train it longer or clip")

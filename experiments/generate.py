@@ -1,0 +1,14 @@
+"""`nids_jax generate`, beside the other experiments.
+
+python -m experiments.generate --checkpoint=out/demo/runs/shots5-split0/cddpm --rows=1000000 --output_dir=flows
+"""
+
+from absl import flags
+
+from nids_jax.commands import frame, generate
+
+for flag in flags.FLAGS.get_flags_for_module(generate):
+    flags.declare_key_flag(flag.name)
+
+if __name__ == "__main__":
+    frame.run(generate.main)

@@ -1,0 +1,1 @@
+"""The commands of `nids_jax`: flags and mains."""

@@ -1,0 +1,78 @@
+"""Generate any number of flows with a trained CDDPM, to Parquet or CSV files.
+
+    nids_jax generate --checkpoint=out/demo/runs/shots5-split0/cddpm --rows=1000000 --output_dir=flows
+
+The rows are in raw units, sorted by class, and depend on the model, --seed and the classes' counts alone: not on the
+devices, the processes or the number of files.  A file is whole or absent, and the same command goes on where a killed
+one stopped.  Several processes, each with the same flags and its own --process_id, share the files among them, on one
+machine or on several with a common folder.
+"""
+
+import time
+from pathlib import Path
+from typing import cast
+
+import jax
+from absl import flags
+
+from nids_jax import generate
+from nids_jax.commands import frame
+from nids_jax.data.sampling_strategy import parse_rows
+from nids_jax.diffusion.samplers import SAMPLERS
+from nids_jax.errors import InputError
+from nids_jax.runtime import cores
+
+_CHECKPOINT = flags.DEFINE_string("checkpoint", None, "Folder of a trained CDDPM: RUN/runs/shots5-split0/cddpm.")
+_ROWS = flags.DEFINE_integer("rows", None, "Rows in all, shared evenly among the classes.", lower_bound=1)
+_COUNTS = flags.DEFINE_string("label_counts", None, "Rows of each class instead, as CLASS:ROWS,CLASS:ROWS,….")
+_FORMAT = flags.DEFINE_enum("format", "parquet", ["parquet", "csv"], "Of the files.")
+_SHARDS = flags.DEFINE_integer("shards", None, "Number of files; default: one per 1,000,000 rows.", lower_bound=1)
+_SEED = flags.DEFINE_integer("seed", 0, "Of all random draws.", lower_bound=0, upper_bound=2**32 - 1)
+_SAMPLER = flags.DEFINE_enum("sampler", None, sorted(SAMPLERS), "Reverse process; default: the checkpoint's.")
+_SAMPLER_STEPS = flags.DEFINE_integer("sampler_steps", None, "Steps of the reverse process.", lower_bound=2)
+_GUIDANCE = flags.DEFINE_float("guidance", None, "Weight w of classifier-free guidance; default: the checkpoint's.")
+_PROCESSES = flags.DEFINE_integer("processes", 1, "Processes that share the files among them.", lower_bound=1)
+_PROCESS_ID = flags.DEFINE_integer("process_id", 0, "Which of them this is, from 0.", lower_bound=0)
+_OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Folder for the files and their manifest.")
+
+
+def main(argv: list[str]) -> None:
+    """What the module says."""
+    frame.no_arguments(argv)
+    checkpoint, output_dir = _folder(_CHECKPOINT), _folder(_OUTPUT_DIR)
+    if _PROCESS_ID.value >= _PROCESSES.value:
+        raise InputError(
+            f"--process_id is {_PROCESS_ID.value}; of {_PROCESSES.value} processes the last is number"
+            f" {_PROCESSES.value - 1}"
+        )
+    model = generate.Model.load(checkpoint)
+    model.cddpm.config = model.cddpm.config.sampled(_SAMPLER.value, _SAMPLER_STEPS.value, _GUIDANCE.value)
+    wanted = parse_rows(_COUNTS.value, _COUNTS.name) if _COUNTS.value is not None else None
+    job = generate.Generation(
+        model=model,
+        counts=generate.class_counts(model.classes, _ROWS.value, wanted),
+        seed=_SEED.value,
+        shards=_SHARDS.value,
+        format=cast(generate.Format, _FORMAT.value),
+    )
+    # A CPU is slower than the thread that writes; an accelerator needs several.
+    abreast = 1 if jax.default_backend() == "cpu" else min(8, cores())
+    begun = time.perf_counter()
+    made = generate.run(job, output_dir, process=_PROCESS_ID.value, processes=_PROCESSES.value, abreast=abreast)
+    seconds = time.perf_counter() - begun
+    if made.rows:
+        print(f"{made.rows:,} rows in {seconds:.1f} s ({made.rows / seconds:,.0f} rows/s, compilation included)")
+    if made.complete:
+        print(f"{job.parts} files, {len(job.labels):,} rows in all: {output_dir / generate.MANIFEST}")
+    else:
+        print("files of other processes are still missing; the last one to end writes the manifest")
+
+
+def _folder(flag: flags.FlagHolder) -> Path:
+    if not flag.value:
+        raise InputError(f"--{flag.name} is missing; name a folder")
+    return Path(flag.value)
+
+
+if __name__ == "__main__":
+    frame.run(main)
