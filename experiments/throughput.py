@@ -29,13 +29,13 @@ from nids_jax.commands import frame
 from nids_jax.errors import InputError
 from nids_jax.flows.simulate import SIMULATED_CLASSES, simulate_flows
 from nids_jax.generators import adversarial
-from nids_jax.generators.cddpm import CDDPM, DenoisingObjective
+from nids_jax.generators.cddpm import CDDPM, CDDPMConfig, DenoisingObjective
 from nids_jax.generators.gan import GANConfig, Method, make_game
 from nids_jax.generators.wasserstein import Wasserstein
 from nids_jax.nn.detector import RecurrentConfig
 from nids_jax.presets import get_preset
 from nids_jax.runtime import cores
-from nids_jax.training import BLOCK, TrainState
+from nids_jax.training import BLOCK
 
 _WHAT = flags.DEFINE_list("what", ["flows", "generator", "detector", "gan"], "What to time; all by default.")
 _REPEATS = flags.DEFINE_integer("repeats", 5, "Steady runs, of which the median counts.", lower_bound=1)
@@ -74,18 +74,6 @@ def flow_meter() -> list[Row]:
     return [("simulate and meter flows", first, steady, f"{rows * CLASSES / steady:,.0f} flows/s")]
 
 
-def _fitting(
-    fit: Callable[[TrainState], tuple[TrainState, jax.Array]], state: TrainState, batch: int
-) -> tuple[float, float]:
-    held = [parallel.everywhere(state, parallel.mesh(batch))]
-
-    def block() -> jax.Array:
-        held[0], losses = fit(held[0])
-        return losses
-
-    return timed(block)
-
-
 def _data(rows: int) -> training.Data:
     rng = np.random.default_rng(0)
     return training.pad(rng.uniform(-1, 1, (rows, FEATURES)), np.arange(rows) % CLASSES)
@@ -107,18 +95,86 @@ def generator() -> list[Row]:
     model.state_ = jax.tree.map(jnp.copy, state)  # training donates its state
     model.classes_, model.features_ = CLASSES, FEATURES
     model._set_range(-np.ones(FEATURES), np.ones(FEATURES))
-    first, steady = _fitting(
-        lambda s: training.advance(
-            s, data, there, s.step + BLOCK, objective=objective, optimiser=config.optimiser, batch=config.batch
-        ),
-        state,
-        config.batch,
-    )
-    rows = [("CDDPM, training", first, steady, f"{steady / BLOCK * 1e3:.1f} ms/step, batch {config.batch}")]
+    held = [parallel.everywhere(state, parallel.mesh(config.batch))]
+
+    def train() -> None:
+        held[0], losses = training.advance(
+            held[0],
+            data,
+            there,
+            held[0].step + BLOCK,
+            objective=objective,
+            optimiser=config.optimiser,
+            batch=config.batch,
+        )
+        jax.block_until_ready(losses)
+
     labels = np.arange(512) % CLASSES
-    first, steady = timed(lambda: model.sample(labels, key))
     calls = config.sampler.calls
-    return [*rows, ("CDDPM, sampling", first, steady, f"{len(labels) / steady:,.0f} rows/s, {calls} calls a row")]
+    theirs = _torch_cddpm(config, labels)
+    per_step = f"ms/step, batch {config.batch}"
+    first, steady, ratios = _beside(train, theirs.get("training"))
+    rows = _compared("CDDPM, training", first, steady, ratios, lambda s: f"{s / BLOCK * 1e3:.1f} {per_step}")
+
+    def rate(seconds: float) -> str:
+        return f"{len(labels) / seconds:,.0f} rows/s, {calls} calls a row"
+
+    for what in ("batched", "compiled"):
+        first, steady, ratios = _beside(lambda: model.sample(labels, key), theirs.get(what))
+        rows += _compared(f"CDDPM, sampling ({what} in PyTorch)", first, steady, ratios, rate)
+    if "step" in theirs:
+        # The paper makes 50 rows of one class after the other, T calls of the network from the host for each.
+        whole = config.schedule.steps * CLASSES
+        labels = np.arange(50 * CLASSES) % CLASSES
+        first, steady, ratios = _beside(lambda: model.sample(labels, key), theirs["step"])
+        ratio = statistics.median(ratios) * whole
+        rows.append((f"50 rows of each class, {calls} calls", first, steady, f"{len(labels) / steady:,.0f} rows/s"))
+        own = ratio * steady
+        what = f"the paper's loop in PyTorch, from one of its {whole:,} calls"
+        rows.append((what, float("nan"), own, f"{len(labels) / own:,.2f} rows/s; {ratio:,.0f} times as long"))
+    return rows
+
+
+def _compared(what: str, first: float, steady: float, ratios: list[float], rate: Callable[[float], str]) -> list[Row]:
+    """Our row of the table, and PyTorch's below it where it was timed."""
+    if not ratios:
+        return [(what, first, steady, rate(steady))]
+    ratio = statistics.median(ratios)
+    ours = (what, first, steady, f"{rate(steady)}; PyTorch takes {ratio:.2f} times as long")
+    return [ours, (f"the same in PyTorch, {what}", float("nan"), ratio * steady, rate(ratio * steady))]
+
+
+def _torch_cddpm(config: CDDPMConfig, labels: np.ndarray) -> dict[str, Callable[[], object]]:
+    """A block of training steps; rows of these labels in one batch, eager and compiled; a step of the paper's loop."""
+    try:
+        import torch
+
+        from experiments.baselines import torch_cddpm
+    except ImportError:
+        print(_NO_TORCH, file=sys.stderr)
+        return {}
+    torch.set_num_threads(THREADS)
+    network = torch_cddpm.UNet1d(config.network, CLASSES)
+    compiled = torch.compile(network, dynamic=False)
+    data = _data(75)
+    train = torch_cddpm.training(
+        network,
+        config.schedule,
+        np.asarray(data.x)[:75],
+        np.asarray(data.y)[:75],
+        batch=config.batch,
+        label_dropout=config.label_dropout,
+    )
+
+    def sampling(predict: torch_cddpm.Step) -> Callable[[], object]:
+        return lambda: torch_cddpm.scanned(predict, config.schedule, config.sampler, labels.tolist(), FEATURES)
+
+    return {
+        "training": lambda: train(BLOCK),
+        "batched": sampling(network),
+        "compiled": sampling(compiled),
+        "step": lambda: torch_cddpm.ancestral(network, config.schedule, [0] * 50, FEATURES, 1),
+    }
 
 
 def detector() -> list[Row]:
@@ -176,16 +232,15 @@ def gan() -> list[Row]:
     config = replace(get_preset(common.PRESET.value).gan, bounded=True)
     steps = 20
     rows: list[Row] = []
+
+    def per_step(seconds: float) -> str:
+        return f"{seconds / steps * 1e3:.1f} ms/step, batch {config.batch}"
+
     methods: dict[Method, str] = {"wcgan_gp": "WCGAN-GP", "vae_wgan_gp": "VAE-WGAN-GP"}
     for method, name in methods.items():
         game = make_game(method, config, FEATURES, CLASSES)
         first, seconds, ratios = _beside(_gan_training(game, config, 1, steps), _torch_gan(game, config, steps))
-        rate = f"{seconds / steps * 1e3:.1f} ms/step, batch {config.batch}"
-        beside = f"; PyTorch takes {statistics.median(ratios):.2f} times as long" if ratios else ""
-        rows.append((f"{name}, training", first, seconds, rate + beside))
-        if ratios:
-            own = statistics.median(r * seconds for r in ratios)
-            rows.append((f"the same in PyTorch, {name}", float("nan"), own, f"{own / steps * 1e3:.1f} ms/step"))
+        rows += _compared(f"{name}, training", first, seconds, ratios, per_step)
         game = make_game(method, config, FEATURES, 0)
         one = _gan_training(game, config, 1, steps)
         first, seconds, ratios = _beside(

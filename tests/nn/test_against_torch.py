@@ -1,4 +1,4 @@
-"""Recurrent layers and the whole detector against PyTorch's, outputs and gradients; run by `make bench`."""
+"""Recurrent layers, the whole detector and the UNet against PyTorch's, outputs and gradients; run by `make bench`."""
 
 from typing import Any
 
@@ -8,9 +8,12 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from nids_jax.diffusion.samplers import DPMpp2M
+from nids_jax.diffusion.schedule import Schedule
 from nids_jax.nn.detector import RecurrentConfig, RecurrentNetwork
 from nids_jax.nn.layers import initialise
 from nids_jax.nn.recurrent import Weights, recurrence
+from nids_jax.nn.unet1d import UNet1d, UNetConfig
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed: `make bench` installs it")
 
@@ -84,3 +87,65 @@ def test_the_timed_networks_are_the_same():
     ours = jax.jit(lambda state, x: nnx.merge(graph, state)(x))(state, x)
     with torch.inference_mode():
         np.testing.assert_allclose(ours, theirs(torch.from_numpy(x)).numpy(), atol=1e-5)
+
+
+def test_the_timed_unets_are_the_same():
+    from experiments.baselines import torch_cddpm
+
+    config = UNetConfig(widths=(4, 6, 8, 10), deep=12, embedding=16)
+    torch.manual_seed(1)
+    theirs = torch_cddpm.UNet1d(config, 3)
+    for module in theirs.modules():
+        if isinstance(module, torch.nn.GroupNorm):  # else all ones and zeros
+            torch.nn.init.normal_(module.weight)
+            torch.nn.init.normal_(module.bias)
+    network: Any = initialise(lambda init: UNet1d(config, 3, init=init), jax.random.key(0))
+
+    def copy(ours: Any, layer: Any) -> None:
+        if isinstance(layer, torch.nn.GroupNorm):
+            ours.scale[...] = jnp.asarray(layer.weight.detach().numpy())
+        elif isinstance(layer, torch.nn.Linear):
+            ours.kernel[...] = jnp.asarray(layer.weight.detach().numpy().T)
+        else:
+            ours.kernel[...] = jnp.asarray(layer.weight.detach().numpy().transpose(2, 1, 0))
+        ours.bias[...] = jnp.asarray(layer.bias.detach().numpy())
+
+    def copy_double(ours: Any, double: Any) -> None:
+        first, first_norm, _, second, second_norm = double.layers
+        copy(ours.first, first)
+        copy(ours.first_norm, first_norm)
+        copy(ours.second, second)
+        copy(ours.second_norm, second_norm)
+
+    for ours, stage in zip([*network.down, *network.up], [*theirs.down, *theirs.up], strict=True):
+        copy_double(ours.same, stage.same)
+        copy_double(ours.change, stage.change)
+        copy(ours.project, stage.project)
+    for ours, double in zip([network.inputs, *network.deep], [theirs.inputs, *theirs.deep], strict=True):
+        copy_double(ours, double)
+    copy(network.outputs, theirs.outputs)
+    network.labels[...] = jnp.asarray(theirs.labels.weight.detach().numpy())
+    x = np.random.default_rng(0).normal(size=(5, 27)).astype(np.float32)
+    t, labels = np.array([1, 40, 500, 999, 1000]), np.array([0, 1, 2, 3, 0])
+    graph, state = nnx.split(network)
+    ours = jax.jit(lambda state, x, t, y: nnx.merge(graph, state)(x, t, y, method="lax"))(state, x, t, labels)
+    with torch.inference_mode():
+        wanted = theirs(torch.from_numpy(x), torch.from_numpy(t).float(), torch.from_numpy(labels))
+    np.testing.assert_allclose(ours, wanted.numpy(), atol=2e-4)
+
+
+def test_the_timed_reverse_processes_are_ours():
+    """Both loops bring an exact model of one point to that point."""
+    from experiments.baselines import torch_cddpm
+
+    schedule, point = Schedule(steps=100), torch.tensor([0.5, -0.25, 0.0])
+    alpha_bar = torch.tensor(np.interp(np.linspace(0, 100, 1001), np.arange(101), schedule.alpha_bar))
+
+    def predict(x, t, labels):
+        a = alpha_bar[(10 * t).round().long()][:, None].float()
+        return (x - a.sqrt() * point) / (1 - a).sqrt()
+
+    made = torch_cddpm.ancestral(predict, schedule, [0] * 4, 3, 100)
+    np.testing.assert_allclose(made.numpy(), np.tile(point.numpy(), (4, 1)), atol=1e-3)
+    made = torch_cddpm.scanned(predict, schedule, DPMpp2M(steps=12), [0] * 4, 3)
+    np.testing.assert_allclose(made.numpy(), np.tile(point.numpy(), (4, 1)), atol=1e-2)
