@@ -9,6 +9,7 @@ from absl import flags
 from experiments import common
 from nids_jax import fewshot
 from nids_jax.diffusion.samplers import SAMPLERS
+from nids_jax.generators.cddpm import AUTO
 from nids_jax.presets import Preset
 from nids_jax.report import records
 
@@ -19,7 +20,9 @@ GENERATORS = flags.DEFINE_list(
 )
 GENERATED = flags.DEFINE_integer("generated", 50, "Rows to generate per class.", lower_bound=1)
 GENERATIONS = flags.DEFINE_integer("generations", 1, "Times to generate per split.", lower_bound=1)
-_SAMPLER = flags.DEFINE_enum("sampler", None, sorted(SAMPLERS), "Reverse process; default: the preset's.")
+_SAMPLER = flags.DEFINE_enum(
+    "sampler", None, [AUTO, *sorted(SAMPLERS)], "Reverse process; auto: the cheapest that does; default: the preset's."
+)
 _SAMPLER_STEPS = flags.DEFINE_integer("sampler_steps", None, "Steps of the reverse process.", lower_bound=2)
 _GUIDANCE = flags.DEFINE_float("guidance", None, "Weight w of classifier-free guidance; default: the preset's (1).")
 

@@ -32,6 +32,7 @@ from nids_jax.presets import PRESETS, Preset, get_preset
 from nids_jax.report import records
 from nids_jax.report.page import build_report
 from nids_jax.runtime import CompileClock
+from nids_jax.training_sets import Arm
 
 TINY = Preset(
     cddpm=CDDPMConfig(
@@ -154,7 +155,7 @@ def rare(table: FlowTable, tmp_path_factory: pytest.TempPathFactory) -> Path:
         experiment="rare_attacks",
         split_seeds=1,
         generations=2,
-        arms=("real", "real_weighted", "jitter", "cddpm", "cddpm_calibrated", "cddpm_50", "wcgan_gp", "smote_base"),
+        arms=("real", "real_weighted", "jitter", "cddpm", "cddpm_calibrated", "smote_base"),
         classifiers=("random_forest",),
         benign_rows=30,
         explain=False,
@@ -172,7 +173,7 @@ def rare(table: FlowTable, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_only_attacks_are_generated_where_benign_flows_abound(rare: Path):
     found = records.read(rare)
-    assert len(found) == 2 + 6 * 2 + 1 + 2
+    assert len(found) == 2 + 4 * 2 + 1 + 2
     for record in found:
         made = 0 if record["generator"].startswith("real") else 20
         assert record["rows"] == {"train": 40, "generated": made, "test": 60}
@@ -188,7 +189,14 @@ def test_calibrated_rows_come_from_the_same_model_and_lie_nearer(rare: Path):
     assert not (folder / "cddpm_calibrated").exists()
     ratio = {r["generator"]: r["fidelity"]["nearest_train_ratio"] for r in records.read(rare) if "fidelity" in r}
     assert ratio["cddpm_calibrated"] < ratio["cddpm"]
-    assert (folder / "cddpm_50").exists()
+
+
+def test_an_arm_may_name_the_number_of_timesteps():
+    arm = Arm("cddpm_50")
+    assert (arm.generator, arm.trained) == ("cddpm", "cddpm_50")
+    changed = arm.diffusion(TINY.cddpm)
+    assert changed == replace(TINY.cddpm, schedule=Schedule(steps=50))
+    assert Arm("cddpm").diffusion(TINY.cddpm) == TINY.cddpm
 
 
 def test_rows_from_base_columns_are_consistent(rare: Path):
@@ -210,7 +218,7 @@ def test_each_arm_chooses_its_learning_rate_on_rows_of_its_own(rare: Path):
     ("kind", "arms", "classifiers", "splits"),
     [
         ("unlabelled", ("real", "cddpm_edit"), ("random_forest", "self_training"), 2),
-        ("benign", ("real", "cddpm_adapted"), ("random_forest",), 1),
+        pytest.param("benign", ("real", "cddpm_adapted"), ("random_forest",), 1, marks=pytest.mark.slow),
     ],
 )
 def test_auxiliary_rows_serve_every_split_and_are_in_none(

@@ -1,7 +1,9 @@
 """CDDPM: the conditional denoising diffusion model that generates flows (P1 III.C)."""
 
+import json
 from collections import deque
 from collections.abc import Iterator
+from copy import copy
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -28,12 +30,17 @@ from nids_jax.diffusion.objective import drop_labels, guide, q_sample, velocity
 from nids_jax.diffusion.samplers import SAMPLERS, DPMpp2M, Sampler, make_sampler
 from nids_jax.diffusion.schedule import Schedule
 from nids_jax.errors import InputError
+from nids_jax.files import write_atomic
+from nids_jax.generators import economy
 from nids_jax.generators.base import Labels, check_labels, checked_rows
 from nids_jax.nn.layers import Uniforms, training_method
 from nids_jax.nn.unet1d import UNet1d, UNetConfig
 from nids_jax.training import OptimiserConfig
 
 Prediction = Literal["noise", "velocity"]
+
+AUTO = "auto"  # in the place of a sampler's name: see `CDDPM.choose_sampler`
+_COMPARED = 512  # rows of each sampler, to choose one by
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +56,7 @@ class CDDPMConfig:
     label_dropout: float = 0.1  # 0: P1's algorithm, which has no unconditional branch to guide with
     sampler: Sampler = DPMpp2M()
     guidance: float = 1.0  # w of eq. 11; 1 needs no unconditional pass
+    choose_sampler: bool = False  # after training, the cheapest that does (`economy`) instead of `sampler`
     clip: bool = True  # keep x̂_0 within each column's training range; for bounded scalings only
 
     def __post_init__(self) -> None:
@@ -62,13 +70,20 @@ class CDDPMConfig:
     def sampled(self, name: str | None, steps: int | None, guidance: float | None) -> Self:
         """The same with another reverse process: sampler, its steps, weight of guidance; None leaves what there is.
 
+        The name `auto` leaves the choice to `CDDPM.choose_sampler`.
+
         Raises:
           InputError: these do not go together.
         """
+        if name == AUTO:
+            if steps is not None:
+                raise InputError("--sampler=auto chooses the steps as well; leave --sampler_steps out")
+            return replace(self.sampled(None, None, guidance), choose_sampler=True)
         sampler = make_sampler(name) if name else self.sampler
         try:
             sampler = replace(sampler, steps=steps) if steps is not None else sampler
-            changed = replace(self, sampler=sampler, guidance=self.guidance if guidance is None else guidance)
+            guidance = self.guidance if guidance is None else guidance
+            changed = replace(self, sampler=sampler, choose_sampler=self.choose_sampler and not name, guidance=guidance)
             sampler.grid(self.schedule)
         except ValueError as error:
             raise InputError(str(error)) from None
@@ -227,7 +242,35 @@ class CDDPM:
             description=description,
             progress="CDDPM" if self.progress else None,
         )
+        if config.choose_sampler:
+            self.choose_sampler(self.checkpoint_dir)
         return self
+
+    def choose_sampler(self, directory: str | Path | None = None) -> economy.Trial:
+        """Sample from now on with the cheapest sampler whose rows are not told from ancestral sampling's (`economy`).
+
+        The choice depends on the trained model alone.  With `directory` it is kept there and found again.
+        """
+        kept = None if directory is None else Path(directory) / "sampler.json"
+        if kept is not None and kept.exists():
+            found = json.loads(kept.read_bytes())
+            chosen = economy.Trial(from_plain(found["sampler"], _TYPES), found["auc"], found["threshold"])
+        else:
+            labels, key = np.arange(_COMPARED) % self.classes_, random.stream(jax.random.key(0), "economy")
+            chosen = economy.cheapest(
+                lambda sampler, seed: self.with_sampler(sampler).sample(labels, jax.random.fold_in(key, seed)),
+                self.config.schedule,
+            )
+            if kept is not None:
+                write_atomic(kept, json.dumps({**chosen._asdict(), "sampler": plain(chosen.sampler)}).encode())
+        self.config = replace(self.config, sampler=chosen.sampler)
+        return chosen
+
+    def with_sampler(self, sampler: Sampler) -> Self:
+        """The same trained model with another reverse process."""
+        other = copy(self)
+        other.config = replace(self.config, sampler=sampler)
+        return other
 
     @classmethod
     def load(cls, directory: str | Path) -> tuple[Self, dict[str, Any]]:
@@ -247,6 +290,8 @@ class CDDPM:
         self.state_, self.losses_ = restore_trained(
             directory, state_shapes(self._objective(), self.config.optimiser), self.config.steps
         )
+        if self.config.choose_sampler:
+            self.choose_sampler(directory)
         return self, description["about"]
 
     def sample(self, labels: np.ndarray, key: Array, *, chunk: int = 4096) -> np.ndarray:

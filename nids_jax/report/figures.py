@@ -117,6 +117,28 @@ def quality(members: Mapping[Arm, list[Record]]) -> Figure:
 
 
 @styled
+def frontier(points: Mapping[str, Sequence[tuple[int, Sequence[float]]]]) -> Figure:
+    """How well each sampler's rows are told from ancestral sampling's, by calls of the network.
+
+    Args:
+      points: of each sampler, (calls, AUC of every split); a line for the means, a dot for each split.
+    """
+    figure = new_figure(6.4, 3.6)
+    axes = figure.subplots()
+    for place, (name, found) in enumerate(points.items()):
+        colour, ordered = PALETTE[place % len(PALETTE)], sorted(found)
+        axes.plot([c for c, _ in ordered], [np.mean(v) for _, v in ordered], "-", color=colour, label=short(name))
+        for calls, values in ordered:
+            axes.plot([calls] * len(values), values, "o", ms=2.6, color=colour)
+    axes.axhline(0.5, color=GREY, lw=0.8)
+    axes.set_xscale("log")
+    axes.set_xlabel("calls of the network for a row")
+    axes.set_ylabel("AUC against all steps (0.5: not told apart)")
+    axes.legend()
+    return figure
+
+
+@styled
 def confusions(shown: Sequence[Confusion]) -> Figure:
     """Confusion matrices, two in a row, in percent of each true class; a class without test rows stays blank."""
     size = max(len(matrix.classes) for matrix in shown)

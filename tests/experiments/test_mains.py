@@ -163,6 +163,7 @@ def test_any_csv_runs_and_is_not_called_simulated(tmp_path: Path):
     frame["verdict"] = (generator % 2).map({0: "normal", 1: "attack"})
     frame.to_csv(tmp_path / "mine.csv", index=False)
     flags = [f"--data={tmp_path / 'mine.csv'}", "--label_column=verdict", "--preset=demo", "--seeds=1"]
+    flags += ["--generators=real,cddpm", "--classifiers=random_forest"]
     out = tmp_path / "out"
     done = fewshot(*flags, f"--output_dir={out}")
     assert done.returncode == 0, done.stderr

@@ -1,0 +1,156 @@
+"""How few calls of the network do: samplers and their steps, against ancestral sampling with every step.
+
+    python -m experiments.frontier --dataset=cicddos2019 --data_dir=DATA --preset=demo --output_dir=out/frontier
+
+Of each split a CDDPM is trained on the few real rows, and every candidate of `--sampler=auto` generates rows with it.
+The table says how well they are told from the rows of all steps (0.5: not at all), how far they lie from unseen real
+rows, and what a random forest learns from them alone.  Run again, it goes on where it stopped.
+"""
+
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from absl import flags
+
+from experiments import common, generating
+from nids_jax import random
+from nids_jax.checkpoint import plain
+from nids_jax.classifiers.registry import ClassifierOptions, make_classifier
+from nids_jax.commands import frame
+from nids_jax.data.scaling import fit_scaler
+from nids_jax.data.split import few_shot
+from nids_jax.data.table import FlowTable
+from nids_jax.diffusion.samplers import SAMPLERS, Sampler
+from nids_jax.evaluation.fidelity import fidelity
+from nids_jax.evaluation.metrics import detection_metrics
+from nids_jax.evaluation.statistics import mean_interval
+from nids_jax.files import write_atomic
+from nids_jax.generators import economy
+from nids_jax.generators.cddpm import CDDPM
+from nids_jax.presets import Preset
+from nids_jax.report import figures, records
+from nids_jax.report.arms import Table, show
+from nids_jax.report.style import save
+from nids_jax.report.tables import markdown
+
+_OWN = (common.DATASET, common.DATA_DIR, common.DATA, common.LABEL_COLUMN, common.KEEP_PORTS, common.ON_INVALID)
+_OWN += (common.ATTEMPTED, common.MERGE_SPELLINGS, common.MERGE_DOS, common.MAX_PER_CLASS, common.EXCLUDE)
+_OWN += (common.SHOTS, common.SEEDS, common.PRESET, common.TEST_ROWS, common.OUTPUT_DIR, generating.GENERATED)
+for flag in _OWN:
+    flags.declare_key_flag(flag.name)
+flags.set_default(common.SEEDS, 5)
+
+NAMES = {kind: name for name, kind in SAMPLERS.items()}
+MEASURES = ("told_apart", "wasserstein", "two_sample_auc", "macro_f1")
+
+
+def title(sampler: Sampler) -> str:
+    """`dpmpp_2m, 20 steps`."""
+    return f"{NAMES[type(sampler)]}, {sampler.steps} steps"
+
+
+def measure(table: FlowTable, preset: Preset, shots: int, seed: int, directory: Path) -> list[dict[str, Any]]:
+    """A split's figures of every candidate and of the reference, the reference last."""
+    split = few_shot(table, shots, seed, test_per_class=preset.tested(common.dataset_name()))
+    train, test = split.train, split.test
+    scaler = fit_scaler(preset.scaler, train)
+    x, held = scaler.transform(train.x), scaler.transform(test.x)
+    key = random.stream(jax.random.key(seed), "cddpm")
+    config = preset.generator_options(scaler, rows=len(x)).cddpm
+    about = preset.about(scaler, train, train.classes, common.dataset_name())
+    model = CDDPM(config, checkpoint_dir=directory / "cddpm", about=about, progress=True)
+    model.fit(x, train.y, random.stream(key, "fit"))
+    labels = np.repeat(np.unique(train.y), generating.GENERATED.value)
+    model.progress = False
+
+    def rows(sampler: Sampler, noise: int) -> np.ndarray:
+        here = jax.random.fold_in(random.stream(key, "sample"), noise)
+        return model.with_sampler(sampler).sample(labels, here)
+
+    wanted = rows(economy.reference(config.schedule), 0)
+    found = []
+    for sampler in economy.candidates(config.schedule):
+        rows(sampler, 1)  # compilation
+        start = time.perf_counter()
+        made = rows(sampler, 1)
+        seconds = time.perf_counter() - start
+        trial = economy.compare(made, wanted, sampler)
+        quality = fidelity(x, train.y, held, test.y, made, labels)
+        forest = make_classifier("random_forest", ClassifierOptions(seed=seed)).fit(made, labels)
+        scores = detection_metrics(test.y, forest.predict_proba(held), test.classes, None)
+        found.append(
+            {
+                "sampler": title(sampler),
+                "settings": plain(sampler),
+                "calls": sampler.calls,
+                "rows_per_second": len(labels) / seconds,
+                "told_apart": trial.auc,
+                "passed": trial.passed,
+                "wasserstein": quality["wasserstein"],
+                "two_sample_auc": quality["two_sample_auc"],
+                "macro_f1": scores["macro_f1"],
+            }
+        )
+        print(f"split {seed}, {title(sampler)}: AUC {trial.auc:.3f}, macro-F1 {scores['macro_f1']:.4f}", flush=True)
+    return found
+
+
+def _table(splits: list[list[dict[str, Any]]], heading: str) -> Table:
+    """A line for each sampler: means over splits, and differences to the reference with their intervals."""
+    rows = []
+    for runs in zip(*splits, strict=True):
+        first = runs[0]
+        values = {name: mean_interval([run[name] for run in runs]) for name in MEASURES}
+        gap = mean_interval([run["macro_f1"] - split[-1]["macro_f1"] for run, split in zip(runs, splits, strict=True)])
+        rows.append(
+            (
+                first["sampler"],
+                str(first["calls"]),
+                f"{np.median([run['rows_per_second'] for run in runs]):,.0f}",
+                show(values["told_apart"]),
+                f"{sum(run['passed'] for run in runs)} of {len(runs)}",
+                *(show(values[name]) for name in MEASURES[1:]),
+                "reference" if runs[0] is splits[0][-1] else show(gap, signed=True),
+            )
+        )
+    header = (
+        *("sampler", "calls", "rows/s", "AUC against all steps", "not told apart", "Wasserstein to unseen"),
+        *("AUC against unseen", "forest on these rows, macro F1", "minus all steps"),
+    )
+    note = "Means over splits with 95 % intervals.  All steps are tried against themselves, on other noise."
+    return Table(heading, header, rows, note)
+
+
+def _points(splits: list[list[dict[str, Any]]]) -> dict[str, list[tuple[int, list[float]]]]:
+    points: dict[str, list[tuple[int, list[float]]]] = {}
+    for runs in zip(*splits, strict=True):
+        name = runs[0]["sampler"].split(",")[0]
+        points.setdefault(name, []).append((runs[0]["calls"], [run["told_apart"] for run in runs]))
+    return points
+
+
+def main(argv: list[str]) -> None:
+    preset, shots = common.preset(), common.numbers(common.SHOTS)[0]
+    output_dir = common.prepare(argv, preset)
+    table, _ = common.read_table(output_dir)
+    splits = []
+    for seed in range(common.SEEDS.value):
+        path = output_dir / "runs" / f"shots{shots}-split{seed}" / "frontier.json"
+        if not path.exists():
+            records.write_json(path, measure(table, preset, shots, seed, path.parent))
+        splits.append(records.read_json(path))
+    environment = records.environment(["python", "-m", "experiments.frontier", *sys.argv[1:]])
+    heading = f"{common.dataset_name()}, {shots} rows a class, preset {common.PRESET.value}, {environment['device']}"
+    text = markdown(_table(splits, heading))
+    records.write_json(output_dir / "frontier.json", {"environment": environment, "splits": splits})
+    write_atomic(output_dir / "frontier.md", text.encode())
+    save(figures.frontier(_points(splits)), output_dir / "frontier.png")
+    print(text)
+
+
+if __name__ == "__main__":
+    frame.run(main)
