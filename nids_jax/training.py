@@ -3,8 +3,8 @@
 Every draw of step `s` (the batch, the noise, dropout) comes from (key, s) alone, and the loop's bounds are traced, so
 that splitting the steps into calls, stopping, or resuming never changes a bit of the result and never recompiles.
 
-A batch is split over the devices of this process (`parallel.mesh`), each of which holds all parameters and rows; there,
-a shard's noise comes from (key, s, shard), and the gradients are added up.
+A batch is split over the devices (`parallel.shared_mesh`: of all processes that train together), each of which holds
+all parameters and rows; there, a shard's noise comes from (key, s, shard), and the gradients are added up.
 """
 
 from collections.abc import Callable, Sequence
@@ -197,7 +197,7 @@ def advance(
     batch: int,
 ) -> tuple[TrainState, Array]:
     """`advance_loop`, jitted, each batch split over the devices; it takes the state over."""
-    mesh = parallel.mesh(batch)
+    mesh = parallel.shared_mesh(batch)
     loop = partial(advance_loop, objective=objective, optimiser=optimiser, batch=batch, shards=mesh.size)
     if mesh.size == 1:
         return loop(state, data, key, stop)
@@ -231,14 +231,14 @@ def train(
         current = initial_state(random.stream(key, "init"), objective=objective, optimiser=optimiser)
     else:
         current = state
-    mesh = parallel.mesh(batch)
+    mesh = parallel.shared_mesh(batch)
     current, data, key = parallel.everywhere((current, data, key), mesh)
     done = int(current.step)
     history = [np.zeros(0, np.float32) if losses is None else losses[:done]]
     with progress_bar(progress, steps, "step", done) as bar:
         while done < steps:
             current, block = advance(
-                current, data, key, jnp.asarray(steps, jnp.int32), objective=objective, optimiser=optimiser, batch=batch
+                current, data, key, np.int32(steps), objective=objective, optimiser=optimiser, batch=batch
             )
             new = min(BLOCK, steps - done)
             values = np.asarray(block)[:new]
@@ -249,7 +249,7 @@ def train(
             bar.set_postfix(loss=f"{values.mean():.4f}")
             if on_block is not None and on_block(current, np.concatenate(history)) is True:
                 break
-    return jax.device_put(current, mesh.devices[0]), np.concatenate(history)
+    return parallel.here(current), np.concatenate(history)
 
 
 @partial(jax.jit, static_argnames=("objective", "optimiser", "batch"), donate_argnames=("states",))
