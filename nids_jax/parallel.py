@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
@@ -67,7 +68,7 @@ def everywhere(tree: Any, mesh: Mesh) -> Any:
         return jax.device_put(tree, whole)
 
     def put(array: jax.Array) -> jax.Array:
-        if jax.dtypes.issubdtype(array.dtype, jax.dtypes.prng_key):
+        if jnp.issubdtype(array.dtype, jax.dtypes.prng_key):
             return jax.random.wrap_key_data(put(jax.random.key_data(array)), impl=jax.random.key_impl(array))
         copies = [jax.device_put(array, device) for device in mesh.local_devices]
         return jax.make_array_from_single_device_arrays(array.shape, whole, copies)
