@@ -2,7 +2,7 @@
 
 import sys
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args
 
 from absl import flags
 
@@ -10,6 +10,7 @@ from experiments import common
 from nids_jax import fewshot
 from nids_jax.diffusion.samplers import SAMPLERS
 from nids_jax.generators.cddpm import AUTO
+from nids_jax.nn.unet1d import Precision
 from nids_jax.presets import Preset
 from nids_jax.report import records
 
@@ -25,6 +26,9 @@ _SAMPLER = flags.DEFINE_enum(
 )
 _SAMPLER_STEPS = flags.DEFINE_integer("sampler_steps", None, "Steps of the reverse process.", lower_bound=2)
 _GUIDANCE = flags.DEFINE_float("guidance", None, "Weight w of classifier-free guidance; default: the preset's (1).")
+_PRECISION = flags.DEFINE_enum(
+    "precision", None, get_args(Precision), "Of the diffusion network's activations and products; default: float32."
+)
 
 
 def preset() -> Preset:
@@ -34,7 +38,7 @@ def preset() -> Preset:
       InputError: settings that do not go together.
     """
     chosen = common.preset()
-    cddpm = chosen.cddpm.sampled(_SAMPLER.value, _SAMPLER_STEPS.value, _GUIDANCE.value)
+    cddpm = chosen.cddpm.sampled(_SAMPLER.value, _SAMPLER_STEPS.value, _GUIDANCE.value).precise(_PRECISION.value)
     if cddpm.sampler.calls < cddpm.sampler.minimum_calls:
         print(f"warning: {cddpm.sampler.calls} calls of the network; quality falls below {cddpm.sampler.minimum_calls}")
     return replace(chosen, cddpm=cddpm)

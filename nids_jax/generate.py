@@ -159,6 +159,7 @@ class Generation:
             "weights": fingerprint(*weights),
             "sampler": plain(config.sampler),
             "guidance": config.guidance,
+            "precision": config.network.precision,
             "scaler": model.scaler.name,
             "label_counts": dict(zip(model.classes, self.counts, strict=True)),
             "seed": self.seed,

@@ -10,7 +10,7 @@ machine or on several with a common folder.
 
 import time
 from pathlib import Path
-from typing import cast
+from typing import cast, get_args
 
 import jax
 from absl import flags
@@ -21,6 +21,7 @@ from nids_jax.data.sampling_strategy import parse_rows
 from nids_jax.diffusion.samplers import SAMPLERS
 from nids_jax.errors import InputError
 from nids_jax.generators.cddpm import AUTO
+from nids_jax.nn.unet1d import Precision
 from nids_jax.runtime import cores
 
 _CHECKPOINT = flags.DEFINE_string("checkpoint", None, "Folder of a trained CDDPM: RUN/runs/shots5-split0/cddpm.")
@@ -34,6 +35,9 @@ _SAMPLER = flags.DEFINE_enum(
 )
 _SAMPLER_STEPS = flags.DEFINE_integer("sampler_steps", None, "Steps of the reverse process.", lower_bound=2)
 _GUIDANCE = flags.DEFINE_float("guidance", None, "Weight w of classifier-free guidance; default: the model's.")
+_PRECISION = flags.DEFINE_enum(
+    "precision", None, get_args(Precision), "Of the network's activations and products; default: the model's."
+)
 _PROCESSES = flags.DEFINE_integer("processes", 1, "Processes that share the files among them.", lower_bound=1)
 _PROCESS_ID = flags.DEFINE_integer("process_id", 0, "Which of them this is, from 0.", lower_bound=0)
 _OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Folder for the files and their manifest.")
@@ -49,7 +53,8 @@ def main(argv: list[str]) -> None:
             f" {_PROCESSES.value - 1}"
         )
     model = generate.Model.load(checkpoint)
-    model.cddpm.config = model.cddpm.config.sampled(_SAMPLER.value, _SAMPLER_STEPS.value, _GUIDANCE.value)
+    config = model.cddpm.config.sampled(_SAMPLER.value, _SAMPLER_STEPS.value, _GUIDANCE.value)
+    model.cddpm.config = config.precise(_PRECISION.value)
     if model.cddpm.config.choose_sampler:
         chosen = model.cddpm.choose_sampler(checkpoint)
         print(f"sampler: {chosen.sampler}, told from ancestral sampling with AUC {chosen.auc:.3f}")

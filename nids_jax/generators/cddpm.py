@@ -67,6 +67,10 @@ class CDDPMConfig:
                 f"guidance {self.guidance} needs a trained unconditional branch: set label_dropout above 0 (say 0.1)"
             )
 
+    def precise(self, precision: str | None) -> Self:
+        """The same with the network's activations and products in this precision; None leaves what there is."""
+        return replace(self, network=replace(self.network, precision=precision)) if precision else self
+
     def sampled(self, name: str | None, steps: int | None, guidance: float | None) -> Self:
         """The same with another reverse process: sampler, its steps, weight of guidance; None leaves what there is.
 

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import jax
 import jax.numpy as jnp
@@ -9,6 +10,8 @@ from flax import nnx
 from jax import Array
 
 from nids_jax.nn.layers import Conv1d, ConvMethod, Dense, LayerNorm1d, Uniforms, sinusoidal
+
+Precision = Literal["float32", "bfloat16"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,6 +21,11 @@ class UNetConfig:
     widths: tuple[int, int, int, int] = (64, 128, 256, 256)  # channels at full, half, quarter and eighth length
     deep: int = 512  # channels of the deep module
     embedding: int = 256  # width of the step and label embedding
+    precision: Precision = "float32"  # of activations and products; parameters, norms and the output are float32
+
+    def __post_init__(self) -> None:
+        if self.precision not in get_args(Precision):
+            raise ValueError(f"unknown precision {self.precision!r}; choose from {list(get_args(Precision))}")
 
 
 class DoubleConv(nnx.Module):
@@ -56,7 +64,7 @@ class UNet1d(nnx.Module):
 
     def __init__(self, config: UNetConfig, classes: int, *, init: Uniforms):
         w, e = config.widths, config.embedding
-        self.width = e
+        self.width, self.precision = e, config.precision
         # One row more than there are classes: the last is the "no label" of classifier-free guidance.
         self.labels = init((classes + 1, e), math.sqrt(3.0))  # unit variance
         self.inputs = DoubleConv(1, w[0], init=init)
@@ -76,7 +84,8 @@ class UNet1d(nnx.Module):
 
     def __call__(self, x: Array, t: Array, labels: Array, *, method: ConvMethod) -> Array:
         """x [B, N] at steps t [B] with labels [B] (the number of classes means none) → predicted noise [B, N]."""
-        length = x.shape[1]
+        length, wide = x.shape[1], x.dtype
+        x = x.astype(self.precision) if self.precision != "float32" else x
         x = jnp.pad(x, ((0, 0), (0, max(8 - length, 0))))  # three poolings need eight positions
         embedding = (sinusoidal(t, self.width) + self.labels[...][labels]).astype(x.dtype)
         h = self.inputs(x[:, :, None], method)
@@ -89,7 +98,7 @@ class UNet1d(nnx.Module):
         for stage in self.up:
             skip = skips.pop()
             h = stage(jnp.concatenate([skip, _upsample(h, skip.shape[1])], axis=-1), embedding, method)
-        return self.outputs(h, method)[:, :length, 0]
+        return self.outputs(h, method)[:, :length, 0].astype(wide)
 
 
 def _max_pool(x: Array) -> Array:

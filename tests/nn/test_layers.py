@@ -1,6 +1,7 @@
 """Layers against plain numpy loops."""
 
 from dataclasses import replace
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -148,3 +149,19 @@ def test_the_papers_detector_has_its_size():
     convolutions = 3 * 128 + 128 + 3 * 128 * 64 + 64
     recurrent = 2 * (64 * 192 + 64 * 192 + 192 + 64) + 2 * (128 * 96 + 32 * 96 + 96 + 32)
     assert size == convolutions + recurrent + 64 * 15 + 15
+
+
+def test_bfloat16_is_float32_rounded():
+    """Half precision within its rounding, from and to float32, with the same parameters."""
+    config = UNetConfig(widths=(8, 8, 16, 16), deep=16, embedding=16)
+    wide: Any = initialise(lambda init: UNet1d(config, 2, init=init), jax.random.key(0))
+    half: Any = initialise(lambda init: UNet1d(replace(config, precision="bfloat16"), 2, init=init), jax.random.key(0))
+    x = jax.random.normal(jax.random.key(1), (6, 20))
+    t, labels = jnp.arange(6) + 1, jnp.arange(6) % 3
+    wanted, found = (net(x, t, labels, method="lax") for net in (wide, half))
+    assert found.dtype == jnp.float32
+    error = np.abs(found - wanted) / np.abs(wanted).max()
+    assert 1e-5 < error.max() < 0.05  # bfloat16 has 8 bits
+    assert all(leaf.dtype == jnp.float32 for leaf in jax.tree.leaves(nnx.state(half, nnx.Param)))
+    with pytest.raises(ValueError, match=r"unknown precision 'half'; choose from \['float32', 'bfloat16'\]"):
+        UNetConfig(precision="half")  # pyright: ignore[reportArgumentType]
