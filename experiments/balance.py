@@ -3,7 +3,7 @@
     python -m experiments.balance --dataset=cicids2017 --merge_dos --data_dir=DATA --output_dir=out/balance
     python -m experiments.balance --dataset=gas_pipeline --data_dir=DATA --output_dir=out/gas
 
-Seven tenths of each class train and three are the test, at the classes' own proportions, z-scored as in the paper.
+Seven tenths of each class train and three are the test, at the classes' own proportions, z-scored as in the paper unless --scaler says otherwise.
 Each training set raises the rare classes by rows of its own making (`real` leaves them as they are, `real_weighted`
 weighs them instead) up to --sampling_strategy, or a fraction of the way there that it chooses on a part of the training
 rows; every training set chooses among the same --fractions.  Run again, it goes on where it stopped.
@@ -18,6 +18,7 @@ from experiments import common, generating
 from nids_jax import balance
 from nids_jax.commands import frame
 from nids_jax.data.sampling_strategy import parse_strategy
+from nids_jax.data.scaling import SCALERS
 from nids_jax.errors import InputError
 from nids_jax.report import records
 
@@ -32,6 +33,7 @@ _FRACTIONS = flags.DEFINE_list(
     ["0.03", "0.1", "0.3"],
     "How much of the way there, to choose from for each training set and classifier; 1 balances the classes.",
 )
+_SCALER = flags.DEFINE_enum("scaler", "zscore", sorted(SCALERS), "How columns are scaled; the paper's is zscore.")
 _WITHOUT = {common.SHOTS.name, common.TEST_ROWS.name, generating.GENERATED.name}  # all rows are used
 for module in (common, generating):
     for flag in flags.FLAGS.get_flags_for_module(module):
@@ -61,7 +63,7 @@ def main(argv: list[str]) -> None:
             raise InputError(f"--{name} means nothing here, where all rows are used; leave it out")
     job = balance.Balance(
         dataset=common.dataset_name(),
-        preset=replace(generating.preset(), scaler="zscore"),
+        preset=replace(generating.preset(), scaler=_SCALER.value),
         strategy=parse_strategy(_STRATEGY.value),
         fractions=_fractions(),
         split_seeds=common.SEEDS.value,
