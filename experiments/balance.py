@@ -4,9 +4,10 @@
     python -m experiments.balance --dataset=gas_pipeline --data_dir=DATA --output_dir=out/gas
 
 Seven tenths of each class train and three are the test, at the classes' own proportions, z-scored as in the paper
-unless --scaler says otherwise.  Each training set raises the rare classes by rows of its own making (`real` leaves them as they are, `real_weighted`
-weighs them instead) up to --sampling_strategy, or a fraction of the way there that it chooses on a part of the training
-rows; every training set chooses among the same --fractions.  Run again, it goes on where it stopped.
+unless --scaler says otherwise.  Each training set raises the rare classes by rows of its own making (`real` leaves them
+as they are, `real_weighted` weighs them instead) up to --sampling_strategy, or a fraction of the way there that it
+chooses on a part of the training rows; every training set chooses among the same --fractions.  Run again, it goes on
+where it stopped.
 """
 
 import sys
