@@ -16,11 +16,13 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from absl import flags
+from flax import nnx
 
 from experiments import common
 from nids_jax import parallel, training
@@ -95,6 +97,7 @@ def generator() -> list[Row]:
     model.state_ = jax.tree.map(jnp.copy, state)  # training donates its state
     model.classes_, model.features_ = CLASSES, FEATURES
     model._set_range(-np.ones(FEATURES), np.ones(FEATURES))
+    rows = [_forward(objective, state)]
     held = [parallel.everywhere(state, parallel.mesh(config.batch))]
 
     def train() -> None:
@@ -114,7 +117,7 @@ def generator() -> list[Row]:
     theirs = _torch_cddpm(config, labels)
     per_step = f"ms/step, batch {config.batch}"
     first, steady, ratios = _beside(train, theirs.get("training"))
-    rows = _compared("CDDPM, training", first, steady, ratios, lambda s: f"{s / BLOCK * 1e3:.1f} {per_step}")
+    rows += _compared("CDDPM, training", first, steady, ratios, lambda s: f"{s / BLOCK * 1e3:.1f} {per_step}")
 
     def rate(seconds: float) -> str:
         return f"{len(labels) / seconds:,.0f} rows/s, {calls} calls a row"
@@ -133,6 +136,31 @@ def generator() -> list[Row]:
         what = f"the paper's loop in PyTorch, from one of its {whole:,} calls"
         rows.append((what, float("nan"), own, f"{len(labels) / own:,.2f} rows/s; {ratio:,.0f} times as long"))
     return rows
+
+
+def _forward(objective: DenoisingObjective, state: training.TrainState) -> Row:
+    """The network's forward pass on 512 rows, and what share of a matrix product's speed it reaches."""
+    key = jax.random.key(1)
+    x, t, y = jax.random.normal(key, (512, FEATURES)), jnp.ones(512), jnp.zeros(512, jnp.int32)
+
+    @jax.jit
+    def forward(params: nnx.State, x: jax.Array) -> jax.Array:
+        return training.network(objective, params, state.rest)(x, t, y, method="lax")
+
+    start = time.perf_counter()
+    compiled = forward.lower(state.params, x).compile()
+    first = time.perf_counter() - start
+    _, seconds = timed(lambda: compiled(state.params, x))
+    cost: Any = compiled.cost_analysis()
+    product = matrix_product()[0][2]
+    rate = cost["flops"] / seconds
+    share = rate * product / (2 * SIDE**3)
+    return (
+        "CDDPM, one forward pass of 512 rows",
+        first,
+        seconds,
+        f"{rate / 1e9:.0f} GFLOP/s, {share:.0%} of the product's",
+    )
 
 
 def _compared(what: str, first: float, steady: float, ratios: list[float], rate: Callable[[float], str]) -> list[Row]:

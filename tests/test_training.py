@@ -164,3 +164,16 @@ def test_padding_refuses_what_cannot_be_trained_on():
     broken[2, 1] = np.inf
     with pytest.raises(InputError, match="column 1"):
         pad(broken, Y)
+
+
+def test_nothing_goes_between_host_and_device_within_a_block():
+    """Fifty steps, from arrays that lie on the device: JAX refuses every transfer."""
+    key, stop = jax.random.key(3), jnp.asarray(50, jnp.int32)
+    state = initial_state(key, objective=OBJECTIVE, optimiser=OPTIMISER)
+    mesh = parallel.shared_mesh(3)
+    given = parallel.everywhere((state, pad(X, Y, 8), key, stop), mesh)
+    jax.block_until_ready(given)
+    with jax.transfer_guard("disallow"):
+        state, losses = advance(*given, objective=OBJECTIVE, optimiser=OPTIMISER, batch=3)
+        jax.block_until_ready((state, losses))
+    assert np.isfinite(losses[:50]).all()

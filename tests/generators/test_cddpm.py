@@ -12,10 +12,12 @@ import jax
 import numpy as np
 import pytest
 
+from nids_jax import parallel
 from nids_jax.checkpoint import from_plain, plain
 from nids_jax.diffusion.samplers import DDPM, DPMpp2M
 from nids_jax.diffusion.schedule import Schedule
 from nids_jax.errors import InputError
+from nids_jax.generators import cddpm
 from nids_jax.generators.cddpm import _TYPES, CDDPM, CDDPMConfig
 from nids_jax.nn.unet1d import UNetConfig
 from nids_jax.training import OptimiserConfig, TrainingError
@@ -185,3 +187,19 @@ def test_values_out_of_bounds_are_reported_not_returned(model: CDDPM):
     broken.state_ = model.state_._replace(ema=jax.tree.map(lambda a: a * np.nan, model.state_.ema))
     with pytest.raises(TrainingError, match="not finite"):
         broken.sample(np.zeros(3, int), KEY)
+
+
+def test_nothing_goes_between_host_and_device_while_a_tile_is_sampled(model: CDDPM):
+    mesh = parallel.mesh()
+    fitted = cddpm._Fitted(model.state_.ema, model.state_.rest, model.low_, model.high_)
+    process = cddpm._Process(model._objective(), TINY.sampler, TINY.guidance, None)
+    first = 64 * np.arange(mesh.size, dtype=np.int32)
+    given = parallel.everywhere((fitted, KEY), mesh)
+    split = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec(parallel.ROWS))
+    given += jax.device_put((first, np.zeros((mesh.size, 64), np.int32)), split)
+    jax.block_until_ready(given)
+    with jax.transfer_guard("disallow"):
+        rows = jax.block_until_ready(cddpm._sample_tiles(*given, None, process=process, mesh=mesh))
+    np.testing.assert_array_equal(
+        np.asarray(rows).reshape(-1, 8), model.sample(np.zeros(64 * mesh.size, np.int32), KEY)
+    )
