@@ -51,6 +51,7 @@ def test_where_none_does_every_step_is_taken():
     assert chosen.auc > 0.7
 
 
+@pytest.mark.slow
 def test_equal_distributions_pass_about_nineteen_times_in_twenty():
     wanted = normals(DDPM(steps=200), 0)
     passed = [economy.compare(normals(DDPM(steps=200), seed), wanted, DDPM()).passed for seed in range(1, 31)]

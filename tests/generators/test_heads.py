@@ -141,6 +141,7 @@ def test_categories_of_a_mixed_table(method: Method, beta: float):
     assert sizes[1] - sizes[0] > 2.5
 
 
+@pytest.mark.slow
 def test_categories_of_the_gas_pipeline(data_dir: Path):
     table = load("gas_pipeline", data_dir=data_dir, progress=False)[0]
     table = table.take(np.isin(table.y, [1, 2, 4]))
