@@ -232,7 +232,12 @@ def _check_path(output_dir: Path, job: Generation, shard: int) -> Path:
 def _is_whole(output_dir: Path, job: Generation, shard: int) -> bool:
     path, check = output_dir / job.name(shard), _check_path(output_dir, job, shard)
     # The check is written before the file gets its name.
-    return path.exists() and check.exists() and json.loads(check.read_bytes())["bytes"] == path.stat().st_size
+    if not (path.exists() and check.exists()):
+        return False
+    try:
+        return json.loads(check.read_bytes())["bytes"] == path.stat().st_size
+    except (ValueError, KeyError):  # not what was written there; the shard is made again
+        return False
 
 
 class _Digest:
@@ -360,4 +365,5 @@ def _write_abreast(job: Generation, output_dir: Path, numbers: Sequence[int], ad
                         shard.take(piece)
                         advance(len(piece))
     except OSError as error:
-        raise InputError(f"cannot write to {output_dir}: {error.strerror}; choose another --output_dir") from error
+        reason = error.strerror or error
+        raise InputError(f"cannot write to {output_dir}: {reason}; choose another --output_dir") from error

@@ -182,6 +182,19 @@ def test_an_interrupted_run_leaves_whole_files_only(
     assert generate.run(job(model, shards=5), tmp_path, progress=False) == (193 - 38, True)
     assert contents(tmp_path) == contents(whole)
     assert generate.run(job(model, shards=5), tmp_path, progress=False) == (0, True)
+    (tmp_path / "checks" / f"{done[0]}.json").write_text("no JSON")
+    assert generate.run(job(model, shards=5), tmp_path, progress=False) == (38, True)
+    assert contents(tmp_path) == contents(whole)
+
+
+def test_a_full_disk_is_one_sentence(model: generate.Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def full(self: Any, data: bytes) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(generate._Digest, "write", full)
+    with pytest.raises(InputError, match="No space left on device; choose another --output_dir"):
+        generate.run(job(model, shards=2), tmp_path, progress=False)
+    assert not list(tmp_path.glob("*part-*"))
 
 
 def test_another_generation_is_not_mixed_in(model: generate.Model, whole: Path):
