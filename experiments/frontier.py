@@ -27,13 +27,11 @@ from nids_jax.data.table import FlowTable
 from nids_jax.diffusion.samplers import SAMPLERS, Sampler
 from nids_jax.evaluation.fidelity import fidelity
 from nids_jax.evaluation.metrics import detection_metrics
-from nids_jax.evaluation.statistics import mean_interval
 from nids_jax.files import write_atomic
 from nids_jax.generators import economy
 from nids_jax.generators.cddpm import CDDPM
 from nids_jax.presets import Preset
-from nids_jax.report import figures, records
-from nids_jax.report.arms import Table, show
+from nids_jax.report import figures, frontier, records
 from nids_jax.report.style import save
 from nids_jax.report.tables import markdown
 
@@ -45,7 +43,6 @@ for flag in _OWN:
 flags.set_default(common.SEEDS, 5)
 
 NAMES = {kind: name for name, kind in SAMPLERS.items()}
-MEASURES = ("told_apart", "wasserstein", "two_sample_auc", "macro_f1")
 
 
 def title(sampler: Sampler) -> str:
@@ -99,40 +96,6 @@ def measure(table: FlowTable, preset: Preset, shots: int, seed: int, directory: 
     return found
 
 
-def _table(splits: list[list[dict[str, Any]]], heading: str) -> Table:
-    """A line for each sampler: means over splits, and differences to the reference with their intervals."""
-    rows = []
-    for runs in zip(*splits, strict=True):
-        first = runs[0]
-        values = {name: mean_interval([run[name] for run in runs]) for name in MEASURES}
-        gap = mean_interval([run["macro_f1"] - split[-1]["macro_f1"] for run, split in zip(runs, splits, strict=True)])
-        rows.append(
-            (
-                first["sampler"],
-                str(first["calls"]),
-                f"{np.median([run['rows_per_second'] for run in runs]):,.0f}",
-                show(values["told_apart"]),
-                f"{sum(run['passed'] for run in runs)} of {len(runs)}",
-                *(show(values[name]) for name in MEASURES[1:]),
-                "reference" if runs[0] is splits[0][-1] else show(gap, signed=True),
-            )
-        )
-    header = (
-        *("sampler", "calls", "rows/s", "AUC against all steps", "not told apart", "Wasserstein to unseen"),
-        *("AUC against unseen", "forest on these rows, macro F1", "minus all steps"),
-    )
-    note = "Means over splits with 95 % intervals.  All steps are tried against themselves, on other noise."
-    return Table(heading, header, rows, note)
-
-
-def _points(splits: list[list[dict[str, Any]]]) -> dict[str, list[tuple[int, list[float]]]]:
-    points: dict[str, list[tuple[int, list[float]]]] = {}
-    for runs in zip(*splits, strict=True):
-        name = runs[0]["sampler"].split(",")[0]
-        points.setdefault(name, []).append((runs[0]["calls"], [run["told_apart"] for run in runs]))
-    return points
-
-
 def main(argv: list[str]) -> None:
     preset, shots = common.preset(), common.numbers(common.SHOTS)[0]
     output_dir = common.prepare(argv, preset)
@@ -145,10 +108,10 @@ def main(argv: list[str]) -> None:
         splits.append(records.read_json(path))
     environment = records.environment(["python", "-m", "experiments.frontier", *sys.argv[1:]])
     heading = f"{common.dataset_name()}, {shots} rows a class, preset {common.PRESET.value}, {environment['device']}"
-    text = markdown(_table(splits, heading))
+    text = markdown(frontier.table(splits, heading))
     records.write_json(output_dir / "frontier.json", {"environment": environment, "splits": splits})
     write_atomic(output_dir / "frontier.md", text.encode())
-    save(figures.frontier(_points(splits)), output_dir / "frontier.png")
+    save(figures.frontier(frontier.points(splits)), output_dir / "frontier.png")
     print(text)
 
 
