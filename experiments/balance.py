@@ -36,10 +36,8 @@ _FRACTIONS = flags.DEFINE_list(
 )
 _SCALER = flags.DEFINE_enum("scaler", "zscore", sorted(SCALERS), "How columns are scaled; the paper's is zscore.")
 _WITHOUT = {common.SHOTS.name, common.TEST_ROWS.name, generating.GENERATED.name}  # all rows are used
-for module in (common, generating):
-    for flag in flags.FLAGS.get_flags_for_module(module):
-        if flag.name not in _WITHOUT:
-            flags.declare_key_flag(flag.name)
+for name in common.key_flags([common, generating], without=_WITHOUT):
+    flags.declare_key_flag(name)
 flags.set_default(common.SEEDS, 5)
 flags.set_default(common.CLASSIFIERS, ["xgboost", "random_forest", "decision_tree"])
 flags.set_default(

@@ -3,8 +3,10 @@
 import hashlib
 import json
 import sys
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 from typing import Any, cast
 
 import numpy as np
@@ -49,6 +51,12 @@ TEST_ROWS = flags.DEFINE_integer(
     "test_rows", None, "Test rows per class at most; default: the preset's.", lower_bound=1
 )
 OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Folder for records, figures and the report.")
+
+
+def key_flags(modules: Sequence[ModuleType], without: Collection[str]) -> list[str]:
+    """Names of these modules' key flags but some, for a main to declare as its own."""
+    names = [flag.name for module in modules for flag in FLAGS.get_key_flags_for_module(module)]
+    return [name for name in names if name not in without]
 
 
 def preset() -> Preset:

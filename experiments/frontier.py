@@ -35,11 +35,8 @@ from nids_jax.report import figures, frontier, records
 from nids_jax.report.style import save
 from nids_jax.report.tables import markdown
 
-_OWN = (common.DATASET, common.DATA_DIR, common.DATA, common.LABEL_COLUMN, common.KEEP_PORTS, common.ON_INVALID)
-_OWN += (common.ATTEMPTED, common.MERGE_SPELLINGS, common.MERGE_DOS, common.MAX_PER_CLASS, common.EXCLUDE)
-_OWN += (common.SHOTS, common.SEEDS, common.PRESET, common.TEST_ROWS, common.OUTPUT_DIR, generating.GENERATED)
-for flag in _OWN:
-    flags.declare_key_flag(flag.name)
+for name in (*common.key_flags([common], without=[common.CLASSIFIERS.name]), generating.GENERATED.name):
+    flags.declare_key_flag(name)
 flags.set_default(common.SEEDS, 5)
 
 NAMES = {kind: name for name, kind in SAMPLERS.items()}

@@ -7,8 +7,7 @@ from absl import flags
 
 from nids_jax.commands import frame, generate
 
-for flag in flags.FLAGS.get_flags_for_module(generate):
-    flags.declare_key_flag(flag.name)
+flags.adopt_module_key_flags(generate)
 
 if __name__ == "__main__":
     frame.run(generate.main)

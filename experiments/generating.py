@@ -2,18 +2,17 @@
 
 import sys
 from dataclasses import replace
-from typing import Any, get_args
+from typing import Any
 
 from absl import flags
 
 from experiments import common
 from nids_jax import fewshot
-from nids_jax.diffusion.samplers import SAMPLERS
-from nids_jax.generators.cddpm import AUTO
-from nids_jax.nn.unet1d import Precision
+from nids_jax.commands import sampling
 from nids_jax.presets import Preset
 from nids_jax.report import records
 
+flags.adopt_module_key_flags(sampling)
 GENERATORS = flags.DEFINE_list(
     "generators",
     ["real", "copies", "cddpm", "real_all"],
@@ -21,14 +20,6 @@ GENERATORS = flags.DEFINE_list(
 )
 GENERATED = flags.DEFINE_integer("generated", 50, "Rows to generate per class.", lower_bound=1)
 GENERATIONS = flags.DEFINE_integer("generations", 1, "Times to generate per split.", lower_bound=1)
-_SAMPLER = flags.DEFINE_enum(
-    "sampler", None, [AUTO, *sorted(SAMPLERS)], "Reverse process; auto: the cheapest that does; default: the preset's."
-)
-_SAMPLER_STEPS = flags.DEFINE_integer("sampler_steps", None, "Steps of the reverse process.", lower_bound=2)
-_GUIDANCE = flags.DEFINE_float("guidance", None, "Weight w of classifier-free guidance; default: the preset's (1).")
-_PRECISION = flags.DEFINE_enum(
-    "precision", None, get_args(Precision), "Of the diffusion network's activations and products; default: float32."
-)
 
 
 def preset() -> Preset:
@@ -38,7 +29,7 @@ def preset() -> Preset:
       InputError: settings that do not go together.
     """
     chosen = common.preset()
-    cddpm = chosen.cddpm.sampled(_SAMPLER.value, _SAMPLER_STEPS.value, _GUIDANCE.value).precise(_PRECISION.value)
+    cddpm = sampling.chosen(chosen.cddpm)
     if cddpm.sampler.calls < cddpm.sampler.minimum_calls:
         print(f"warning: {cddpm.sampler.calls} calls of the network; quality falls below {cddpm.sampler.minimum_calls}")
     return replace(chosen, cddpm=cddpm)

@@ -9,6 +9,7 @@ ratios.  The detector gets as many threads there as here, a GAN one or all, whic
 small.
 """
 
+import importlib
 import math
 import platform
 import statistics
@@ -59,7 +60,13 @@ def timed(run: Callable[[], object]) -> tuple[float, float]:
     return seconds[0], statistics.median(seconds[1:])
 
 
-_NO_TORCH = "PyTorch is not installed, so nothing is timed beside it; `make bench` installs it."
+def _baseline(name: str) -> Any:
+    """That module of `baselines`, or None where PyTorch is not installed."""
+    try:
+        return importlib.import_module(f"experiments.baselines.{name}")
+    except ImportError:
+        print("PyTorch is not installed, so nothing is timed beside it; `make bench` installs it.", file=sys.stderr)
+        return None
 
 
 def matrix_product() -> list[Row]:
@@ -174,16 +181,12 @@ def _compared(what: str, first: float, steady: float, ratios: list[float], rate:
 
 def _torch_cddpm(config: CDDPMConfig, labels: np.ndarray) -> dict[str, Callable[[], object]]:
     """A block of training steps; rows of these labels in one batch, eager and compiled; a step of the paper's loop."""
-    try:
-        import torch
-
-        from experiments.baselines import torch_cddpm
-    except ImportError:
-        print(_NO_TORCH, file=sys.stderr)
+    torch_cddpm = _baseline("torch_cddpm")
+    if torch_cddpm is None:
         return {}
-    torch.set_num_threads(THREADS)
+    torch_cddpm.torch.set_num_threads(THREADS)
     network = torch_cddpm.UNet1d(config.network, CLASSES)
-    compiled = torch.compile(network, dynamic=False)
+    compiled = torch_cddpm.torch.compile(network, dynamic=False)
     data = _data(75)
     train = torch_cddpm.training(
         network,
@@ -194,7 +197,7 @@ def _torch_cddpm(config: CDDPMConfig, labels: np.ndarray) -> dict[str, Callable[
         label_dropout=config.label_dropout,
     )
 
-    def sampling(predict: torch_cddpm.Step) -> Callable[[], object]:
+    def sampling(predict: Callable[..., Any]) -> Callable[[], object]:
         return lambda: torch_cddpm.scanned(predict, config.schedule, config.sampler, labels.tolist(), FEATURES)
 
     return {
@@ -247,10 +250,8 @@ def detector() -> list[Row]:
 
 
 def _torch(config: DetectorConfig, x: np.ndarray, y: np.ndarray, steps: int) -> dict[str, Callable[[], object]]:
-    try:
-        from experiments.baselines import torch_detector
-    except ImportError:
-        print(_NO_TORCH, file=sys.stderr)
+    torch_detector = _baseline("torch_detector")
+    if torch_detector is None:
         return {}
     train, classify = torch_detector.build(config.network, CLASSES, x, y, threads=THREADS)
     return {"training": lambda: train(steps), "inference": classify}
@@ -281,10 +282,8 @@ def gan() -> list[Row]:
 
 
 def _torch_gan(game: Wasserstein, config: GANConfig, steps: int) -> Callable[[], object] | None:
-    try:
-        from experiments.baselines import torch_gan
-    except ImportError:
-        print(_NO_TORCH, file=sys.stderr)
+    torch_gan = _baseline("torch_gan")
+    if torch_gan is None:
         return None
     data = _data(1024)
     train = torch_gan.build(

@@ -10,7 +10,8 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol, get_args
 
@@ -24,10 +25,10 @@ from nids_jax import random, training
 from nids_jax.checkpoint import fingerprint, plain
 from nids_jax.data.scaling import Scaler
 from nids_jax.errors import InputError, check_names
-from nids_jax.files import write_atomic
 from nids_jax.flows.consistency import repair
 from nids_jax.generators.base import Labels
 from nids_jax.generators.cddpm import CDDPM
+from nids_jax.report import records
 
 Format = Literal["parquet", "csv"]
 
@@ -123,23 +124,24 @@ class Generation:
     seed: int = 0
     shards: int | None = None  # files; None: one for every SHARD_ROWS rows
     format: Format = "parquet"
-    labels: Labels = field(init=False)
 
     def __post_init__(self) -> None:
         if self.format not in get_args(Format):
             raise InputError(f"--format is {self.format!r}; choose from {', '.join(get_args(Format))}")
-        object.__setattr__(self, "labels", Labels(self.counts))
-        if self.shards is None:
-            object.__setattr__(self, "shards", -(-len(self.labels) // SHARD_ROWS))
         if not 1 <= self.parts <= len(self.labels):
             raise InputError(
                 f"--shards is {self.shards}; {len(self.labels)} rows fill from 1 to {len(self.labels)} files"
             )
 
+    @cached_property
+    def labels(self) -> Labels:
+        """Of all rows."""
+        return Labels(self.counts)
+
     @property
     def parts(self) -> int:
         """Number of shards."""
-        return self.shards or 0
+        return -(-len(self.labels) // SHARD_ROWS) if self.shards is None else self.shards
 
     def rows(self, shard: int) -> range:
         """The numbers of the rows in a shard: shards are equal to one row."""
@@ -189,7 +191,7 @@ def run(
       InputError: the folder holds another generation, or cannot be written.
       TrainingError: the model's rows are not finite.
     """
-    _claim(output_dir, job)
+    description = _claim(output_dir, job)
     missing = [n for n in range(process, job.parts, processes) if not _is_whole(output_dir, job, n)]
     wanted = sum(len(job.rows(n)) for n in range(process, job.parts, processes))
     left = sum(len(job.rows(n)) for n in missing)
@@ -198,31 +200,25 @@ def run(
             _write_abreast(job, output_dir, missing[start : start + abreast], bar.update)
     if not all(_is_whole(output_dir, job, n) for n in range(job.parts)):
         return Written(left, complete=False)
-    checks = [json.loads(_check_path(output_dir, job, n).read_bytes()) for n in range(job.parts)]
-    manifest = {**job.describe(), "rows": len(job.labels), "columns": len(job.model.scaler.features) + 1}
-    _write_json(output_dir / MANIFEST, {**manifest, "files": checks})
+    checks = [records.read_json(_check_path(output_dir, job, n)) for n in range(job.parts)]
+    manifest = {**description, "rows": len(job.labels), "columns": len(job.model.scaler.features) + 1}
+    records.write_json(output_dir / MANIFEST, {**manifest, "files": checks})
     return Written(left, complete=True)
 
 
-def _claim(output_dir: Path, job: Generation) -> None:
-    """Note in the folder what is generated there."""
+def _claim(output_dir: Path, job: Generation) -> dict[str, Any]:
+    """Note in the folder what is generated there; the job's description."""
     path, wanted = output_dir / JOB, json.loads(json.dumps(job.describe()))
     if path.exists():
-        try:
-            found = json.loads(path.read_bytes())
-        except ValueError:
-            raise InputError(f"{path} is not JSON; choose another --output_dir") from None
+        found = records.read_json(path)
         differing = sorted(key for key in {*found, *wanted} if found.get(key) != wanted.get(key))
         if differing:
             raise InputError(
                 f"{output_dir} holds another generation (different {', '.join(differing)}); choose another --output_dir"
             )
     else:
-        _write_json(path, wanted)
-
-
-def _write_json(path: Path, value: Any) -> None:
-    write_atomic(path, (json.dumps(value, indent=1) + "\n").encode())
+        records.write_json(path, wanted)
+    return wanted
 
 
 def _check_path(output_dir: Path, job: Generation, shard: int) -> Path:
@@ -235,8 +231,8 @@ def _is_whole(output_dir: Path, job: Generation, shard: int) -> bool:
     if not (path.exists() and check.exists()):
         return False
     try:
-        return json.loads(check.read_bytes())["bytes"] == path.stat().st_size
-    except (ValueError, KeyError):  # not what was written there; the shard is made again
+        return records.read_json(check)["bytes"] == path.stat().st_size
+    except (InputError, KeyError):  # not what was written there; the shard is made again
         return False
 
 
@@ -310,7 +306,7 @@ class _Shard:
             "sha256": self._file.sha256.hexdigest(),
             "label_counts": {name: count for name, count in classes if count},
         }
-        _write_json(_check_path(self._output_dir, self._job, self.number), check)
+        records.write_json(_check_path(self._output_dir, self._job, self.number), check)
         os.replace(self._temporary, self._path)
 
     def close(self) -> None:

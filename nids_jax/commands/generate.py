@@ -10,34 +10,24 @@ machine or on several with a common folder.
 
 import time
 from pathlib import Path
-from typing import cast, get_args
+from typing import cast
 
 import jax
 from absl import flags
 
 from nids_jax import generate
-from nids_jax.commands import frame
+from nids_jax.commands import frame, sampling
 from nids_jax.data.sampling_strategy import parse_rows
-from nids_jax.diffusion.samplers import SAMPLERS
 from nids_jax.errors import InputError
-from nids_jax.generators.cddpm import AUTO
-from nids_jax.nn.unet1d import Precision
 from nids_jax.runtime import cores
 
+flags.adopt_module_key_flags(sampling)
 _CHECKPOINT = flags.DEFINE_string("checkpoint", None, "Folder of a trained CDDPM: RUN/runs/shots5-split0/cddpm.")
 _ROWS = flags.DEFINE_integer("rows", None, "Rows in all, shared evenly among the classes.", lower_bound=1)
 _COUNTS = flags.DEFINE_string("label_counts", None, "Rows of each class instead, as CLASS:ROWS,CLASS:ROWS,….")
 _FORMAT = flags.DEFINE_enum("format", "parquet", ["parquet", "csv"], "Of the files.")
 _SHARDS = flags.DEFINE_integer("shards", None, "Number of files; default: one per 1,000,000 rows.", lower_bound=1)
 _SEED = flags.DEFINE_integer("seed", 0, "Of all random draws.", lower_bound=0, upper_bound=2**32 - 1)
-_SAMPLER = flags.DEFINE_enum(
-    "sampler", None, [AUTO, *sorted(SAMPLERS)], "Reverse process; auto: the cheapest that does; default: the model's."
-)
-_SAMPLER_STEPS = flags.DEFINE_integer("sampler_steps", None, "Steps of the reverse process.", lower_bound=2)
-_GUIDANCE = flags.DEFINE_float("guidance", None, "Weight w of classifier-free guidance; default: the model's.")
-_PRECISION = flags.DEFINE_enum(
-    "precision", None, get_args(Precision), "Of the network's activations and products; default: the model's."
-)
 _PROCESSES = flags.DEFINE_integer("processes", 1, "Processes that share the files among them.", lower_bound=1)
 _PROCESS_ID = flags.DEFINE_integer("process_id", 0, "Which of them this is, from 0.", lower_bound=0)
 _OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Folder for the files and their manifest.")
@@ -53,8 +43,7 @@ def main(argv: list[str]) -> None:
             f" {_PROCESSES.value - 1}"
         )
     model = generate.Model.load(checkpoint)
-    config = model.cddpm.config.sampled(_SAMPLER.value, _SAMPLER_STEPS.value, _GUIDANCE.value)
-    model.cddpm.config = config.precise(_PRECISION.value)
+    model.cddpm.config = sampling.chosen(model.cddpm.config)
     if model.cddpm.config.choose_sampler:
         chosen = model.cddpm.choose_sampler(checkpoint)
         print(f"sampler: {chosen.sampler}, told from ancestral sampling with AUC {chosen.auc:.3f}")
