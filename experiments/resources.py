@@ -8,14 +8,9 @@ over wall time and cores.  Where `nvidia-smi` is found, it is asked for the GPU'
 """
 
 import multiprocessing
-import shutil
 import statistics
-import subprocess
 import sys
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +18,7 @@ import jax
 import numpy as np
 from absl import flags
 
-from experiments import common, generating
+from experiments import common, generating, machine
 from nids_jax.commands import frame
 from nids_jax.data.scaling import Scaler, fit_scaler
 from nids_jax.data.split import few_shot
@@ -72,7 +67,7 @@ def measure(job: Job) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for phase, run in steps.items():
         cpu = time.process_time()
-        with clock.timed() as seconds, _gpu_utilisation() as gpu:
+        with clock.timed() as seconds, machine.gpu("utilization.gpu") as gpu:
             run()
         cpu = time.process_time() - cpu
         wall = seconds["run"] + seconds["compile"]
@@ -81,50 +76,10 @@ def measure(job: Job) -> dict[str, Any]:
             "compile_s": seconds["compile"],
             "cpu_utilisation": cpu / wall / cores() if wall else None,
             "gpu_utilisation": statistics.fmean(gpu) if gpu else None,
-            "peak_host_mib": _peak_host_mib(),
-            "peak_device_mib": _peak_device_mib(),
+            "peak_host_mib": machine.peak_host_mib(),
+            "peak_device_mib": machine.peak_device_mib(),
         }
     return found
-
-
-def _peak_host_mib() -> float | None:
-    """The process's peak resident memory so far; the interpreter and its libraries included.  None on Windows."""
-    try:
-        import resource
-    except ImportError:
-        return None
-    unit = 2**20 if sys.platform == "darwin" else 2**10
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
-
-
-def _peak_device_mib() -> float | None:
-    stats = jax.local_devices()[0].memory_stats() or {}
-    peak = stats.get("peak_bytes_in_use")
-    return None if peak is None else peak / 2**20
-
-
-@contextmanager
-def _gpu_utilisation() -> Iterator[list[float]]:
-    """Percentages, sampled while the block runs; none without `nvidia-smi`."""
-    found: list[float] = []
-    program = shutil.which("nvidia-smi")
-    done = threading.Event()
-
-    def watch(command: list[str]) -> None:
-        while not done.wait(0.5):
-            text = subprocess.run(command, capture_output=True, text=True).stdout
-            found.extend(float(line) for line in text.splitlines() if line.strip().isdecimal())
-
-    query = ["--query-gpu=utilization.gpu", "--format=csv,noheader,nounits"]
-    watcher = threading.Thread(target=watch, args=([program, *query],), daemon=True) if program else None
-    if watcher:
-        watcher.start()
-    try:
-        yield found
-    finally:
-        done.set()
-        if watcher:
-            watcher.join()
 
 
 def _table(found: dict[str, dict[str, Any]], title: str) -> Table:

@@ -23,6 +23,9 @@ from nids_jax.diffusion.schedule import Schedule
 Denoise = Callable[[Array, Array, Array, Array], Array]  # (x [B, d], t [], α [], σ []) → x̂_0 [B, d]
 
 
+_NOISIEST, _WARP = -2.5, 5.0  # of the stochastic solver's grid: first log-SNR, root of α/σ
+
+
 class Grid(NamedTuple):
     """Noise levels of `n` steps in float64: step i leads from (t, α, σ) to (α_next, σ_next), the last one to (1, 0)."""
 
@@ -69,7 +72,7 @@ class Steps(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Sampler:
-    """Base of the samplers: the grid, uniform in log-SNR between steps T and 1, and the scan."""
+    """Base of the samplers: the grid and the scan."""
 
     steps: int = 20  # grid points
 
@@ -93,8 +96,12 @@ class Sampler:
         """
         if not 2 <= self.steps <= schedule.steps:
             raise ValueError(f"a sampler takes from 2 to the schedule's {schedule.steps} steps, not {self.steps}")
-        log_snr = np.linspace(schedule.log_snr[-1], schedule.log_snr[0], self.steps)
+        log_snr = self.levels(schedule)
         return make_grid(schedule.at_log_snr(log_snr), log_snr)
+
+    def levels(self, schedule: Schedule) -> np.ndarray:
+        """The log-SNRs of the grid, rising [steps]: uniform over the schedule's."""
+        return np.linspace(schedule.log_snr[-1], schedule.log_snr[0], self.steps)
 
     def coefficients(self, grid: Grid) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """(a, b, c, d) of the module's formula, each [n] float64."""
@@ -217,11 +224,23 @@ class SDEDPMpp2M(Sampler):
     """SDE-DPM-Solver++(2M), the stochastic form (Lu et al. 2022b, sec. 5; midpoint rule).
 
     x_s = (σ_s/σ_t) e^{−h} x_t + α_s (1 − e^{−2h}) D + σ_s √(1 − e^{−2h}) z, with D as in `DPMpp2M`.
+
+    The grid is uniform in (α/σ)^{1/5} and starts where α = 0.08, as if there were noise alone: with few steps, its
+    errors are half of those on the uniform grid, with an exact score as with networks trained on a few rows.
     """
+
+    steps: int = 12
+
+    minimum_calls: ClassVar[int] = 8
 
     @property
     def stochastic(self) -> bool:
         return True
+
+    def levels(self, schedule: Schedule) -> np.ndarray:
+        """As said, e^{λ/5} rises evenly."""
+        first, last = max(_NOISIEST, schedule.log_snr[-1]), schedule.log_snr[0]
+        return _WARP * np.log(np.linspace(np.exp(first / _WARP), np.exp(last / _WARP), self.steps))
 
     def coefficients(self, grid: Grid) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         fresh = 1.0 - grid.shrink**2

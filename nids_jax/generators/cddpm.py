@@ -27,7 +27,7 @@ from nids_jax.checkpoint import (
     train_resumably,
 )
 from nids_jax.diffusion.objective import drop_labels, guide, q_sample, velocity
-from nids_jax.diffusion.samplers import SAMPLERS, DPMpp2M, Sampler, make_sampler
+from nids_jax.diffusion.samplers import SAMPLERS, Sampler, SDEDPMpp2M, make_sampler
 from nids_jax.diffusion.schedule import Schedule
 from nids_jax.errors import InputError
 from nids_jax.files import write_atomic
@@ -54,7 +54,7 @@ class CDDPMConfig:
     batch: int = 64
     prediction: Prediction = "noise"  # what the network puts out; "velocity" learns in fewer steps
     label_dropout: float = 0.1  # 0: P1's algorithm, which has no unconditional branch to guide with
-    sampler: Sampler = DPMpp2M()
+    sampler: Sampler = SDEDPMpp2M()
     guidance: float = 1.0  # w of eq. 11; 1 needs no unconditional pass
     choose_sampler: bool = False  # after training, the cheapest that does (`economy`) instead of `sampler`
     clip: bool = True  # keep x̂_0 within each column's training range; for bounded scalings only

@@ -18,7 +18,7 @@ Sample = Callable[[Sampler, int], np.ndarray]  # (sampler, seed) → rows [n, d]
 
 _CANDIDATES: tuple[Sampler, ...] = (
     *(DPMpp2M(steps=n) for n in (5, 8, 12, 20, 50)),
-    *(SDEDPMpp2M(steps=n) for n in (5, 8, 12, 16, 20, 30, 50)),
+    *(SDEDPMpp2M(steps=n) for n in (5, 6, 8, 10, 12, 20, 50)),
     *(DDIM(steps=n) for n in (10, 20, 50)),
     *(Heun(steps=n) for n in (5, 10)),
     *(DDPM(steps=n) for n in (20, 50, 100)),

@@ -20,13 +20,12 @@ _TILE = 1024  # rows whose draws are computed together: one compiled function, w
 class Copies:
     """Real rows of the class, drawn with replacement: more optimiser steps, no new information.
 
-    Fitted attributes: `x_` [n, d], `y_` [n], `weights_` [n] (a row is drawn in proportion to it within its class).
+    Fitted attributes: `x_` [n, d], `y_` [n].
     """
 
     def fit(self, x: np.ndarray, y: np.ndarray, key: Array) -> Self:
         """Keeps x [n, d] and y [n]; `key` is not used."""
         self.x_, self.y_ = np.asarray(x, np.float32), np.asarray(y)
-        self.weights_ = np.ones(len(self.y_))
         return self
 
     def sample(self, labels: np.ndarray, key: Array) -> np.ndarray:
@@ -47,10 +46,14 @@ class Copies:
             if len(members) == 0:
                 raise InputError(f"no fitted row has label {label}; fit on at least one row of each class asked for")
             wanted = labels == label
-            upto = np.cumsum(self.weights_[members])
+            upto = np.cumsum(self.weights(label))
             # Ends at 1 exactly, above every draw; to the right of equal values, so that no row of weight 0 is taken.
             drawn[wanted] = members[np.searchsorted(upto / upto[-1], draws[wanted], side="right")]
         return drawn
+
+    def weights(self, label: int) -> np.ndarray:
+        """Each row of a class is drawn in proportion to its weight; [rows of the class]."""
+        return np.ones(np.sum(self.y_ == label))
 
 
 class Jitter(Copies):
@@ -76,23 +79,14 @@ class Jitter(Copies):
 class SMOTE(Copies):
     """x_i + u (x_j − x_i), x_j one of the k nearest to x_i in its class, u uniform on [0, 1)  (Chawla et al. 2002).
 
-    k = min(5, n − 1) in a class of n rows; a class of one row is copied.
-
-    Fitted attributes beyond those of `Copies`: `neighbours_` [n, 5] row numbers, of which the first `found_` [n] count.
+    k = min(5, n − 1) in a class of n rows; a class of one row is copied.  Neighbours are looked for when a class is
+    first asked for: the large ones, which take longest, seldom are.
     """
 
     def fit(self, x: np.ndarray, y: np.ndarray, key: Array) -> Self:
-        """Keeps x [n, d] and y [n] and finds each row's neighbours; `key` is not used."""
+        """Keeps x [n, d] and y [n]; `key` is not used."""
         super().fit(x, y, key)
-        # A row alone in its class has itself for a neighbour: x_i + u (x_i − x_i) = x_i.
-        self.neighbours_ = np.tile(np.arange(len(self.y_))[:, None], (1, _NEIGHBOURS))
-        self.found_ = np.ones(len(self.y_), np.int64)
-        for label in np.unique(self.y_):
-            members = np.flatnonzero(self.y_ == label)
-            if len(members) > 1:
-                near = members[_nearest(self.x_[members])]
-                self.neighbours_[members, : near.shape[1]] = near
-                self.found_[members] = near.shape[1]
+        self._neighbours: dict[int, np.ndarray] = {}
         return self
 
     def sample(self, labels: np.ndarray, key: Array) -> np.ndarray:
@@ -101,10 +95,24 @@ class SMOTE(Copies):
         Raises:
           InputError: a label that no fitted row has.
         """
+        labels = np.asarray(labels)
         base = self._drawn(labels, key)
-        place = _uniforms(random.stream(key, "neighbour"), len(base)).astype(np.float64) * self.found_[base]
-        start, end = self.x_[base], self.x_[self.neighbours_[base, place.astype(np.int64)]]
-        return start + _uniforms(random.stream(key, "step"), len(base))[:, None] * (end - start)
+        places = _uniforms(random.stream(key, "neighbour"), len(base)).astype(np.float64)
+        ends = np.empty_like(base)
+        for label in np.unique(labels):
+            wanted = labels == label
+            near = self.neighbours(label)[np.searchsorted(np.flatnonzero(self.y_ == label), base[wanted])]
+            ends[wanted] = near[np.arange(len(near)), (places[wanted] * near.shape[1]).astype(np.int64)]
+        start = self.x_[base]
+        return start + _uniforms(random.stream(key, "step"), len(base))[:, None] * (self.x_[ends] - start)
+
+    def neighbours(self, label: int) -> np.ndarray:
+        """For each row of a class the numbers of those nearest to it in the class, [rows of the class, k]."""
+        if label not in self._neighbours:
+            members = np.flatnonzero(self.y_ == label)
+            # A row alone in its class has itself for a neighbour: x_i + u (x_i − x_i) = x_i.
+            self._neighbours[label] = members[_nearest(self.x_[members])] if len(members) > 1 else members[:, None]
+        return self._neighbours[label]
 
 
 class ADASYN(SMOTE):
@@ -115,22 +123,32 @@ class ADASYN(SMOTE):
     """
 
     def fit(self, x: np.ndarray, y: np.ndarray, key: Array) -> Self:
-        """Keeps x [n, d] and y [n], finds each row's neighbours and its weight; `key` is not used."""
+        """Keeps x [n, d] and y [n]; `key` is not used."""
         super().fit(x, y, key)
-        if len(self.y_) > 1:
-            self.weights_ = (self.y_[_nearest(self.x_)] != self.y_[:, None]).mean(axis=1)
-        for label in np.unique(self.y_):
-            own = self.y_ == label
-            if not self.weights_[own].any():
-                self.weights_[own] = 1.0
+        self._others: dict[int, np.ndarray] = {}
         return self
 
+    def weights(self, label: int) -> np.ndarray:
+        if label not in self._others:
+            members = np.flatnonzero(self.y_ == label)
+            near = _nearest(self.x_, members) if len(self.y_) > 1 else members[:, None]
+            shares = (self.y_[near] != label).mean(axis=1)
+            self._others[label] = shares if shares.any() else super().weights(label)
+        return self._others[label]
 
-def _nearest(x: np.ndarray) -> np.ndarray:
-    """Row numbers [n, k] of the k = min(5, n − 1) nearest other rows of x [n, d], nearest first."""
+
+def _nearest(x: np.ndarray, members: np.ndarray | None = None) -> np.ndarray:
+    """Numbers of the k = min(5, n − 1) other rows of x [n, d] nearest to each, or to rows `members`; [n or m, k]."""
     k = min(_NEIGHBOURS, len(x) - 1)
     # In float64: scikit-learn takes differences of squares, and float32 would swap neighbours of rows far from zero.
-    return NearestNeighbors(n_neighbors=k).fit(x.astype(np.float64)).kneighbors(return_distance=False)
+    x = x.astype(np.float64)
+    index = NearestNeighbors(n_neighbors=k).fit(x)
+    if members is None:
+        return index.kneighbors(return_distance=False)
+    found = index.kneighbors(x[members], k + 1, return_distance=False)
+    other = found != members[:, None]
+    other[other.all(axis=1), -1] = False  # among equal rows a row may not find itself
+    return found[other].reshape(len(members), k)
 
 
 def _uniforms(key: Array, count: int) -> np.ndarray:

@@ -150,8 +150,24 @@ def test_an_unknown_benchmark_is_refused():
     done = run("throughput", "--what=gpu")
     assert (done.returncode, done.stderr.strip()) == (
         2,
-        "error: --what names 'gpu'; choose from flows, generator, detector, gan",
+        "error: --what names 'gpu'; choose from cddpm, detector, flows, gan, oversampling, reading, shap",
     )
+
+
+def test_a_benchmark_keeps_its_figures(tmp_path: Path):
+    done = run("throughput", "--what=reading", "--repeats=2", f"--output_dir={tmp_path}")
+    assert done.returncode == 0, done.stderr
+    kept = json.loads((tmp_path / "throughput.json").read_text(encoding="utf-8"))
+    assert kept["environment"]["command"].startswith("python -m experiments.throughput --what=reading")
+    product, ours, pandas = kept["figures"]
+    # The product against itself: only the noise of two turns apart from 1.
+    assert 0.2 < product["of_product"] < 5
+    assert min(ours["steady_s"], ours["first_s"]) > 0
+    assert ours["work"] == {**pandas["work"], "amount": 22_500}
+    assert pandas["times_ours"] == pytest.approx(pandas["steady_s"] / ours["steady_s"])
+    text = (tmp_path / "throughput.md").read_text(encoding="utf-8")
+    assert text.strip() in done.stdout
+    assert "| pandas.read_csv, nothing checked " in text
 
 
 @pytest.mark.slow

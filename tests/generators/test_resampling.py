@@ -100,7 +100,8 @@ def test_smote_has_the_mean_and_covariance_of_imbalanced_learn():
 
 def test_small_classes_have_fewer_neighbours():
     fitted = SMOTE().fit(X, Y, jax.random.key(0))
-    np.testing.assert_array_equal(fitted.found_, [2, 2, 2, 1, 1, 1])
+    np.testing.assert_array_equal(np.sort(fitted.neighbours(0)), [[1, 2], [0, 2], [0, 1]])
+    np.testing.assert_array_equal(np.sort(fitted.neighbours(2)), [[5]])
     out = fitted.sample(np.ones(50, int), KEY)
     assert np.isfinite(places_on_segments(out, X[3:4], X[4:5])).all()
 
@@ -116,14 +117,14 @@ def test_adasyn_weighs_rows_as_imbalanced_learn_does():
         made = adasyn.fit_resample(x, y)[0][len(x) :]
         near = adasyn.nn_.fit(x).kneighbors(x[own], return_distance=False)[:, 1:]
         ratio = (y[near] != label).mean(axis=1)
-        np.testing.assert_allclose(fitted.weights_[own], ratio)
+        np.testing.assert_allclose(fitted.weights(label), ratio)
         counts = np.rint(ratio / ratio.sum() * asked).astype(int)
         assert counts.sum() == len(made)
         # They make their rows in the order of the rows these start from; so ours say which rows lie on whose segments.
         first = np.cumsum(counts) - counts
         for row in np.flatnonzero(counts):
             number = np.flatnonzero(own)[row]
-            start, end = np.tile(x[number], (5, 1)), x[fitted.neighbours_[number]]
+            start, end = np.tile(x[number], (5, 1)), x[fitted.neighbours(label)[row]]
             part = made[first[row] : first[row] + 3]
             assert np.isfinite(places_on_segments(part, start, end)).any(axis=1).all()
 
@@ -133,7 +134,7 @@ def test_adasyn_starts_from_rows_in_proportion_to_their_weights():
     fitted = ADASYN().fit(x, y, jax.random.key(0))
     own = np.flatnonzero(y == 0)
     counts = np.bincount(fitted._drawn(np.zeros(20_000, int), KEY), minlength=len(x))
-    share = fitted.weights_[own] / fitted.weights_[own].sum()
+    share = fitted.weights(0) / fitted.weights(0).sum()
     assert counts[y == 1].sum() == 0
     assert (counts[own][share == 0] == 0).all()
     assert (share == 0).any()
@@ -151,7 +152,8 @@ def test_adasyn_is_smote_where_no_other_class_is_near():
 def test_equal_rows_of_two_classes_are_neighbours():
     """A row's nearest neighbours leave out itself, not a row that equals it."""
     x = np.zeros((2, 3), np.float32)
-    np.testing.assert_array_equal(ADASYN().fit(x, np.array([0, 1]), jax.random.key(0)).weights_, [1.0, 1.0])
+    fitted = ADASYN().fit(x, np.array([0, 1]), jax.random.key(0))
+    np.testing.assert_array_equal([*fitted.weights(0), *fitted.weights(1)], [1.0, 1.0])
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -1,0 +1,72 @@
+"""What a machine tells of a run: peak memory, and figures of its GPU."""
+
+import contextlib
+import re
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import jax
+
+_OWN = Path("/proc/self")
+_PEAK_ONLY = "5"  # proc(5), clear_refs: forget the peak of the resident memory
+
+
+def forget_peak() -> None:
+    """Let `peak_host_mib` tell the peak from here on; on Linux alone, elsewhere it stays that of the whole process."""
+    with contextlib.suppress(OSError):
+        (_OWN / "clear_refs").write_text(_PEAK_ONLY)
+
+
+def peak_host_mib() -> float | None:
+    """The process's peak resident memory, the interpreter and its libraries included.  None on Windows."""
+    with contextlib.suppress(OSError):
+        found = re.search(r"^VmHWM:\s*(\d+) kB", (_OWN / "status").read_text(), re.MULTILINE)
+        if found:
+            return int(found[1]) / 2**10
+    try:
+        import resource
+    except ImportError:
+        return None
+    unit = 2**20 if sys.platform == "darwin" else 2**10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+
+
+def peak_device_mib() -> float | None:
+    """The peak memory of the first device since the process began; None where it does not tell (CPUs)."""
+    stats = jax.local_devices()[0].memory_stats() or {}
+    peak = stats.get("peak_bytes_in_use")
+    return None if peak is None else peak / 2**20
+
+
+@contextmanager
+def gpu(figure: str) -> Iterator[list[float]]:
+    """What `nvidia-smi` says of a figure (`utilization.gpu` in percent, `power.draw` in W) twice a second, of all GPUs.
+
+    The list fills while the block runs; it stays empty without `nvidia-smi`.
+    """
+    found: list[float] = []
+    program = shutil.which("nvidia-smi")
+    done = threading.Event()
+
+    def watch(command: list[str]) -> None:
+        while not done.wait(0.5):
+            text = subprocess.run(command, capture_output=True, text=True).stdout
+            for line in text.splitlines():
+                with contextlib.suppress(ValueError):  # "[N/A]"
+                    found.append(float(line))
+
+    query = [f"--query-gpu={figure}", "--format=csv,noheader,nounits"]
+    watcher = threading.Thread(target=watch, args=([program, *query],), daemon=True) if program else None
+    if watcher:
+        watcher.start()
+    try:
+        yield found
+    finally:
+        done.set()
+        if watcher:
+            watcher.join()
