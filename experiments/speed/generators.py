@@ -19,7 +19,7 @@ from nids_jax.training import BLOCK
 
 FEATURES, CLASSES = 77, 15
 TOGETHER = 8  # models of single classes, trained at once
-FORWARD = 512  # rows of the forward pass
+FORWARD = 512  # rows of the forward pass and of sampling
 _GAN_STEPS = 20
 
 
@@ -46,19 +46,7 @@ def cddpm(watch: Stopwatch, preset: Preset) -> list[Figure]:
     model.state_ = jax.tree.map(jnp.copy, state)  # training donates its state
     model.classes_, model.features_ = CLASSES, FEATURES
     model._set_range(-np.ones(FEATURES), np.ones(FEATURES))
-    x, t, y = jax.random.normal(key, (FORWARD, FEATURES)), jnp.ones(FORWARD), jnp.zeros(FORWARD, jnp.int32)
-
-    def predict(params: nnx.State, x: jax.Array) -> jax.Array:
-        return training.network(objective, params, model.state_.rest)(x, t, y, method="lax")
-
-    each = flop(predict, model.state_.params, x)
-    per_row = None if each is None else each / FORWARD
-    forward = jax.jit(predict)
-    found = watch.time(
-        f"CDDPM, one forward pass of {FORWARD} rows",
-        lambda: forward(model.state_.params, x),
-        Work(amount=FORWARD, unit="rows", flop=each, note="one device"),
-    )
+    found, per_row = _forward(watch, objective, model)
     held = [parallel.everywhere(state, parallel.mesh(config.batch))]
 
     def train() -> None:
@@ -107,6 +95,36 @@ def cddpm(watch: Stopwatch, preset: Preset) -> list[Figure]:
         loop = replace(one, times_ours=one.times_ours * whole, steady_s=one.steady_s * whole)
         found += [ours, replace(loop, work=replace(loop.work, note=note))]
     return found
+
+
+def _forward(watch: Stopwatch, objective: DenoisingObjective, model: CDDPM) -> tuple[list[Figure], float | None]:
+    """The network alone, on tiles of rows as sampling calls it, on every device; and its operations for a row."""
+    mesh = parallel.mesh()
+    tile = FORWARD // mesh.size // 4
+    x = jax.random.normal(jax.random.key(0), (4 * mesh.size, tile, FEATURES))
+    t, y = jnp.ones(tile), jnp.zeros(tile, jnp.int32)
+
+    def predict(params: nnx.State, x: jax.Array) -> jax.Array:
+        return training.network(objective, params, model.state_.rest)(x, t, y, method="lax")
+
+    whole, split = jax.sharding.PartitionSpec(), jax.sharding.PartitionSpec(parallel.ROWS)
+    each = jax.shard_map(
+        lambda params, tiles: jax.lax.map(lambda rows: predict(params, rows), tiles),
+        mesh=mesh,
+        in_specs=(whole, split),
+        out_specs=split,
+    )
+    forward = jax.jit(each)
+    params, tiles = jax.device_put(
+        (model.state_.params, x), (jax.sharding.NamedSharding(mesh, whole), jax.sharding.NamedSharding(mesh, split))
+    )
+    of_tile = flop(predict, model.state_.params, x[0])
+    per_row = None if of_tile is None else of_tile / tile
+    rows = 4 * mesh.size * tile
+    work = Work(
+        amount=rows, unit="rows", flop=None if per_row is None else per_row * rows, note=f"tiles of {tile} rows"
+    )
+    return watch.time("CDDPM's network, forward", lambda: forward(params, tiles), work), per_row
 
 
 def _rivals(theirs: dict[str, Run], work: Work, **titles: str) -> dict[str, tuple[Run, Work]]:
