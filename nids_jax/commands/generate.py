@@ -8,7 +8,6 @@ one stopped.  Several processes, each with the same flags and its own --process_
 machine or on several with a common folder.
 """
 
-import time
 from pathlib import Path
 from typing import cast
 
@@ -19,7 +18,7 @@ from nids_jax import generate
 from nids_jax.commands import frame, sampling
 from nids_jax.data.sampling_strategy import parse_rows
 from nids_jax.errors import InputError
-from nids_jax.runtime import cores
+from nids_jax.runtime import CompileClock, cores
 
 flags.adopt_module_key_flags(sampling)
 _CHECKPOINT = flags.DEFINE_string("checkpoint", None, "Folder of a trained CDDPM: RUN/runs/shots5-split0/cddpm.")
@@ -57,11 +56,13 @@ def main(argv: list[str]) -> None:
     )
     # A CPU is slower than the thread that writes; an accelerator needs several.
     abreast = 1 if jax.default_backend() == "cpu" else min(8, cores())
-    begun = time.perf_counter()
-    made = generate.run(job, output_dir, process=_PROCESS_ID.value, processes=_PROCESSES.value, abreast=abreast)
-    seconds = time.perf_counter() - begun
+    with CompileClock().timed() as seconds:
+        made = generate.run(job, output_dir, process=_PROCESS_ID.value, processes=_PROCESSES.value, abreast=abreast)
     if made.rows:
-        print(f"{made.rows:,} rows in {seconds:.1f} s ({made.rows / seconds:,.0f} rows/s, compilation included)")
+        rate = made.rows / seconds["run"]
+        print(
+            f"{made.rows:,} rows in {seconds['run']:.1f} s ({rate:,.0f} rows/s), compiled in {seconds['compile']:.1f} s"
+        )
     if made.complete:
         print(f"{job.parts} files, {len(job.labels):,} rows in all: {output_dir / generate.MANIFEST}")
     else:
