@@ -61,9 +61,9 @@ def measure(table: FlowTable, preset: Preset, shots: int, seed: int, directory: 
     labels = np.repeat(np.unique(train.y), generating.GENERATED.value)
     model.progress = False
 
-    def rows(sampler: Sampler, noise: int, wanted: np.ndarray = labels) -> np.ndarray:
+    def rows(sampler: Sampler, noise: int, of: np.ndarray = labels) -> np.ndarray:
         here = jax.random.fold_in(random.stream(key, "sample"), noise)
-        return model.with_sampler(sampler).sample(wanted, here)
+        return model.with_sampler(sampler).sample(of, here)
 
     wanted = rows(economy.reference(config.schedule), 0)
     found = []

@@ -44,21 +44,25 @@ def peak_device_mib() -> float | None:
 
 
 @contextmanager
-def gpu(figure: str) -> Iterator[list[float]]:
-    """What `nvidia-smi` says of a figure (`utilization.gpu` in percent, `power.draw` in W) twice a second, of all GPUs.
+def gpu(figure: str) -> Iterator[list[list[float]]]:
+    """A figure of all GPUs (`utilization.gpu` in percent, `power.draw` in W), from `nvidia-smi` twice a second.
 
-    The list fills while the block runs; it stays empty without `nvidia-smi`.
+    The list of readings, each with a value a GPU, fills while the block runs; it stays empty without `nvidia-smi`.
     """
-    found: list[float] = []
+    found: list[list[float]] = []
     program = shutil.which("nvidia-smi")
     done = threading.Event()
 
     def watch(command: list[str]) -> None:
-        while not done.wait(0.5):
-            text = subprocess.run(command, capture_output=True, text=True).stdout
-            for line in text.splitlines():
+        while True:
+            reading = []
+            for line in subprocess.run(command, capture_output=True, text=True).stdout.splitlines():
                 with contextlib.suppress(ValueError):  # "[N/A]"
-                    found.append(float(line))
+                    reading.append(float(line))
+            if reading:
+                found.append(reading)
+            if done.wait(0.5):
+                return
 
     query = [f"--query-gpu={figure}", "--format=csv,noheader,nounits"]
     watcher = threading.Thread(target=watch, args=([program, *query],), daemon=True) if program else None

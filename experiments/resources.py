@@ -75,7 +75,7 @@ def measure(job: Job) -> dict[str, Any]:
             "seconds": seconds["run"],
             "compile_s": seconds["compile"],
             "cpu_utilisation": cpu / wall / cores() if wall else None,
-            "gpu_utilisation": statistics.fmean(gpu) if gpu else None,
+            "gpu_utilisation": statistics.fmean(map(statistics.fmean, gpu)) if gpu else None,
             "peak_host_mib": machine.peak_host_mib(),
             "peak_device_mib": machine.peak_device_mib(),
         }

@@ -12,12 +12,13 @@ import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from absl import flags
 
 from experiments import common
 from experiments.speed import detectors, generators, rows
-from experiments.speed.stopwatch import SIDE, Figure, Stopwatch, Work, table
+from experiments.speed.stopwatch import SIDE, THREADS, Figure, Stopwatch, Work, table
 from nids_jax.commands import frame
 from nids_jax.errors import check_names
 from nids_jax.files import write_atomic
@@ -49,20 +50,22 @@ def main(argv: list[str]) -> None:
     found = watch.time(
         f"matrix product {SIDE}³", watch.product, Work(amount=1, unit="products", flop=2.0 * SIDE**3, note="float32")
     )
+    environment = records.environment(["python", "-m", "experiments.throughput", *sys.argv[1:]])
+    place = ", ".join(str(environment[what]) for what in ("device", "platform"))
+    title = f"Preset {common.PRESET.value}, {place}, {THREADS} cores, JAX {environment['jax']}"
     for part in _WHAT.value:
         found += PARTS[part](watch, preset)
         print(f"{part}: done", file=sys.stderr, flush=True)
-    environment = records.environment(["python", "-m", "experiments.throughput", *sys.argv[1:]])
-    place = ", ".join(str(environment[what]) for what in ("device", "platform"))
-    title = f"Preset {common.PRESET.value}, {place}, {environment['cpu_count']} cores, JAX {environment['jax']}"
-    text = markdown(table(found, title))
-    if common.OUTPUT_DIR.value:
-        output_dir = Path(common.OUTPUT_DIR.value)
-        records.write_json(
-            output_dir / "throughput.json", {"environment": environment, "figures": [asdict(each) for each in found]}
-        )
-        write_atomic(output_dir / "throughput.md", text.encode())
-    print(text)
+        if common.OUTPUT_DIR.value:
+            _keep(Path(common.OUTPUT_DIR.value), environment, found, title)
+    print(markdown(table(found, title)))
+
+
+def _keep(output_dir: Path, environment: dict[str, Any], figures: list[Figure], title: str) -> None:
+    records.write_json(
+        output_dir / "throughput.json", {"environment": environment, "figures": [asdict(each) for each in figures]}
+    )
+    write_atomic(output_dir / "throughput.md", markdown(table(figures, title)).encode())
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from flax import nnx
 from experiments.speed.stopwatch import THREADS, Figure, Run, Stopwatch, Work, baseline, flop, seconds
 from nids_jax import parallel, training
 from nids_jax.generators import adversarial
-from nids_jax.generators.cddpm import CDDPM, CDDPMConfig, DenoisingObjective
+from nids_jax.generators.cddpm import CDDPM, CDDPMConfig, DenoisingObjective, tile_rows
 from nids_jax.generators.gan import GANConfig, Method, make_game
 from nids_jax.generators.wasserstein import Wasserstein
 from nids_jax.presets import Preset
@@ -19,7 +19,7 @@ from nids_jax.training import BLOCK
 
 FEATURES, CLASSES = 77, 15
 TOGETHER = 8  # models of single classes, trained at once
-FORWARD = 512  # rows of the forward pass and of sampling
+_TILES = 4  # of rows, of the forward pass and of sampling, on each device
 _GAN_STEPS = 20
 
 
@@ -30,7 +30,7 @@ def data(rows: int) -> training.Data:
 
 
 def cddpm(watch: Stopwatch, preset: Preset) -> list[Figure]:
-    """Training, several trainings at once, the network's forward pass, sampling, and the paper's loop."""
+    """The network's forward pass, training, sampling, and the paper's loop."""
     config = preset.cddpm
     objective = DenoisingObjective(
         network=config.network,
@@ -61,7 +61,8 @@ def cddpm(watch: Stopwatch, preset: Preset) -> list[Figure]:
         )
         jax.block_until_ready(losses)
 
-    labels = np.arange(FORWARD) % CLASSES
+    call = tile_rows() * parallel.mesh().size  # rows computed together, whether asked for or not
+    labels = np.arange(_TILES * call) % CLASSES
     calls = config.sampler.calls
     theirs = _torch_cddpm(config, labels)
     work = Work(
@@ -73,11 +74,11 @@ def cddpm(watch: Stopwatch, preset: Preset) -> list[Figure]:
     found += watch.time("CDDPM, training", train, work, _rivals(theirs, work, training="the same in PyTorch"))
 
     def sampling(rows: int) -> Work:
-        operations = None if per_row is None else per_row * rows * calls
+        operations = None if per_row is None else per_row * -(-rows // call) * call * calls
         return Work(amount=rows, unit="rows", flop=operations, note=f"{calls} calls a row")
 
     named = {"batched": "the same in PyTorch, one batch", "compiled": "… with torch.compile"}
-    work = sampling(FORWARD)
+    work = sampling(len(labels))
     found += watch.time("CDDPM, sampling", lambda: model.sample(labels, key), work, _rivals(theirs, work, **named))
     if "step" in theirs:
         # The paper makes 50 rows of one class after the other, T calls of the network from the host for each.
@@ -100,8 +101,8 @@ def cddpm(watch: Stopwatch, preset: Preset) -> list[Figure]:
 def _forward(watch: Stopwatch, objective: DenoisingObjective, model: CDDPM) -> tuple[list[Figure], float | None]:
     """The network alone, on tiles of rows as sampling calls it, on every device; and its operations for a row."""
     mesh = parallel.mesh()
-    tile = FORWARD // mesh.size // 4
-    x = jax.random.normal(jax.random.key(0), (4 * mesh.size, tile, FEATURES))
+    tile, tiles = tile_rows(), _TILES * mesh.size
+    x = jax.random.normal(jax.random.key(0), (tiles, tile, FEATURES))
     t, y = jnp.ones(tile), jnp.zeros(tile, jnp.int32)
 
     def predict(params: nnx.State, x: jax.Array) -> jax.Array:
@@ -109,22 +110,22 @@ def _forward(watch: Stopwatch, objective: DenoisingObjective, model: CDDPM) -> t
 
     whole, split = jax.sharding.PartitionSpec(), jax.sharding.PartitionSpec(parallel.ROWS)
     each = jax.shard_map(
-        lambda params, tiles: jax.lax.map(lambda rows: predict(params, rows), tiles),
+        lambda params, own: jax.lax.map(lambda rows: predict(params, rows), own),
         mesh=mesh,
         in_specs=(whole, split),
         out_specs=split,
     )
     forward = jax.jit(each)
-    params, tiles = jax.device_put(
+    params, x = jax.device_put(
         (model.state_.params, x), (jax.sharding.NamedSharding(mesh, whole), jax.sharding.NamedSharding(mesh, split))
     )
-    of_tile = flop(predict, model.state_.params, x[0])
+    of_tile = flop(predict, model.state_.params, jnp.zeros((tile, FEATURES)))
     per_row = None if of_tile is None else of_tile / tile
-    rows = 4 * mesh.size * tile
+    rows = tiles * tile
     work = Work(
         amount=rows, unit="rows", flop=None if per_row is None else per_row * rows, note=f"tiles of {tile} rows"
     )
-    return watch.time("CDDPM's network, forward", lambda: forward(params, tiles), work), per_row
+    return watch.time("CDDPM's network, forward", lambda: forward(params, x), work), per_row
 
 
 def _rivals(theirs: dict[str, Run], work: Work, **titles: str) -> dict[str, tuple[Run, Work]]:

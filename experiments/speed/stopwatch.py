@@ -17,6 +17,7 @@ from nids_jax.runtime import CompileClock, cores
 
 SIDE = 2048  # of the matrices whose product is the yardstick
 THREADS = cores()
+_POWER_S = 3.0  # of work while its power is read
 
 Run = Callable[[], object]
 
@@ -33,18 +34,21 @@ class Work:
 
 @dataclass(frozen=True, kw_only=True)
 class Figure:
-    """What one kind of work took.  Medians over the turns; None: not measured, or not told by the machine."""
+    """What one kind of work took, by medians over the turns; None: not measured, or not told by the machine.
+
+    A rival's `steady_s` is its ratio to ours times our median.
+    """
 
     what: str
     work: Work
     steady_s: float
     compile_s: float | None = None  # of the first run
-    first_s: float | None = None  # the first run without compilation
+    first_s: float | None = None  # the first run without compilation, but with tracing
     of_product: float | None = None  # floating-point operations a second, over those of the matrix product
     times_ours: float | None = None  # of a rival: its seconds over ours in the same turn
     peak_host_mib: float | None = None
     peak_device_mib: float | None = None
-    joules: float | None = None  # of a run, by the GPU's power draw
+    joules: float | None = None  # of a run, by all GPUs' power draw
 
     @property
     def rate(self) -> float:
@@ -77,11 +81,8 @@ class Stopwatch:
         own: list[float] = []
         shares: list[float] = []
         ratios: dict[str, list[float]] = {name: [] for name in rivals}
-        watts: list[float] = []
         for _ in range(self.repeats):
-            with machine.gpu("power.draw") as drawn:
-                own.append(seconds(ours))
-            watts += drawn
+            own.append(seconds(ours))
             if work.flop:
                 shares.append(work.flop / own[-1] * seconds(self.product) / (2 * SIDE**3))
             for name, (run, _) in rivals.items():
@@ -96,7 +97,7 @@ class Stopwatch:
             of_product=statistics.median(shares) if shares else None,
             peak_host_mib=peak[0],
             peak_device_mib=peak[1],
-            joules=statistics.fmean(watts) * steady if watts else None,
+            joules=_joules(ours, steady),
         )
         beside = {name: statistics.median(values) for name, values in ratios.items()}
         return [
@@ -115,6 +116,16 @@ def seconds(run: Run) -> float:
     return time.perf_counter() - start
 
 
+def _joules(run: Run, seconds_each: float) -> float | None:
+    """Energy of a run: the power drawn while it is repeated for some seconds, apart from what is timed."""
+    if jax.default_backend() != "gpu":
+        return None
+    with machine.gpu("power.draw") as watts:
+        for _ in range(max(1, round(_POWER_S / seconds_each))):
+            jax.block_until_ready(run())
+    return statistics.fmean(map(sum, watts)) * seconds_each if watts else None
+
+
 def flop(function: Callable[..., Any], *args: Any) -> float | None:
     """Floating-point operations of a function without loops, as XLA counts them; None where it does not tell."""
     cost: Any = jax.jit(function).lower(*args).compile().cost_analysis()
@@ -125,7 +136,9 @@ def baseline(name: str, package: str) -> Any:
     """That module of `experiments.baselines`, or None where its package is not installed."""
     try:
         return importlib.import_module(f"experiments.baselines.{name}")
-    except ImportError:
+    except ModuleNotFoundError as error:
+        if str(error.name).startswith("experiments."):
+            raise
         print(f"{package} is not installed, so nothing is timed beside it", file=sys.stderr)
         return None
 
@@ -160,7 +173,8 @@ def table(figures: list[Figure], title: str) -> Table:
             )
         )
     note = (
-        "Medians of the turns in which a work and its rivals (below it) were timed; host memory is the process's peak"
-        " in the first run, its libraries included."
+        "Medians of the turns in which a work and its rivals (below it) were timed; each share of a product's speed is"
+        " against the product of its turn.  Compiled functions may have come from the cache on disk.  Host memory is"
+        " the process's peak in the first run, with its libraries and what was done before; device memory, that so far."
     )
     return Table(title, header, rows, note)

@@ -23,9 +23,6 @@ from nids_jax.diffusion.schedule import Schedule
 Denoise = Callable[[Array, Array, Array, Array], Array]  # (x [B, d], t [], α [], σ []) → x̂_0 [B, d]
 
 
-_NOISIEST, _WARP = -2.5, 5.0  # of the stochastic solver's grid: first log-SNR, root of α/σ
-
-
 class Grid(NamedTuple):
     """Noise levels of `n` steps in float64: step i leads from (t, α, σ) to (α_next, σ_next), the last one to (1, 0)."""
 
@@ -225,11 +222,13 @@ class SDEDPMpp2M(Sampler):
 
     x_s = (σ_s/σ_t) e^{−h} x_t + α_s (1 − e^{−2h}) D + σ_s √(1 − e^{−2h}) z, with D as in `DPMpp2M`.
 
-    The grid is uniform in (α/σ)^{1/5} and starts where α = 0.08, as if there were noise alone: with few steps, its
-    errors are half of those on the uniform grid, with an exact score as with networks trained on a few rows.
+    The grid is uniform in (α/σ)^{1/root}, finer towards the data, and starts at a log-SNR where there is some signal as
+    if there were noise alone: with 8 to 12 steps, variances are closer to the right ones than on the uniform grid.
     """
 
     steps: int = 12
+    noisiest: float = -2.5  # log-SNR of the first step, unless the schedule's noisiest is above it
+    root: float = 5.0
 
     minimum_calls: ClassVar[int] = 8
 
@@ -238,9 +237,9 @@ class SDEDPMpp2M(Sampler):
         return True
 
     def levels(self, schedule: Schedule) -> np.ndarray:
-        """As said, e^{λ/5} rises evenly."""
-        first, last = max(_NOISIEST, schedule.log_snr[-1]), schedule.log_snr[0]
-        return _WARP * np.log(np.linspace(np.exp(first / _WARP), np.exp(last / _WARP), self.steps))
+        """As said, e^{λ/root} rises evenly."""
+        first, last = max(self.noisiest, schedule.log_snr[-1]), schedule.log_snr[0]
+        return self.root * np.log(np.linspace(np.exp(first / self.root), np.exp(last / self.root), self.steps))
 
     def coefficients(self, grid: Grid) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         fresh = 1.0 - grid.shrink**2

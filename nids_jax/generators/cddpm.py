@@ -126,7 +126,7 @@ class DenoisingObjective:
         return jnp.sum(weight * jnp.square(predicted - target).mean(axis=1))
 
 
-def _tile() -> int:
+def tile_rows() -> int:
     """Rows computed together.  A row's place in its tile follows from its number, so this fixes all rounding."""
     return 64 if jax.default_backend() == "cpu" else 1024
 
@@ -355,7 +355,7 @@ class CDDPM:
         levels: int | None = None,
     ) -> Iterator[np.ndarray]:
         stop = len(labels) if stop is None else stop
-        tile, mesh = _tile(), parallel.mesh()
+        tile, mesh = tile_rows(), parallel.mesh()
         step = tile * mesh.size
         begin = first - first % tile  # a row's place in its tile follows from its number
         ahead = -(-chunk // step)  # calls in flight: the devices work on while the host copies

@@ -42,9 +42,7 @@ class Copies:
         draws = _uniforms(random.stream(key, "copies"), len(labels))
         drawn = np.empty(len(labels), np.int64)
         for label in np.unique(labels):
-            members = np.flatnonzero(self.y_ == label)
-            if len(members) == 0:
-                raise InputError(f"no fitted row has label {label}; fit on at least one row of each class asked for")
+            members = self._members(label)
             wanted = labels == label
             upto = np.cumsum(self.weights(label))
             # Ends at 1 exactly, above every draw; to the right of equal values, so that no row of weight 0 is taken.
@@ -53,7 +51,13 @@ class Copies:
 
     def weights(self, label: int) -> np.ndarray:
         """Each row of a class is drawn in proportion to its weight; [rows of the class]."""
-        return np.ones(np.sum(self.y_ == label))
+        return np.ones(len(self._members(label)))
+
+    def _members(self, label: int) -> np.ndarray:
+        members = np.flatnonzero(self.y_ == label)
+        if len(members) == 0:
+            raise InputError(f"no fitted row has label {label}; fit on at least one row of each class asked for")
+        return members
 
 
 class Jitter(Copies):
@@ -101,7 +105,7 @@ class SMOTE(Copies):
         ends = np.empty_like(base)
         for label in np.unique(labels):
             wanted = labels == label
-            near = self.neighbours(label)[np.searchsorted(np.flatnonzero(self.y_ == label), base[wanted])]
+            near = self.neighbours(label)[np.searchsorted(self._members(label), base[wanted])]
             ends[wanted] = near[np.arange(len(near)), (places[wanted] * near.shape[1]).astype(np.int64)]
         start = self.x_[base]
         return start + _uniforms(random.stream(key, "step"), len(base))[:, None] * (self.x_[ends] - start)
@@ -109,7 +113,7 @@ class SMOTE(Copies):
     def neighbours(self, label: int) -> np.ndarray:
         """For each row of a class the numbers of those nearest to it in the class, [rows of the class, k]."""
         if label not in self._neighbours:
-            members = np.flatnonzero(self.y_ == label)
+            members = self._members(label)
             # A row alone in its class has itself for a neighbour: x_i + u (x_i − x_i) = x_i.
             self._neighbours[label] = members[_nearest(self.x_[members])] if len(members) > 1 else members[:, None]
         return self._neighbours[label]
@@ -129,8 +133,9 @@ class ADASYN(SMOTE):
         return self
 
     def weights(self, label: int) -> np.ndarray:
+        """r_i of each row of a class, [rows of the class]; all 1 where no row has a neighbour of another class."""
         if label not in self._others:
-            members = np.flatnonzero(self.y_ == label)
+            members = self._members(label)
             near = _nearest(self.x_, members) if len(self.y_) > 1 else members[:, None]
             shares = (self.y_[near] != label).mean(axis=1)
             self._others[label] = shares if shares.any() else super().weights(label)
