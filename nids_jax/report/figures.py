@@ -132,6 +132,10 @@ def frontier(points: Mapping[str, Sequence[tuple[int, Sequence[float]]]]) -> Fig
             axes.plot([calls] * len(values), values, "o", ms=2.6, color=colour)
     axes.axhline(0.5, color=GREY, lw=0.8)
     axes.set_xscale("log")
+    every = sorted({calls for found in points.values() for calls, _ in found})
+    apart = [n for place, n in enumerate(every) if place == 0 or n > 1.15 * every[place - 1]]
+    axes.set_xticks(apart, [f"{n:,}" for n in apart])
+    axes.minorticks_off()
     axes.set_xlabel("calls of the network for a row")
     axes.set_ylabel("AUC against all steps (0.5: not told apart)")
     axes.legend()

@@ -1,6 +1,6 @@
 """The table of samplers: means over splits, and paired differences to ancestral sampling."""
 
-from nids_jax.report import frontier
+from nids_jax.report import figures, frontier
 
 
 def test_the_table_compares_with_every_step():
@@ -22,3 +22,6 @@ def test_the_table_compares_with_every_step():
     assert shown.rows[1][-1] == "reference"
     points = frontier.points(splits)
     assert points == {"ddim": [(10, [0.7] * 3)], "ddpm": [(1000, [0.5] * 3)]}
+    axes = figures.frontier({**points, "heun": [(9, [0.9])]}).axes[0]
+    # 9 and 10 lie too close for both to be written.
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["9", "1,000"]
