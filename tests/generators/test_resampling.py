@@ -101,6 +101,7 @@ def test_smote_has_the_mean_and_covariance_of_imbalanced_learn():
 def test_small_classes_have_fewer_neighbours():
     fitted = SMOTE().fit(X, Y, jax.random.key(0))
     np.testing.assert_array_equal(np.sort(fitted.neighbours(0)), [[1, 2], [0, 2], [0, 1]])
+    np.testing.assert_array_equal(fitted.neighbours(1), [[4], [3]])
     np.testing.assert_array_equal(np.sort(fitted.neighbours(2)), [[5]])
     out = fitted.sample(np.ones(50, int), KEY)
     assert np.isfinite(places_on_segments(out, X[3:4], X[4:5])).all()
