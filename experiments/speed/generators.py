@@ -106,7 +106,7 @@ def _forward(watch: Stopwatch, objective: DenoisingObjective, model: CDDPM) -> t
     t, y = jnp.ones(tile), jnp.zeros(tile, jnp.int32)
 
     def predict(params: nnx.State, x: jax.Array) -> jax.Array:
-        return training.network(objective, params, model.state_.rest)(x, t, y, method="lax")
+        return training.network(objective, params, model.state_.rest)(x, t, y)
 
     whole, split = jax.sharding.PartitionSpec(), jax.sharding.PartitionSpec(parallel.ROWS)
     each = jax.shard_map(

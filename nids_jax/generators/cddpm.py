@@ -33,7 +33,7 @@ from nids_jax.errors import InputError
 from nids_jax.files import write_atomic
 from nids_jax.generators import economy
 from nids_jax.generators.base import Labels, check_labels, checked_rows
-from nids_jax.nn.layers import Uniforms, training_method
+from nids_jax.nn.layers import Uniforms
 from nids_jax.nn.unet1d import UNet1d, UNetConfig
 from nids_jax.training import OptimiserConfig
 
@@ -122,7 +122,7 @@ class DenoisingObjective:
         alpha_bar = jnp.asarray(self.schedule.alpha_bar, jnp.float32)[t]
         labels = drop_labels(y, self.label_dropout, label_key, self.classes)
         target = eps if self.prediction == "noise" else velocity(x, eps, alpha_bar)
-        predicted = network(q_sample(x, eps, alpha_bar), t, labels, method=training_method())
+        predicted = network(q_sample(x, eps, alpha_bar), t, labels)
         return jnp.sum(weight * jnp.square(predicted - target).mean(axis=1))
 
 
@@ -174,9 +174,9 @@ def _sample_tile(
     def predict(x: Array, t: Array) -> Array:
         steps = jnp.full(labels.shape, t)
         if guidance == 1.0:
-            return network(x, steps, labels, method="lax")
+            return network(x, steps, labels)
         both = jnp.concatenate([jnp.full_like(labels, objective.classes), labels])
-        twice = network(jnp.concatenate([x, x]), jnp.concatenate([steps, steps]), both, method="lax")
+        twice = network(jnp.concatenate([x, x]), jnp.concatenate([steps, steps]), both)
         return guide(twice[: len(labels)], twice[len(labels) :], guidance)
 
     def denoise(x: Array, t: Array, alpha: Array, sigma: Array) -> Array:

@@ -14,7 +14,7 @@ from nids_jax import random, training
 from nids_jax.errors import InputError
 from nids_jax.generators.base import checked_rows
 from nids_jax.generators.cddpm import CDDPM, CDDPMConfig, DenoisingObjective
-from nids_jax.nn.layers import ConvMethod, Uniforms
+from nids_jax.nn.layers import Uniforms
 from nids_jax.nn.unet1d import UNet1d
 from nids_jax.training import OptimiserConfig, TrainState
 
@@ -83,9 +83,9 @@ class LowRank(nnx.Module):
         weights = [w + next(updates).reshape(w.shape) if w.ndim > 1 else w for w in jax.tree.leaves(fixed)]
         return nnx.merge(graphdef, jax.tree.unflatten(jax.tree.structure(fixed), weights), rest)
 
-    def __call__(self, x: Array, t: Array, labels: Array, *, method: ConvMethod) -> Array:
+    def __call__(self, x: Array, t: Array, labels: Array) -> Array:
         """As `UNet1d`."""
-        return self.merged()(x, t, labels, method=method)
+        return self.merged()(x, t, labels)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,14 +2,11 @@
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Literal
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
 from jax import Array
-
-ConvMethod = Literal["matmul", "lax"]
 
 
 class Uniforms:
@@ -38,37 +35,53 @@ def initialise(build: Callable[[Uniforms], nnx.Module], key: Array) -> nnx.Modul
 
 
 class Conv1d(nnx.Module):
-    """y[b, l] = Σ_k x[b, l + k − ⌊K/2⌋] W_k + b, zero padded to the same length (P1 eq. 12 with stride 1).
-
-    `method` says how it is computed, with the same result up to rounding: "matmul" lays the K shifted views side by
-    side and does one matrix product; "lax" calls `lax.conv_general_dilated`.  On CPUs the gradient of the latter is an
-    order of magnitude slower inside `lax.scan`.
-    """
+    """y[b, l] = Σ_k x[b, l + k − ⌊(K−1)/2⌋] W_k + b, zero padded to the same length (P1 eq. 12 with stride 1)."""
 
     def __init__(self, features_in: int, features_out: int, kernel: int, *, init: Uniforms):
         bound = 1.0 / math.sqrt(features_in * kernel)  # PyTorch's default, which the papers trained with
         self.kernel = init((kernel, features_in, features_out), bound)
         self.bias = init((features_out,), bound)
 
-    def __call__(self, x: Array, method: ConvMethod) -> Array:
+    def __call__(self, x: Array) -> Array:
         """x [B, L, C_in] → [B, L, C_out]."""
+        return self.unbiased(x) + self.bias[...].astype(x.dtype)
+
+    def unbiased(self, x: Array) -> Array:
+        """The same without b, for a norm to add."""
         weights = self.kernel[...].astype(x.dtype)
-        bias = self.bias[...].astype(x.dtype)
-        width, features_in, features_out = weights.shape
-        if width == 1:
-            return x @ weights[0] + bias
-        if method == "lax" or features_in == 1:
-            dimensions = ("NWC", "WIO", "NWC")
-            return jax.lax.conv_general_dilated(x, weights, (1,), "SAME", dimension_numbers=dimensions) + bias
-        left = (width - 1) // 2
-        padded = jnp.pad(x, ((0, 0), (left, width - 1 - left), (0, 0)))
-        views = [padded[:, k : k + x.shape[1]] for k in range(width)]
-        return jnp.concatenate(views, axis=-1) @ weights.reshape(width * features_in, features_out) + bias
+        if len(weights) == 1:
+            return x @ weights[0]
+        # On CPUs the gradient of `lax.conv` within a loop takes ten times as long as products do.
+        return _convolved(x, weights) if jax.default_backend() == "cpu" else _lax_convolved(x, weights)
 
 
-def training_method() -> ConvMethod:
-    """The faster way to train a convolution on this machine; see `Conv1d`."""
-    return "matmul" if jax.default_backend() == "cpu" else "lax"
+def _lax_convolved(x: Array, weights: Array) -> Array:
+    return jax.lax.conv_general_dilated(x, weights, (1,), "SAME", dimension_numbers=("NWC", "WIO", "NWC"))
+
+
+@jax.custom_vjp
+def _convolved(x: Array, weights: Array) -> Array:
+    return _lax_convolved(x, weights)
+
+
+def _convolved_forward(x: Array, weights: Array) -> tuple[Array, tuple[Array, Array]]:
+    return _convolved(x, weights), (x, weights)
+
+
+def _convolved_backward(saved: tuple[Array, Array], dy: Array) -> tuple[Array, Array]:
+    """Both gradients from the same shifted views of dy, laid side by side, by a product each."""
+    x, weights = saved
+    width, features_in, features_out = weights.shape
+    left, length = (width - 1) // 2, x.shape[1]
+    padded = jnp.pad(dy, ((0, 0), (width - 1 - left, left), (0, 0)))
+    views = jnp.concatenate([padded[:, k : k + length] for k in range(width)], axis=-1)  # dy[l + k + left + 1 − K]
+    # That view goes with the kernel's tap K − 1 − k.
+    taps = jnp.moveaxis(weights[::-1], 1, 2).reshape(width * features_out, features_in)
+    dw = jax.lax.dot_general(x, views, (((0, 1), (0, 1)), ((), ()))).reshape(features_in, width, features_out)
+    return views @ taps, jnp.moveaxis(dw, 1, 0)[::-1]
+
+
+_convolved.defvjp(_convolved_forward, _convolved_backward)
 
 
 class SequenceConv(nnx.Module):
@@ -191,14 +204,47 @@ class LayerNorm1d(nnx.Module):
         self.scale = nnx.Param(jnp.ones((features,)))
         self.bias = nnx.Param(jnp.zeros((features,)))
 
-    def __call__(self, x: Array) -> Array:
-        """x [B, L, C] → [B, L, C]; statistics in float32 whatever the type of x."""
-        wide = x.astype(jnp.float32)
-        mean = wide.mean(axis=(1, 2), keepdims=True)
-        # The two-pass form: E[x²] − E[x]² cancels badly where activations sit far from zero.
-        variance = jnp.square(wide - mean).mean(axis=(1, 2), keepdims=True)
-        scale = jax.lax.rsqrt(variance + 1e-5) * self.scale[...]
-        return ((wide - mean) * scale + self.bias[...]).astype(x.dtype)
+    def __call__(self, x: Array, shift: Array) -> Array:
+        """x + shift normalised: x [B, L, C], shift [C] → [B, L, C]; statistics in float32 whatever the type of x."""
+        return _normalised(x, shift, self.scale[...], self.bias[...])
+
+
+_Norm = tuple[Array, Array, Array, Array, Array]  # what the gradient needs
+
+
+@jax.custom_vjp
+def _normalised(x: Array, shift: Array, scale: Array, bias: Array) -> Array:
+    return _normalised_forward(x, shift, scale, bias)[0]
+
+
+def _normalised_forward(x: Array, shift: Array, scale: Array, bias: Array) -> tuple[Array, _Norm]:
+    length, channels = x.shape[1:]
+    wide = x.astype(jnp.float32)
+    sums = wide.sum(axis=1)  # [B, C]
+    mean = sums.mean(axis=1) / length + shift.mean()
+    centre = (shift - mean[:, None])[:, None]
+    # The two-pass form: E[x²] − E[x]² cancels badly where activations sit far from zero.
+    variance = jnp.square(wide + centre).sum(axis=(1, 2)) / (length * channels)
+    inverse = jax.lax.rsqrt(variance + 1e-5)[:, None, None]
+    out = (wide + centre) * (inverse * scale) + bias
+    return out.astype(x.dtype), (x, sums, centre, inverse, scale)
+
+
+def _normalised_backward(saved: _Norm, dy: Array) -> tuple[Array, Array, Array, Array]:
+    """All four gradients from two sums over positions [B, C]; left to itself, each is a pass of its own over dy."""
+    x, sums, centre, inverse, scale = saved
+    length, channels = x.shape[1:]
+    wide = dy.astype(jnp.float32)
+    unit = (x.astype(jnp.float32) + centre) * inverse
+    plain, along = wide.sum(axis=1), (wide * unit).sum(axis=1)
+    mean, slope = ((part @ scale / (length * channels))[:, None] for part in (plain, along))  # [B, 1]
+    dx = inverse * (scale * wide - mean[..., None] - slope[..., None] * unit)
+    units = inverse[:, 0] * (sums + length * centre[:, 0])  # Σ_l unit
+    dshift = (inverse[:, 0] * (scale * plain - length * mean - slope * units)).sum(axis=0)
+    return dx.astype(x.dtype), dshift, along.sum(axis=0), plain.sum(axis=0)
+
+
+_normalised.defvjp(_normalised_forward, _normalised_backward)
 
 
 class Dense(nnx.Module):

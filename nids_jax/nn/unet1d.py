@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jax import Array
 
-from nids_jax.nn.layers import Conv1d, ConvMethod, Dense, LayerNorm1d, Uniforms, sinusoidal
+from nids_jax.nn.layers import Conv1d, Dense, LayerNorm1d, Uniforms, sinusoidal
 
 Precision = Literal["float32", "bfloat16"]
 
@@ -39,10 +39,10 @@ class DoubleConv(nnx.Module):
         self.second_norm = LayerNorm1d(c_out)
         self.residual = residual
 
-    def __call__(self, x: Array, method: ConvMethod) -> Array:
+    def __call__(self, x: Array) -> Array:
         """x [B, L, C_in] → [B, L, C_out]."""
-        hidden = jax.nn.gelu(self.first_norm(self.first(x, method)))
-        out = self.second_norm(self.second(hidden, method))
+        hidden = jax.nn.gelu(self.first_norm(self.first.unbiased(x), self.first.bias[...]))
+        out = self.second_norm(self.second.unbiased(hidden), self.second.bias[...])
         return jax.nn.gelu(x + out) if self.residual else out
 
 
@@ -54,9 +54,9 @@ class Stage(nnx.Module):
         self.change = DoubleConv(c_in, c_out, middle=middle, init=init)
         self.project = Dense(embedding, c_out, init=init)
 
-    def __call__(self, x: Array, embedding: Array, method: ConvMethod) -> Array:
+    def __call__(self, x: Array, embedding: Array) -> Array:
         """x [B, L, C_in], embedding [B, E] → [B, L, C_out]."""
-        return self.change(self.same(x, method), method) + self.project(jax.nn.silu(embedding))[:, None]
+        return self.change(self.same(x)) + self.project(jax.nn.silu(embedding))[:, None]
 
 
 class UNet1d(nnx.Module):
@@ -82,29 +82,30 @@ class UNet1d(nnx.Module):
         )
         self.outputs = Conv1d(w[0], 1, 1, init=init)
 
-    def __call__(self, x: Array, t: Array, labels: Array, *, method: ConvMethod) -> Array:
+    def __call__(self, x: Array, t: Array, labels: Array) -> Array:
         """x [B, N] at steps t [B] with labels [B] (the number of classes means none) → predicted noise [B, N]."""
         length, wide = x.shape[1], x.dtype
         x = x.astype(self.precision) if self.precision != "float32" else x
         x = jnp.pad(x, ((0, 0), (0, max(8 - length, 0))))  # three poolings need eight positions
         embedding = (sinusoidal(t, self.width) + self.labels[...][labels]).astype(x.dtype)
-        h = self.inputs(x[:, :, None], method)
+        h = self.inputs(x[:, :, None])
         skips = []
         for stage in self.down:
             skips.append(h)
-            h = stage(_max_pool(h), embedding, method)
+            h = stage(_max_pool(h), embedding)
         for block in self.deep:
-            h = block(h, method)
+            h = block(h)
         for stage in self.up:
             skip = skips.pop()
-            h = stage(jnp.concatenate([skip, _upsample(h, skip.shape[1])], axis=-1), embedding, method)
-        return self.outputs(h, method)[:, :length, 0].astype(wide)
+            h = stage(jnp.concatenate([skip, _upsample(h, skip.shape[1])], axis=-1), embedding)
+        return self.outputs(h)[:, :length, 0].astype(wide)
 
 
 def _max_pool(x: Array) -> Array:
     """Maximum of neighbouring pairs; an odd last position is dropped, as PyTorch's MaxPool1d(2) does."""
     batch, length, channels = x.shape
-    return x[:, : length // 2 * 2].reshape(batch, length // 2, 2, channels).max(axis=2)
+    pairs = x[:, : length // 2 * 2].reshape(batch, length // 2, 2, channels)
+    return jnp.maximum(pairs[:, :, 0], pairs[:, :, 1])  # the gradient of `max` over an axis takes many passes
 
 
 def _upsample(x: Array, length: int) -> Array:

@@ -128,7 +128,7 @@ def test_the_timed_unets_are_the_same():
     x = np.random.default_rng(0).normal(size=(5, 27)).astype(np.float32)
     t, labels = np.array([1, 40, 500, 999, 1000]), np.array([0, 1, 2, 3, 0])
     graph, state = nnx.split(network)
-    ours = jax.jit(lambda state, x, t, y: nnx.merge(graph, state)(x, t, y, method="lax"))(state, x, t, labels)
+    ours = jax.jit(lambda state, x, t, y: nnx.merge(graph, state)(x, t, y))(state, x, t, labels)
     with torch.inference_mode():
         wanted = theirs(torch.from_numpy(x), torch.from_numpy(t).float(), torch.from_numpy(labels))
     np.testing.assert_allclose(ours, wanted.numpy(), atol=2e-4)

@@ -18,27 +18,75 @@ def _uniforms(seed: int = 0, size: int = 100_000) -> Uniforms:
     return Uniforms(jax.random.uniform(jax.random.key(seed), (size,), minval=-1.0, maxval=1.0))
 
 
-@pytest.mark.parametrize("method", ["matmul", "lax"])
-@pytest.mark.parametrize(("channels", "length"), [(1, 7), (3, 7), (4, 2), (2, 1)])
-def test_convolution_equals_the_sum_in_its_docstring(method, channels: int, length: int):
-    layer = Conv1d(channels, 5, 3, init=_uniforms())
+@pytest.mark.parametrize(
+    ("channels", "length", "width"), [(1, 7, 3), (3, 7, 3), (4, 2, 3), (2, 1, 3), (3, 6, 2), (3, 4, 1)]
+)
+def test_convolution_equals_the_sum_in_its_docstring(channels: int, length: int, width: int):
+    layer = Conv1d(channels, 5, width, init=_uniforms())
     x = np.random.default_rng(0).normal(size=(2, length, channels)).astype(np.float32)
     kernel, bias = np.asarray(layer.kernel[...]), np.asarray(layer.bias[...])
     expected = np.zeros((2, length, 5))
     for b in range(2):
         for position in range(length):
             total = bias.astype(np.float64)
-            for k in range(3):
-                source = position + k - 1
+            for k in range(width):
+                source = position + k - (width - 1) // 2
                 if 0 <= source < length:
                     total = total + x[b, source] @ kernel[k]
             expected[b, position] = total
-    np.testing.assert_allclose(layer(jnp.asarray(x), method), expected, atol=1e-5)
+    np.testing.assert_allclose(layer(jnp.asarray(x)), expected, atol=1e-5)
+
+
+def _gradients(layer: Any, *given: Any) -> Any:
+    """Of a random sum over what the layer returns, in every argument."""
+    pull = jax.random.normal(jax.random.key(9), jax.eval_shape(layer, *given).shape)
+    return jax.jit(jax.grad(lambda *given: jnp.sum(pull * layer(*given)), tuple(range(len(given)))))(*given)
+
+
+def _assert_equal_trees(found: Any, wanted: Any) -> None:
+    for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(wanted), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("channels", "length", "width"), [(1, 7, 3), (4, 6, 5), (4, 2, 5), (2, 1, 3), (3, 6, 2), (3, 4, 1)]
+)
+def test_gradients_of_a_convolution_equal_those_of_lax(channels: int, length: int, width: int):
+    graph, params = nnx.split(Conv1d(channels, 5, width, init=_uniforms()))
+    x = jax.random.normal(jax.random.key(1), (3, length, channels))
+
+    def plain(x, params):
+        dimensions = ("NWC", "WIO", "NWC")
+        y = jax.lax.conv_general_dilated(x, params["kernel"][...], (1,), "SAME", dimension_numbers=dimensions)
+        return y + params["bias"][...]
+
+    _assert_equal_trees(_gradients(lambda x, p: nnx.merge(graph, p)(x), x, params), _gradients(plain, x, params))
+
+
+@pytest.mark.parametrize("centre", [0.0, 30.0])
+def test_norm_and_its_gradients_equal_the_textbook_formula(centre: float):
+    keys = jax.random.split(jax.random.key(0), 4)
+    x = centre + jax.random.normal(keys[0], (3, 7, 4))
+    shift, scale, bias = (jax.random.normal(key, (4,)) for key in keys[1:])
+
+    def ours(x, shift, scale, bias):
+        layer = LayerNorm1d(4)
+        layer.scale[...], layer.bias[...] = scale, bias
+        return layer(x, shift)
+
+    def textbook(x, shift, scale, bias):
+        z = x + shift
+        mean, variance = z.mean(axis=(1, 2), keepdims=True), z.var(axis=(1, 2), keepdims=True)
+        return scale * (z - mean) / jnp.sqrt(variance + 1e-5) + bias
+
+    given = (x, shift, scale, bias)
+    np.testing.assert_allclose(ours(*given), textbook(*given), rtol=1e-4, atol=1e-5)
+    _assert_equal_trees(_gradients(ours, *given), _gradients(textbook, *given))
 
 
 def test_norm_gives_each_row_zero_mean_and_unit_variance():
     x = 1e3 + np.random.default_rng(0).normal(size=(3, 11, 4)).astype(np.float32)
-    out = np.asarray(LayerNorm1d(4)(jnp.asarray(x))).reshape(3, -1)
+    out = np.asarray(LayerNorm1d(4)(jnp.asarray(x), jnp.zeros(4))).reshape(3, -1)
     np.testing.assert_allclose(out.mean(axis=1), 0.0, atol=1e-3)
     np.testing.assert_allclose(out.std(axis=1), 1.0, atol=1e-3)
 
@@ -53,7 +101,6 @@ def test_sinusoidal_embedding_at_known_angles():
 def test_sequence_convolution_and_its_gradient_equal_lax(channels: int, width: int, length: int):
     layer = SequenceConv(channels, 5, width, init=_uniforms(2))
     x = jax.random.normal(jax.random.key(3), (length, 2, channels))
-    pull = jax.random.normal(jax.random.key(4), (length, 2, 5))
     graph, params = nnx.split(layer)
 
     def ours(x, params):
@@ -66,15 +113,8 @@ def test_sequence_convolution_and_its_gradient_equal_lax(channels: int, width: i
         y = jax.lax.conv_general_dilated(rows, kernel, (1,), "SAME", dimension_numbers=dimensions)
         return jnp.swapaxes(y, 0, 1) + bias
 
-    def value_and_gradients(layer):
-        def pulled(x, params):
-            return jnp.sum(pull * layer(x, params))
-
-        return jax.jit(lambda x, params: (layer(x, params), jax.grad(pulled, (0, 1))(x, params)))(x, params)
-
-    found, wanted = (jax.tree.leaves(value_and_gradients(layer)) for layer in (ours, plain))
-    for a, b in zip(found, wanted, strict=True):
-        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(ours(x, params), plain(x, params), rtol=1e-4, atol=1e-5)
+    _assert_equal_trees(_gradients(ours, x, params), _gradients(plain, x, params))
 
 
 @pytest.mark.parametrize("length", [1, 5, 12, 17])
@@ -111,15 +151,13 @@ def test_unet_keeps_any_length_and_sees_step_and_label(features: int):
     def outputs(key, x):
         network = initialise(lambda init: UNet1d(config, 3, init=init), key)
         conditions = [(5, 0), (9, 0), (5, 3)]
-        calls = [network(x, jnp.full(2, t), jnp.full(2, label), method="lax") for t, label in conditions]
-        return [*calls, network(x, jnp.full(2, 5), jnp.full(2, 0), method="matmul")]
+        return [network(x, jnp.full(2, t), jnp.full(2, label)) for t, label in conditions]
 
     x = jax.random.normal(jax.random.key(1), (2, features))
-    base, other_step, other_label, other_method = outputs(jax.random.key(0), x)
+    base, other_step, other_label = outputs(jax.random.key(0), x)
     assert base.shape == (2, features)
     assert not np.allclose(base, other_step)
     assert not np.allclose(base, other_label)
-    np.testing.assert_allclose(base, other_method, atol=1e-4)
 
 
 @pytest.mark.parametrize("name", sorted(NETWORKS))
@@ -158,7 +196,7 @@ def test_bfloat16_is_float32_rounded():
     half: Any = initialise(lambda init: UNet1d(replace(config, precision="bfloat16"), 2, init=init), jax.random.key(0))
     x = jax.random.normal(jax.random.key(1), (6, 20))
     t, labels = jnp.arange(6) + 1, jnp.arange(6) % 3
-    wanted, found = (net(x, t, labels, method="lax") for net in (wide, half))
+    wanted, found = (net(x, t, labels) for net in (wide, half))
     assert found.dtype == jnp.float32
     error = np.abs(found - wanted) / np.abs(wanted).max()
     assert 1e-5 < error.max() < 0.05  # bfloat16 has 8 bits
