@@ -125,13 +125,30 @@ def test_the_timed_unets_are_the_same():
         copy_double(ours, double)
     copy(network.outputs, theirs.outputs)
     network.labels[...] = jnp.asarray(theirs.labels.weight.detach().numpy())
-    x = np.random.default_rng(0).normal(size=(5, 27)).astype(np.float32)
+    x: Any = np.random.default_rng(0).normal(size=(5, 27)).astype(np.float32)
     t, labels = np.array([1, 40, 500, 999, 1000]), np.array([0, 1, 2, 3, 0])
     graph, state = nnx.split(network)
-    ours = jax.jit(lambda state, x, t, y: nnx.merge(graph, state)(x, t, y))(state, x, t, labels)
-    with torch.inference_mode():
-        wanted = theirs(torch.from_numpy(x), torch.from_numpy(t).float(), torch.from_numpy(labels))
-    np.testing.assert_allclose(ours, wanted.numpy(), atol=2e-4)
+    pull = np.random.default_rng(1).normal(size=x.shape).astype(np.float32)
+
+    def pulled(state: Any, x: Any) -> Any:
+        out = nnx.merge(graph, state)(x, t, labels)
+        return jnp.sum(pull * out), out
+
+    (_, ours), (dstate, dx) = jax.jit(jax.value_and_grad(pulled, (0, 1), has_aux=True))(state, x)
+    x = torch.from_numpy(x).requires_grad_()
+    wanted = theirs(x, torch.from_numpy(t).float(), torch.from_numpy(labels))
+    np.testing.assert_allclose(ours, wanted.detach().numpy(), atol=2e-4)
+    (wanted * torch.from_numpy(pull)).sum().backward()
+    convolution, norm = theirs.inputs.layers[:2]
+    assert x.grad is not None
+    for found, gradient in (
+        (dx, x.grad),
+        (dstate["inputs"]["first"]["kernel"][...].T, convolution.weight.grad),
+        (dstate["inputs"]["first"]["bias"][...], convolution.bias.grad),
+        (dstate["inputs"]["first_norm"]["scale"][...], norm.weight.grad),
+        (dstate["inputs"]["first_norm"]["bias"][...], norm.bias.grad),
+    ):
+        np.testing.assert_allclose(found, gradient.numpy(), rtol=1e-3, atol=1e-3)
 
 
 def test_the_timed_reverse_processes_are_ours():
