@@ -195,6 +195,8 @@ def run(
     missing = [n for n in range(process, job.parts, processes) if not _is_whole(output_dir, job, n)]
     wanted = sum(len(job.rows(n)) for n in range(process, job.parts, processes))
     left = sum(len(job.rows(n)) for n in missing)
+    if missing:
+        job.model.cddpm.compile()  # before the bar begins to count rows a second
     with training.progress_bar("generating" if progress else None, wanted, "row", done=wanted - left) as bar:
         for start in range(0, len(missing), abreast):
             _write_abreast(job, output_dir, missing[start : start + abreast], bar.update)

@@ -11,7 +11,8 @@ from flax import nnx
 from experiments.speed.stopwatch import THREADS, Figure, Run, Stopwatch, Work, baseline, flop, seconds
 from nids_jax import parallel, training
 from nids_jax.generators import adversarial
-from nids_jax.generators.cddpm import CDDPM, CDDPMConfig, DenoisingObjective, tile_rows
+from nids_jax.generators.cddpm import CDDPM, CDDPMConfig
+from nids_jax.generators.denoising import DenoisingObjective, tile_rows
 from nids_jax.generators.gan import GANConfig, Method, make_game
 from nids_jax.generators.wasserstein import Wasserstein
 from nids_jax.presets import Preset

@@ -2,19 +2,18 @@
 
 import json
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from copy import copy
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Self, get_args
+from typing import Any, Self, get_args
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import nnx
 from jax import Array
-from jax.sharding import Mesh, PartitionSpec
+from jax.sharding import Mesh
 
 from nids_jax import parallel, random, training
 from nids_jax.checkpoint import (
@@ -26,18 +25,15 @@ from nids_jax.checkpoint import (
     state_shapes,
     train_resumably,
 )
-from nids_jax.diffusion.objective import drop_labels, guide, q_sample, velocity
 from nids_jax.diffusion.samplers import SAMPLERS, Sampler, SDEDPMpp2M, make_sampler
 from nids_jax.diffusion.schedule import Schedule
 from nids_jax.errors import InputError
 from nids_jax.files import write_atomic
 from nids_jax.generators import economy
 from nids_jax.generators.base import Labels, check_labels, checked_rows
-from nids_jax.nn.layers import Uniforms
-from nids_jax.nn.unet1d import UNet1d, UNetConfig
+from nids_jax.generators.denoising import DenoisingObjective, Fitted, Prediction, Process, sample_tiles, tile_rows
+from nids_jax.nn.unet1d import UNetConfig
 from nids_jax.training import OptimiserConfig
-
-Prediction = Literal["noise", "velocity"]
 
 AUTO = "auto"  # in the place of a sampler's name: see `CDDPM.choose_sampler`
 _COMPARED = 512  # rows of each sampler, to choose one by
@@ -98,99 +94,6 @@ _TYPES: dict[str, type] = {c.__name__: c for c in (CDDPMConfig, Schedule, UNetCo
 _TYPES |= {c.__name__: c for c in SAMPLERS.values()}
 
 
-@dataclass(frozen=True, kw_only=True)
-class DenoisingObjective:
-    """E ‖ε − ε_θ(x_t, t, y)‖², t uniform in 1..T, ε ~ N(0, I), mean over columns  (P1 eq. 10).
-
-    With `prediction="velocity"` the target is v = √ᾱ_t ε − √(1−ᾱ_t) x_0 instead (Salimans & Ho 2022, appendix D): where
-    there is almost only noise, that asks for x_0 itself, and errors are not multiplied by √(1−ᾱ_t)/√ᾱ_t.
-    """
-
-    network: UNetConfig
-    schedule: Schedule
-    classes: int
-    prediction: Prediction
-    label_dropout: float
-
-    def build(self, init: Uniforms) -> nnx.Module:
-        return UNet1d(self.network, self.classes, init=init)
-
-    def loss(self, network: UNet1d, x: Array, y: Array, weight: Array, key: Array) -> Array:
-        t_key, eps_key, label_key = jax.random.split(key, 3)
-        t = jax.random.randint(t_key, y.shape, 1, self.schedule.steps + 1)
-        eps = jax.random.normal(eps_key, x.shape)
-        alpha_bar = jnp.asarray(self.schedule.alpha_bar, jnp.float32)[t]
-        labels = drop_labels(y, self.label_dropout, label_key, self.classes)
-        target = eps if self.prediction == "noise" else velocity(x, eps, alpha_bar)
-        predicted = network(q_sample(x, eps, alpha_bar), t, labels)
-        return jnp.sum(weight * jnp.square(predicted - target).mean(axis=1))
-
-
-def tile_rows() -> int:
-    """Rows computed together.  A row's place in its tile follows from its number, so this fixes all rounding."""
-    return 64 if jax.default_backend() == "cpu" else 1024
-
-
-class _Fitted(NamedTuple):
-    params: nnx.State  # the moving average
-    rest: nnx.State
-    low: Array  # [d] the training rows' range, ±inf without clipping
-    high: Array
-
-
-@partial(jax.jit, static_argnames=("process", "mesh"))
-def _sample_tiles(
-    model: _Fitted, key: Array, first: Array, labels: Array, seeds: Array | None, *, process: "_Process", mesh: Mesh
-) -> Array:
-    """A tile on each device: first row numbers [devices], labels [devices, tile] → rows [devices, tile, d]."""
-
-    def part(model: _Fitted, key: Array, first: Array, labels: Array, seeds: Array | None) -> Array:
-        return _sample_tile(model, key, first[0], labels[0], None if seeds is None else seeds[0], process)[None]
-
-    whole, split = PartitionSpec(), PartitionSpec(parallel.ROWS)
-    in_specs = (whole, whole, split, split, split)
-    each = jax.shard_map(part, mesh=mesh, in_specs=in_specs, out_specs=split, check_vma=False)
-    return each(model, key, first, labels, seeds)
-
-
-class _Process(NamedTuple):
-    """The reverse process."""
-
-    objective: DenoisingObjective
-    sampler: Sampler
-    guidance: float
-    levels: int | None  # the last so many of the sampler's, None for all
-
-
-def _sample_tile(
-    model: _Fitted, key: Array, first: Array, labels: Array, seeds: Array | None, process: _Process
-) -> Array:
-    """Rows number first, first + 1, … with these labels [tile] → [tile, d]; with seeds [tile, d], `vary` of those."""
-    objective, sampler, guidance, levels = process
-    network = training.network(objective, model.params, model.rest)
-    ids = first + jnp.arange(labels.shape[0])
-    width = model.low.shape[0]
-
-    def predict(x: Array, t: Array) -> Array:
-        steps = jnp.full(labels.shape, t)
-        if guidance == 1.0:
-            return network(x, steps, labels)
-        both = jnp.concatenate([jnp.full_like(labels, objective.classes), labels])
-        twice = network(jnp.concatenate([x, x]), jnp.concatenate([steps, steps]), both)
-        return guide(twice[: len(labels)], twice[len(labels) :], guidance)
-
-    def denoise(x: Array, t: Array, alpha: Array, sigma: Array) -> Array:
-        out = predict(x, t)
-        x0 = (x - sigma * out) / alpha if objective.prediction == "noise" else alpha * x - sigma * out
-        return jnp.clip(x0, model.low, model.high)
-
-    start = random.row_normals(random.rows(random.stream(key, "start"), ids), 0, width)
-    if seeds is not None:
-        alpha_bar = sampler.last(objective.schedule, levels).alpha[0] ** 2
-        start = q_sample(seeds, start, jnp.full(labels.shape, alpha_bar))
-    return sampler(denoise, start, random.rows(random.stream(key, "noise"), ids), objective.schedule, levels)
-
-
 class CDDPM:
     """Conditional diffusion model over scaled flow features.
 
@@ -212,6 +115,7 @@ class CDDPM:
         self.checkpoint_dir = checkpoint_dir
         self.about = about or {}
         self.progress = progress
+        self._compiled: dict[tuple[Process, Mesh], Callable[..., Array]] = {}
 
     def fit(self, x: np.ndarray, y: np.ndarray, key: Array) -> Self:
         """Train on scaled rows x [n, d] with labels y [n] = 0, 1, ….
@@ -221,6 +125,7 @@ class CDDPM:
           TrainingError: the loss is no longer finite.
         """
         x, y = checked_rows(x, y)
+        self._compiled = {}
         self.classes_ = int(y.max()) + 1
         self.features_ = x.shape[1]
         self._set_range(x.min(axis=0), x.max(axis=0))
@@ -317,6 +222,22 @@ class CDDPM:
         check_labels(labels, self.classes_)
         return self._gathered(self._pieces(labels, key, 4096, seeds=seeds, levels=levels), len(labels))
 
+    def compile(self) -> None:
+        """Compile sampling for its fixed shapes now (ahead of time), so that the first row comes without a pause."""
+        tile, mesh = tile_rows(), parallel.mesh()
+        numbers, labels = np.zeros(mesh.size, np.int32), np.zeros((mesh.size, tile), np.int32)
+        process = self._process()
+        lowered = sample_tiles.lower(
+            self._on(mesh), jax.random.key(0), numbers, labels, None, process=process, mesh=mesh
+        )
+        self._compiled = {(process, mesh): lowered.compile()}
+
+    def _process(self, levels: int | None = None) -> Process:
+        return Process(self._objective(), self.config.sampler, self.config.guidance, levels)
+
+    def _on(self, mesh: Mesh) -> Fitted:
+        return parallel.everywhere(Fitted(self.state_.ema, self.state_.rest, self.low_, self.high_), mesh)
+
     def _gathered(self, pieces: Iterator[np.ndarray], rows: int) -> np.ndarray:
         parts = [np.zeros((0, self.features_), np.float32)]
         with training.progress_bar("sampling" if self.progress else None, rows, "row") as bar:
@@ -359,8 +280,9 @@ class CDDPM:
         step = tile * mesh.size
         begin = first - first % tile  # a row's place in its tile follows from its number
         ahead = -(-chunk // step)  # calls in flight: the devices work on while the host copies
-        model = parallel.everywhere(_Fitted(self.state_.ema, self.state_.rest, self.low_, self.high_), mesh)
-        process = _Process(self._objective(), self.config.sampler, self.config.guidance, levels)
+        model, process = self._on(mesh), self._process(levels)
+        tiles = self._compiled.get((process, mesh)) if seeds is None else None
+        tiles = tiles or partial(sample_tiles, process=process, mesh=mesh)
 
         def call(start: int) -> Array:
             rows = slice(start, min(start + step, len(labels)))
@@ -368,7 +290,7 @@ class CDDPM:
             own = np.pad(labels[rows], space).reshape(mesh.size, tile)
             begun = None if seeds is None else np.pad(seeds[rows], (space, (0, 0))).reshape(*own.shape, -1)
             numbers = np.arange(start, start + step, tile, dtype=np.int32)
-            return _sample_tiles(model, key, numbers, own, begun, process=process, mesh=mesh)
+            return tiles(model, key, numbers, own, begun)
 
         starts = iter(range(begin, stop, step))
         waiting: deque[tuple[int, Array]] = deque()

@@ -13,7 +13,8 @@ from jax import Array
 from nids_jax import random, training
 from nids_jax.errors import InputError
 from nids_jax.generators.base import checked_rows
-from nids_jax.generators.cddpm import CDDPM, CDDPMConfig, DenoisingObjective
+from nids_jax.generators.cddpm import CDDPM, CDDPMConfig
+from nids_jax.generators.denoising import DenoisingObjective
 from nids_jax.nn.layers import Uniforms
 from nids_jax.nn.unet1d import UNet1d
 from nids_jax.training import OptimiserConfig, TrainState

@@ -17,9 +17,10 @@ from nids_jax.checkpoint import from_plain, plain
 from nids_jax.diffusion.samplers import DDPM, DPMpp2M
 from nids_jax.diffusion.schedule import Schedule
 from nids_jax.errors import InputError
-from nids_jax.generators import cddpm
+from nids_jax.generators import denoising
 from nids_jax.generators.cddpm import _TYPES, CDDPM, CDDPMConfig
 from nids_jax.nn.unet1d import UNetConfig
+from nids_jax.runtime import CompileClock
 from nids_jax.training import OptimiserConfig, TrainingError
 
 TINY = CDDPMConfig(
@@ -189,17 +190,29 @@ def test_values_out_of_bounds_are_reported_not_returned(model: CDDPM):
         broken.sample(np.zeros(3, int), KEY)
 
 
+def test_compiled_ahead_rows_are_the_same_and_nothing_is_compiled_again(model: CDDPM):
+    labels = np.arange(70) % 3
+    expected = model.sample(labels, KEY)
+    ready = model.with_sampler(DPMpp2M(steps=3))
+    ready.compile()
+    clock = CompileClock()
+    ready.sample(labels, KEY)
+    assert clock.count == 0
+    np.testing.assert_array_equal(ready.with_sampler(TINY.sampler).sample(labels, KEY), expected)
+    np.testing.assert_array_equal(ready.sample(labels, KEY), model.with_sampler(DPMpp2M(steps=3)).sample(labels, KEY))
+
+
 def test_nothing_goes_between_host_and_device_while_a_tile_is_sampled(model: CDDPM):
     mesh = parallel.mesh()
-    fitted = cddpm._Fitted(model.state_.ema, model.state_.rest, model.low_, model.high_)
-    process = cddpm._Process(model._objective(), TINY.sampler, TINY.guidance, None)
+    fitted = denoising.Fitted(model.state_.ema, model.state_.rest, model.low_, model.high_)
+    process = denoising.Process(model._objective(), TINY.sampler, TINY.guidance, None)
     first = 64 * np.arange(mesh.size, dtype=np.int32)
     given = parallel.everywhere((fitted, KEY), mesh)
     split = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec(parallel.ROWS))
     given += jax.device_put((first, np.zeros((mesh.size, 64), np.int32)), split)
     jax.block_until_ready(given)
     with jax.transfer_guard("disallow"):
-        rows = jax.block_until_ready(cddpm._sample_tiles(*given, None, process=process, mesh=mesh))
+        rows = jax.block_until_ready(denoising.sample_tiles(*given, None, process=process, mesh=mesh))
     np.testing.assert_array_equal(
         np.asarray(rows).reshape(-1, 8), model.sample(np.zeros(64 * mesh.size, np.int32), KEY)
     )
