@@ -26,7 +26,7 @@ from nids_jax.nn.detector import NETWORKS
 from nids_jax.presets import Preset
 from nids_jax.report import records
 from nids_jax.runtime import CompileClock
-from nids_jax.training_sets import REAL, Arm, TrainingRows, TrainingSets, check_arms
+from nids_jax.training_sets import REAL, Arm, Source, TrainingRows, TrainingSets, check_arms
 
 TUNING_SPLIT = 1_000_000  # the split seed on which learning rates are chosen; no run is judged on it
 
@@ -50,6 +50,7 @@ class FewShot:
     classifiers: tuple[str, ...] = ("cnn_bigru", "random_forest")
     benign_rows: int | None = None  # benign rows to train on; then only attacks are rare, and only they are generated
     auxiliary: Kind | None = None  # plentiful rows beside the few, set aside before all splits
+    sources: Mapping[str, Source] = field(default_factory=dict)  # further arms by name
     rates: tuple[float, ...] = ()  # learning rates that each arm's neural detectors choose from; none: the preset's
     explain: bool = True
     progress: bool = True
@@ -57,7 +58,7 @@ class FewShot:
     def __post_init__(self) -> None:
         if self.auxiliary and self.benign_rows:
             raise InputError("benign_rows and auxiliary are two settings; choose one")
-        check_arms(self.arms, self.preset, self.auxiliary is not None)
+        check_arms(self.arms, self.preset, self.auxiliary is not None, self.sources)
         semi = SEMI_SUPERVISED if self.auxiliary == "unlabelled" else ()
         check_names("classifiers", self.classifiers, {*CLASSIFIERS, *semi})
         for name in ("split_seeds", "generations", "generated"):
@@ -174,6 +175,7 @@ class _Splitting:
             directory=self.directory,
             clock=self.bench.clock,
             progress=job.progress,
+            sources=job.sources,
         )
 
     def _plenty(self) -> tuple[str, ...]:

@@ -1,9 +1,10 @@
 """Training sets by name ("arms"): a few real rows, as many as there are, or the few with those of a generator."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Protocol
 
 import jax
 import numpy as np
@@ -73,19 +74,32 @@ class Arm:
         return changed
 
 
-def check_arms(names: Sequence[str], preset: Preset, auxiliary: bool) -> None:
-    """Refuse arms that cannot be made, with auxiliary rows or without.
+def check_arms(names: Sequence[str], preset: Preset, auxiliary: bool, further: Collection[str] = ()) -> None:
+    """Refuse arms that cannot be made, with auxiliary rows or without; `further` ones can.
 
     Raises:
       InputError: no arm, an unknown generator, or a T with which the preset's sampler does not go together.
     """
     arms = [Arm(name) for name in names]
     known = {*GENERATORS, *REAL, *(TRANSFER if auxiliary else ())}
-    check_names("generators", [arm.generator for arm in arms], known)
+    named = [arm.name if arm.name in further else arm.generator for arm in arms]
+    check_names("generators", named, known | {*further})
     for arm in arms:
         arm.diffusion(preset.cddpm)
         if arm.based and arm.generator in REAL:
             raise InputError(f"--generators names {arm.name!r}, but {arm.generator} generates nothing: drop the _base")
+
+
+class RowMaker(Protocol):
+    """What makes rows in raw units: see `OnColumns`."""
+
+    @property
+    def losses_(self) -> np.ndarray | None: ...
+
+    def sample(self, labels: np.ndarray, key: Array) -> np.ndarray: ...
+
+
+Source = Callable[[Split], RowMaker]  # what makes rows from more than the split's flow records (their packets, say)
 
 
 @dataclass(frozen=True)
@@ -119,10 +133,11 @@ class TrainingSets:
     directory: Path  # of checkpoints and rows
     clock: CompileClock
     progress: bool
+    sources: Mapping[str, Source] = field(default_factory=dict)  # further arms by name; their rows need no repair
 
     def __post_init__(self) -> None:
         self._rows: tuple[tuple[Arm, int], TrainingRows] | None = None
-        self._generator: tuple[Arm, OnColumns | OnBase] | None = None
+        self._generator: tuple[Arm, RowMaker] | None = None
 
     @cached_property
     def scaler(self) -> Scaler:
@@ -164,7 +179,8 @@ class TrainingSets:
         labels = np.repeat(np.array(rare, np.int32), self.generated)
         with self.clock.timed() as sampling:
             raw = generator.sample(labels, jax.random.fold_in(random.stream(key, "sample"), generation))
-        if self.preset.repair and not arm.based:  # rows derived from base columns are consistent
+        # Rows derived from base columns or from packets are consistent.
+        if self.preset.repair and not (arm.based or arm.name in self.sources):
             train = self.split.train
             raw = repair(round_like(raw, train.x), train.features)
         made = self.scaler.transform(raw)
@@ -182,7 +198,9 @@ class TrainingSets:
         x, y = np.concatenate([real.x, made]), np.concatenate([real.y, labels])
         return TrainingRows(x, y, generated=len(labels), timing=timing, fidelity=quality)
 
-    def _fitted(self, arm: Arm, key: Array) -> "OnColumns | OnBase":
+    def _fitted(self, arm: Arm, key: Array) -> RowMaker:
+        if arm.name in self.sources:
+            return self.sources[arm.name](self.split)
         train = self.split.train
         if arm.based and train.categories:
             raise InputError(f"{arm.name}: column {next(iter(train.categories))!r} is no number; use {arm.generator}")

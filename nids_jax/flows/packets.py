@@ -1,5 +1,6 @@
 """Packet columns: what a capture reader or a simulator hands to the flow meter."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,3 +30,21 @@ class Packets:
     def take(self, rows: np.ndarray) -> "Packets":
         """The packets at `rows`, in that order."""
         return Packets(**{name: column[rows] for name, column in vars(self).items()})
+
+
+_TYPES = {
+    **dict.fromkeys(("time", "source", "destination"), np.int64),
+    **dict.fromkeys(("source_port", "destination_port", "payload", "header", "window"), np.int32),
+    "protocol": np.int16,
+    "flags": np.uint8,
+}
+
+
+def concatenate(parts: Sequence[Packets]) -> Packets:
+    """The packets of all parts, one part after the other; of none, columns of no packets."""
+    return Packets(
+        **{
+            name: np.concatenate([np.empty(0, kind), *(getattr(part, name) for part in parts)])
+            for name, kind in _TYPES.items()
+        }
+    )

@@ -65,6 +65,23 @@ def test_bad_flags_of_the_detection_tables(arguments: list[str], said: str, tmp_
     assert said in done.stderr
 
 
+def test_varied_packets_from_the_command_line(tmp_path: Path):
+    flags = ["--preset=demo", "--conversations=30", "--seeds=2", "--classifiers=decision_tree", "--generated=5"]
+    flags += ["--generators=real,jitter,packets_resent"]
+    done = run("packets", *flags, f"--output_dir={tmp_path}")
+    assert done.returncode == 0, done.stderr
+    lines = [json.loads(line) for line in (tmp_path / "records.jsonl").read_text().splitlines()]
+    assert [line["generator"] for line in lines] == 2 * ["real", "jitter", "packets_resent"]
+    consistent = [line["fidelity"]["consistent"] for line in lines if line["generator"] == "packets_resent"]
+    assert consistent == [1.0, 1.0]
+    assert run("packets", *flags, f"--output_dir={tmp_path}").returncode == 0
+    assert len((tmp_path / "records.jsonl").read_text().splitlines()) == 6
+    done = run("packets", "--generators=real,pakets", f"--output_dir={tmp_path / 'other'}")
+    assert done.returncode == 2
+    assert "--generators names 'pakets'; choose from" in done.stderr
+    assert not (tmp_path / "other").exists()
+
+
 def test_the_detection_tables_from_the_command_line(tmp_path: Path):
     flags = ["--max_per_class=30", "--shots=5,10", "--seeds=2", "--classifiers=knn,decision_tree"]
     done = run("detection", *flags, f"--output_dir={tmp_path}")
