@@ -19,6 +19,7 @@ from nids_jax.commands import frame
 from nids_jax.data.duplicates import repeats
 from nids_jax.data.split import Split
 from nids_jax.data.table import FlowTable
+from nids_jax.errors import InputError
 from nids_jax.flows.meter import meter
 from nids_jax.flows.packets import Packets
 from nids_jax.flows.schema import CICIDS2017
@@ -36,6 +37,7 @@ flags.set_default(common.TEST_ROWS, 300)
 flags.set_default(common.CLASSIFIERS, ["random_forest", "extra_trees"])
 flags.set_default(generating.GENERATORS, ["real", "copies", "jitter", "smote", "packets", "packets_resent", "real_all"])
 
+_READING = (common.DATASET, common.DATA_DIR, common.DATA, common.MAX_PER_CLASS, common.EXCLUDE, common.KEEP_PORTS)
 VARIATIONS = {"packets": Variation(), "packets_resent": Variation(resent=0.02)}
 
 
@@ -61,6 +63,9 @@ def _source(variation: Variation) -> fewshot.Source:
 
 
 def main(argv: list[str]) -> None:
+    given = [flag.name for flag in _READING if flags.FLAGS[flag.name].present]
+    if given:
+        raise InputError(f"--{given[0]} is about files to read, and this capture is simulated; leave it out")
     job = fewshot.FewShot(
         dataset="simulated capture",
         preset=generating.preset(),

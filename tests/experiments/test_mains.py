@@ -76,10 +76,21 @@ def test_varied_packets_from_the_command_line(tmp_path: Path):
     assert consistent == [1.0, 1.0]
     assert run("packets", *flags, f"--output_dir={tmp_path}").returncode == 0
     assert len((tmp_path / "records.jsonl").read_text().splitlines()) == 6
-    done = run("packets", "--generators=real,pakets", f"--output_dir={tmp_path / 'other'}")
-    assert done.returncode == 2
-    assert "--generators names 'pakets'; choose from" in done.stderr
-    assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.parametrize(
+    ("argument", "said"),
+    [
+        ("--generators=real,pakets", "--generators names 'pakets'; choose from"),
+        ("--dataset=cicids2017", "--dataset is about files to read"),
+        ("--conversations=2", "--conversations=2"),
+    ],
+)
+def test_bad_flags_of_varied_packets(argument: str, said: str, tmp_path: Path):
+    done = run("packets", argument, f"--output_dir={tmp_path / 'out'}")
+    assert (done.returncode, done.stderr.strip().count("\n")) == (2, 0), done.stderr
+    assert said in done.stderr
+    assert not (tmp_path / "out").exists()
 
 
 def test_the_detection_tables_from_the_command_line(tmp_path: Path):
