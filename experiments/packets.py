@@ -29,15 +29,18 @@ from nids_jax.generators.remetered import Remetered
 from nids_jax.report import records
 
 _CONVERSATIONS = flags.DEFINE_integer("conversations", 900, "Conversations to simulate of each class.", lower_bound=20)
-for name in (common.SHOTS, common.SEEDS, common.CLASSIFIERS, common.PRESET, common.TEST_ROWS, common.OUTPUT_DIR):
-    flags.declare_key_flag(name.name)
+_SHARED = [
+    flag.name
+    for flag in (common.SHOTS, common.SEEDS, common.CLASSIFIERS, common.PRESET, common.TEST_ROWS, common.OUTPUT_DIR)
+]
+for name in _SHARED:
+    flags.declare_key_flag(name)
 flags.adopt_module_key_flags(generating)
 flags.set_default(common.SEEDS, 10)
 flags.set_default(common.TEST_ROWS, 300)
 flags.set_default(common.CLASSIFIERS, ["random_forest", "extra_trees"])
 flags.set_default(generating.GENERATORS, ["real", "copies", "jitter", "smote", "packets", "packets_resent", "real_all"])
 
-_READING = (common.DATASET, common.DATA_DIR, common.DATA, common.MAX_PER_CLASS, common.EXCLUDE, common.KEEP_PORTS)
 VARIATIONS = {"packets": Variation(), "packets_resent": Variation(resent=0.02)}
 
 
@@ -63,7 +66,7 @@ def _source(variation: Variation) -> fewshot.Source:
 
 
 def main(argv: list[str]) -> None:
-    given = [flag.name for flag in _READING if flags.FLAGS[flag.name].present]
+    given = [name for name in common.key_flags([common], without=_SHARED) if flags.FLAGS[name].present]
     if given:
         raise InputError(f"--{given[0]} is about files to read, and this capture is simulated; leave it out")
     job = fewshot.FewShot(
@@ -79,7 +82,7 @@ def main(argv: list[str]) -> None:
         sources={name: _source(variation) for name, variation in VARIATIONS.items()},
         explain=False,
     )
-    output_dir = common.prepare(argv, job.preset)
+    output_dir = common.prepare(argv, (job.preset, VARIATIONS))
     table, _ = captured(_CONVERSATIONS.value)
     records.write_json(output_dir / "data.json", fewshot.describe(table, job))
     fewshot.run(table, job, output_dir, ["python", "-m", "experiments.packets", *sys.argv[1:]], print)

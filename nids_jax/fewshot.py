@@ -58,6 +58,8 @@ class FewShot:
     def __post_init__(self) -> None:
         if self.auxiliary and self.benign_rows:
             raise InputError("benign_rows and auxiliary are two settings; choose one")
+        if self.sources and self.auxiliary:
+            raise InputError("sources number the rows of the whole table; auxiliary takes some away: choose one")
         check_arms(self.arms, self.preset, self.auxiliary is not None, self.sources)
         semi = SEMI_SUPERVISED if self.auxiliary == "unlabelled" else ()
         check_names("classifiers", self.classifiers, {*CLASSIFIERS, *semi})

@@ -81,6 +81,9 @@ def check_arms(names: Sequence[str], preset: Preset, auxiliary: bool, further: C
       InputError: no arm, an unknown generator, or a T with which the preset's sampler does not go together.
     """
     arms = [Arm(name) for name in names]
+    taken = {*GENERATORS, *REAL, *TRANSFER}.intersection(further)
+    if taken:
+        raise InputError(f"the arm {min(taken)!r} is there already; give its source another name")
     known = {*GENERATORS, *REAL, *(TRANSFER if auxiliary else ())}
     named = [arm.name if arm.name in further else arm.generator for arm in arms]
     check_names("generators", named, known | {*further})

@@ -19,6 +19,8 @@ from nids_jax.flows.schema import FEATURES
 
 Compat = Literal["corrected", "cicflowmeter"]
 
+TIMEOUT = 120_000_000  # µs
+
 # The features in which `compat="corrected"` departs from CICFlowMeter, which adds the first packet of a flow twice to
 # the length statistics and reads PSH and URG off the first packet only.
 CORRECTED: frozenset[str] = frozenset(
@@ -57,7 +59,7 @@ class Flows:
 def meter(
     packets: Packets,
     *,
-    timeout_us: int = 120_000_000,
+    timeout_us: int = TIMEOUT,
     activity_timeout_us: int = 5_000_000,
     compat: Compat = "corrected",
 ) -> Flows:

@@ -41,10 +41,6 @@ _TYPES = {
 
 
 def concatenate(parts: Sequence[Packets]) -> Packets:
-    """The packets of all parts, one part after the other; of none, columns of no packets."""
-    return Packets(
-        **{
-            name: np.concatenate([np.empty(0, kind), *(getattr(part, name) for part in parts)])
-            for name, kind in _TYPES.items()
-        }
-    )
+    """The packets of all parts, one after the other, in the types that `Packets` names; of none, no packets."""
+    columns = {name: [np.empty(0, kind), *(getattr(part, name) for part in parts)] for name, kind in _TYPES.items()}
+    return Packets(**{name: np.concatenate(each, dtype=_TYPES[name]) for name, each in columns.items()})

@@ -12,7 +12,7 @@ import numpy as np
 
 from nids_jax.errors import InputError
 from nids_jax.flows.meter import meter
-from nids_jax.flows.packets import Packets
+from nids_jax.flows.packets import Packets, concatenate
 from nids_jax.flows.schema import CICIDS2017
 from nids_jax.flows.simulate_network import Conversations, simulate
 from nids_jax.flows.simulate_script import UP, Streams
@@ -46,7 +46,7 @@ def simulate_packets(counts: Mapping[str, int], seed: int) -> tuple[Packets, np.
     counts, seed = _checked(counts, seed)
     parts = [_capture(name, count, seed).packets for name, count in counts.items()]
     label = _labels({name: len(part) for name, part in zip(counts, parts, strict=True)})
-    packets = Packets(**{f.name: np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(Packets)})
+    packets = concatenate(parts)
     order = np.argsort(packets.time, kind="stable")
     return packets.take(order), label[order]
 

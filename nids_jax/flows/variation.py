@@ -9,11 +9,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from nids_jax.errors import InputError
-from nids_jax.flows.meter import Flows, meter
+from nids_jax.flows.meter import TIMEOUT, Flows, meter
 from nids_jax.flows.meter_split import split_flows
 from nids_jax.flows.packets import TCP, Packets, concatenate
-
-_TIMEOUT = 120_000_000  # µs, the meter's own
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,15 +19,16 @@ class Variation:
     """How far packets are varied."""
 
     timing: float = 0.3  # σ of two log-normal factors on a gap between packets: one of the flow, one of the gap itself
-    resent: float = 0.0  # chance that a TCP packet with payload is captured a second time
+    # Chance that a TCP packet with payload is captured a second time; after a FIN or RST that is no longer the flow's.
+    resent: float = 0.0
     wait: tuple[float, float] = (0.2e6, 0.4e6)  # µs until then, uniform
 
     def __post_init__(self) -> None:
-        if not 0 <= self.timing < 10:
-            raise InputError(f"timing is {self.timing}; give a deviation from 0 to 10, such as 0.3")
+        if not 0 <= self.timing <= 2:
+            raise InputError(f"timing is {self.timing}; give a deviation from 0 to 2, such as 0.3")
         if not 0 <= self.resent <= 1:
             raise InputError(f"resent is {self.resent}; give a share from 0 to 1")
-        if not 0 <= self.wait[0] <= self.wait[1]:
+        if not 0 <= self.wait[0] <= self.wait[1] < float("inf"):
             raise InputError(f"wait is {self.wait}; give two numbers of µs, the lesser first")
 
 
@@ -47,6 +46,9 @@ def first_flows(flows: Flows) -> np.ndarray:
 def packets_of(packets: Packets, flows: Flows, numbers: np.ndarray) -> list[Packets]:
     """The packets that each of the flows `numbers` counts, in order of capture.
 
+    `remeter` gives a first flow's record again.  A flow that a timeout began has its end points from the one before,
+    which its own packets do not tell.
+
     Args:
       packets: the capture.
       flows: what `meter` made of it with its own timeouts.
@@ -54,31 +56,41 @@ def packets_of(packets: Packets, flows: Flows, numbers: np.ndarray) -> list[Pack
     Raises:
       InputError: the flows are not of these packets.
     """
-    split = split_flows(packets, timeout=_TIMEOUT, by_host=False)
+    packets = concatenate([packets])
+    split = split_flows(packets, timeout=TIMEOUT, by_host=False)
     place = {int(rows[0]): rows for rows in np.split(split.rows, split.begin[1:]) if len(rows)}
-    wanted = flows.first_packet[numbers].tolist()
-    missing = [first for first in wanted if first not in place]
-    if missing:
-        raise InputError(f"no flow of these packets begins with packet {missing[0]}; give the capture that was metered")
-    return [packets.take(place[first]) for first in wanted]
+    found = []
+    for number in np.asarray(numbers).tolist():
+        first = int(flows.first_packet[number])
+        rows = place.get(first, np.empty(0, np.int64))
+        if len(rows) != flows.packets[number] or packets.time[first] != flows.start[number]:
+            raise InputError(
+                f"flow {number} has {flows.packets[number]} packets from number {first} on, and {len(rows)} are found"
+                " there; give the capture that was metered, with the meter's own timeout"
+            )
+        found.append(packets.take(rows))
+    return found
 
 
 def vary(flow: Packets, variation: Variation, rng: np.random.Generator) -> Packets:
     """One flow's packets at other times: gaps g' = g exp(timing · (a + b_g)), a, b_g ~ N(0, 1); the first stays.
 
-    A packet sent again is the same packet, later.  Times stay whole µs, and the order of what is not sent again stays.
+    A packet sent again is the same packet, later.  Times are whole µs, a gap that was one stays one (times going
+    backwards, too), and the order of what is not sent again stays.
     """
     gaps = np.diff(flow.time).astype(np.float64)
     factors = np.exp(variation.timing * (rng.standard_normal() + rng.standard_normal(len(gaps))))
-    time = flow.time[:1] + np.concatenate([[0], np.rint(np.cumsum(gaps * factors))]).astype(np.int64)
+    steps = np.sign(gaps) * np.maximum(np.rint(np.abs(gaps) * factors), 1)  # no gap stays none
+    time = flow.time[:1] + np.concatenate([[0], np.cumsum(steps)]).astype(np.int64)
     varied = replace(flow, time=time)
     again = (rng.random(len(flow)) < variation.resent) & (flow.payload > 0) & (flow.protocol == TCP)
     if not again.any():
         return varied
     late = varied.take(np.flatnonzero(again))
     late = replace(late, time=late.time + rng.uniform(*variation.wait, size=len(late)).astype(np.int64))
-    both = concatenate([varied, late])
-    return both.take(np.argsort(both.time, kind="stable"))
+    # After every packet captured until then; where times go backwards, these keep their places.
+    place = np.concatenate([np.maximum.accumulate(varied.time), late.time])
+    return concatenate([varied, late]).take(np.argsort(place, kind="stable"))
 
 
 def remeter(parts: Sequence[Packets]) -> np.ndarray:
@@ -91,9 +103,13 @@ def remeter(parts: Sequence[Packets]) -> np.ndarray:
 
     Returns:
       Columns as `meter`'s features, raw units.
+
+    Raises:
+      InputError: a part without packets.
     """
-    if not parts:
-        return meter(concatenate([])).x
+    empty = [number for number, part in enumerate(parts) if not len(part)]
+    if empty:
+        raise InputError(f"part {empty[0]} has no packets, and so no record; leave it out")
     # Hosts of their own keep the parts apart.
     apart = [_renumbered(part, number) for number, part in enumerate(parts)]
     begin = np.cumsum([0, *(len(part) for part in parts)])[:-1]

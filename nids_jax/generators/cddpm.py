@@ -2,7 +2,7 @@
 
 import json
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from copy import copy
 from dataclasses import dataclass, replace
 from functools import partial
@@ -115,7 +115,6 @@ class CDDPM:
         self.checkpoint_dir = checkpoint_dir
         self.about = about or {}
         self.progress = progress
-        self._compiled: dict[tuple[Process, Mesh], Callable[..., Array]] = {}
 
     def fit(self, x: np.ndarray, y: np.ndarray, key: Array) -> Self:
         """Train on scaled rows x [n, d] with labels y [n] = 0, 1, ….
@@ -125,7 +124,6 @@ class CDDPM:
           TrainingError: the loss is no longer finite.
         """
         x, y = checked_rows(x, y)
-        self._compiled = {}
         self.classes_ = int(y.max()) + 1
         self.features_ = x.shape[1]
         self._set_range(x.min(axis=0), x.max(axis=0))
@@ -223,14 +221,11 @@ class CDDPM:
         return self._gathered(self._pieces(labels, key, 4096, seeds=seeds, levels=levels), len(labels))
 
     def compile(self) -> None:
-        """Compile sampling for its fixed shapes now (ahead of time), so that the first row comes without a pause."""
+        """Compile sampling for its fixed shapes now, ahead of time: JAX keeps it for the calls that follow."""
         tile, mesh = tile_rows(), parallel.mesh()
         numbers, labels = np.zeros(mesh.size, np.int32), np.zeros((mesh.size, tile), np.int32)
-        process = self._process()
-        lowered = sample_tiles.lower(
-            self._on(mesh), jax.random.key(0), numbers, labels, None, process=process, mesh=mesh
-        )
-        self._compiled = {(process, mesh): lowered.compile()}
+        call = partial(sample_tiles.lower, process=self._process(), mesh=mesh)
+        call(self._on(mesh), jax.random.key(0), numbers, labels, None).compile()
 
     def _process(self, levels: int | None = None) -> Process:
         return Process(self._objective(), self.config.sampler, self.config.guidance, levels)
@@ -281,8 +276,6 @@ class CDDPM:
         begin = first - first % tile  # a row's place in its tile follows from its number
         ahead = -(-chunk // step)  # calls in flight: the devices work on while the host copies
         model, process = self._on(mesh), self._process(levels)
-        tiles = self._compiled.get((process, mesh)) if seeds is None else None
-        tiles = tiles or partial(sample_tiles, process=process, mesh=mesh)
 
         def call(start: int) -> Array:
             rows = slice(start, min(start + step, len(labels)))
@@ -290,7 +283,7 @@ class CDDPM:
             own = np.pad(labels[rows], space).reshape(mesh.size, tile)
             begun = None if seeds is None else np.pad(seeds[rows], (space, (0, 0))).reshape(*own.shape, -1)
             numbers = np.arange(start, start + step, tile, dtype=np.int32)
-            return tiles(model, key, numbers, own, begun)
+            return sample_tiles(model, key, numbers, own, begun, process=process, mesh=mesh)
 
         starts = iter(range(begin, stop, step))
         waiting: deque[tuple[int, Array]] = deque()

@@ -82,7 +82,7 @@ def test_varied_packets_from_the_command_line(tmp_path: Path):
     ("argument", "said"),
     [
         ("--generators=real,pakets", "--generators names 'pakets'; choose from"),
-        ("--dataset=cicids2017", "--dataset is about files to read"),
+        ("--merge_dos", "--merge_dos is about files to read"),
         ("--conversations=2", "--conversations=2"),
     ],
 )

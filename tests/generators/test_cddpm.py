@@ -190,16 +190,14 @@ def test_values_out_of_bounds_are_reported_not_returned(model: CDDPM):
         broken.sample(np.zeros(3, int), KEY)
 
 
-def test_compiled_ahead_rows_are_the_same_and_nothing_is_compiled_again(model: CDDPM):
-    labels = np.arange(70) % 3
-    expected = model.sample(labels, KEY)
+def test_what_is_compiled_ahead_is_not_compiled_again(model: CDDPM):
     ready = model.with_sampler(DPMpp2M(steps=3))
-    ready.compile()
     clock = CompileClock()
-    ready.sample(labels, KEY)
-    assert clock.count == 0
-    np.testing.assert_array_equal(ready.with_sampler(TINY.sampler).sample(labels, KEY), expected)
-    np.testing.assert_array_equal(ready.sample(labels, KEY), model.with_sampler(DPMpp2M(steps=3)).sample(labels, KEY))
+    ready.compile()
+    compiled = clock.count
+    assert compiled > 0
+    ready.sample(np.arange(70) % 3, KEY)
+    assert clock.count == compiled
 
 
 def test_nothing_goes_between_host_and_device_while_a_tile_is_sampled(model: CDDPM):
