@@ -13,7 +13,7 @@ Record = Mapping[str, Any]
 
 GENERATORS = [
     *("real", "real_weighted", "copies", "jitter", "smote", "adasyn", "cddpm", "cddpm_calibrated"),
-    *("cddpm_adapted", "cddpm_edit"),
+    *("cddpm_adapted", "cddpm_edit", "packets", "packets_resent"),
     *("wgan", "wgan_per_class", "wcgan_gp", "vae", "vae_wgan", "vae_wgan_gp", "vae_wgan_gp_per_class", "real_all"),
 ]
 CLASSIFIERS = [
