@@ -288,3 +288,13 @@ def test_paper_preset_is_the_papers():
     assert paper.cddpm_config(75).steps == 2000 * 2
     assert paper.detector.total_steps(75) == 200
     assert (paper.cddpm.sampler.calls, paper.cddpm.label_dropout, paper.cddpm.guidance) == (1000, 0.0, 1.0)
+
+
+def test_sources_that_would_give_wrong_rows_are_refused():
+    def source(split):
+        raise NotImplementedError
+
+    with pytest.raises(InputError, match="'smote' is there already"):
+        FewShot(dataset="simulated", preset=get_preset("demo"), sources={"smote": source})
+    with pytest.raises(InputError, match="sources number the rows"):
+        FewShot(dataset="simulated", preset=get_preset("demo"), sources={"mine": source}, auxiliary="benign")
