@@ -1,7 +1,9 @@
 """What the experiments that generate rows share: their flags, and running the job that these describe."""
 
 import sys
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from absl import flags
@@ -9,8 +11,11 @@ from absl import flags
 from experiments import common
 from nids_jax import fewshot
 from nids_jax.commands import sampling
+from nids_jax.data.table import FlowTable
 from nids_jax.presets import Preset
 from nids_jax.report import records
+
+Reader = Callable[[Path], tuple[FlowTable, dict]]
 
 flags.adopt_module_key_flags(sampling)
 GENERATORS = flags.DEFINE_list(
@@ -35,17 +40,28 @@ def preset() -> Preset:
     return replace(chosen, cddpm=cddpm)
 
 
-def run(argv: list[str], program: str, **settings: Any) -> None:
+def run(
+    argv: list[str],
+    program: str,
+    *,
+    dataset: str | None = None,
+    read: Reader = common.read_table,
+    constants: Any = None,
+    **settings: Any,
+) -> None:
     """Do the job that the flags describe, with the further `settings` of `FewShot`, and report.
 
     Args:
       program: as in `python -m experiments.PROGRAM`.
+      dataset: what the records call the data; None: what the flags name.
+      read: output folder → the deduplicated table, and what to add to data.json.
+      constants: what no flag says and yet must not change between runs in one folder, beside the preset.
 
     Raises:
       InputError: flags that do not go together, or whatever the reading and the runs refuse.
     """
     job = fewshot.FewShot(
-        dataset=common.dataset_name(),
+        dataset=dataset or common.dataset_name(),
         preset=preset(),
         shots=common.numbers(common.SHOTS),
         split_seeds=common.SEEDS.value,
@@ -54,8 +70,8 @@ def run(argv: list[str], program: str, **settings: Any) -> None:
         classifiers=tuple(common.CLASSIFIERS.value),
         **settings,
     )
-    output_dir = common.prepare(argv, job.preset)
-    table, found = common.read_table(output_dir)
+    output_dir = common.prepare(argv, (job.preset, constants) if constants else job.preset)
+    table, found = read(output_dir)
     records.write_json(output_dir / "data.json", {**fewshot.describe(table, job), **found})
     fewshot.run(table, job, output_dir, ["python", "-m", f"experiments.{program}", *sys.argv[1:]], print)
     common.report(output_dir)

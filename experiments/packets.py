@@ -7,7 +7,6 @@ between packets are stretched and shrunk, `packets_resent` also sends a few pack
 controls and beside generators that see the flow records alone (`--generators`).
 """
 
-import sys
 from functools import cache
 
 import numpy as np
@@ -26,7 +25,6 @@ from nids_jax.flows.schema import CICIDS2017
 from nids_jax.flows.simulate import SIMULATED_CLASSES, simulate_packets
 from nids_jax.flows.variation import Variation, first_flows, packets_of
 from nids_jax.generators.remetered import Remetered
-from nids_jax.report import records
 
 _CONVERSATIONS = flags.DEFINE_integer("conversations", 900, "Conversations to simulate of each class.", lower_bound=20)
 _SHARED = [
@@ -69,24 +67,17 @@ def main(argv: list[str]) -> None:
     given = [name for name in common.key_flags([common], without=_SHARED) if flags.FLAGS[name].present]
     if given:
         raise InputError(f"--{given[0]} is about files to read, and this capture is simulated; leave it out")
-    job = fewshot.FewShot(
+    generating.run(
+        argv,
+        "packets",
+        read=lambda _: (captured(_CONVERSATIONS.value)[0], {}),
+        constants=VARIATIONS,
         dataset="simulated capture",
-        preset=generating.preset(),
         experiment="generation",
-        shots=common.numbers(common.SHOTS),
-        split_seeds=common.SEEDS.value,
-        generations=generating.GENERATIONS.value,
-        generated=generating.GENERATED.value,
         arms=tuple(generating.GENERATORS.value),
-        classifiers=tuple(common.CLASSIFIERS.value),
         sources={name: _source(variation) for name, variation in VARIATIONS.items()},
         explain=False,
     )
-    output_dir = common.prepare(argv, (job.preset, VARIATIONS))
-    table, _ = captured(_CONVERSATIONS.value)
-    records.write_json(output_dir / "data.json", fewshot.describe(table, job))
-    fewshot.run(table, job, output_dir, ["python", "-m", "experiments.packets", *sys.argv[1:]], print)
-    common.report(output_dir)
 
 
 if __name__ == "__main__":
