@@ -42,10 +42,31 @@ def tables(group: Group, members: Mapping[Arm, list[Record]]) -> list[Table]:
 
 
 def verdict(group: Group, members: Mapping[Arm, list[Record]]) -> list[str]:
-    """For each generator: with which classifiers it helped or hurt, against each control."""
+    """For each generator: with which classifiers it helped or hurt, against each control; and `best`."""
     metric = JUDGED[group.experiment]
+    named = METRICS[group.experiment][metric]
     generators = dict.fromkeys(arm.generator for arm in members if arm.generator not in CONTROLS)
-    return judged(group, members, generators, _controls(group), metric, METRICS[group.experiment][metric])
+    sentences = judged(group, members, generators, _controls(group), metric, named)
+    return [*sentences, *best(group, members, metric, named)]
+
+
+def best(group: Group, members: Mapping[Arm, list[Record]], metric: str, named: str) -> list[str]:
+    """The best arm with generated rows beside the best without, of those that learn from the few real rows alone.
+
+    One sentence; none where either kind is missing, or one seed is all there is.
+    """
+    means = {arm: interval(runs, metric) for arm, runs in members.items() if arm.generator != "real_all"}
+    scores = {arm: value.mean for arm, value in means.items() if value is not None}
+    made = max((arm for arm in scores if arm.generator not in CONTROLS), key=scores.__getitem__, default=None)
+    real = max((arm for arm in scores if arm.generator in CONTROLS), key=scores.__getitem__, default=None)
+    found = difference(members, made, real, metric) if made and real else None
+    if made is None or real is None or found is None or found.side is None:
+        return []
+    return [
+        f"{group}, {named}: the best with generated rows is {made} ({scores[made]:.3f}), the best without is {real}"
+        f" ({scores[real]:.3f}); difference {show(found, signed=True)}, n = {found.n} split seeds.  Both were picked by"
+        " these figures, which flatters whichever was picked from more."
+    ]
 
 
 def judged(

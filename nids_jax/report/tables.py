@@ -98,7 +98,8 @@ def tables(records: Iterable[Record]) -> list[Table]:
 def verdict(records: Iterable[Record]) -> list[str]:
     """What the runs show: whether generation helped, and whether CNN-BiGRU beats its rivals (`detection.verdict`).
 
-    Generation is CNN-BiGRU on `cddpm` rows, against `copies` and against a forest on the real rows.
+    Generation is CNN-BiGRU on `cddpm` rows, against `copies` and against a forest on the real rows; then the best
+    detector with generated rows beside the best without (`generation.best`).
 
     A sentence per control for each experiment, dataset and shots; also against `jitter` and `smote` where they ran.
     "Helped" only if the whole 95 % interval of the paired differences in accuracy lies above 0, "hurt" if below; else
@@ -125,6 +126,7 @@ def verdict(records: Iterable[Record]) -> list[str]:
                 continue
             found = difference(members, HEADLINE, control, "accuracy")
             sentences.append(f"{group}, against {name}: {_judgement(found, f'{HEADLINE} − {control}')}")
+        sentences += generation.best(group, members, "accuracy", "accuracy")
     if not sentences:
         return [f"There are no {'runs to compare with CNN-BiGRU' if groups else 'finished runs'}, hence no verdict."]
     return sentences

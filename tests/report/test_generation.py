@@ -39,13 +39,14 @@ def _records(experiment: str, *generators: str) -> list[dict]:
 
 @pytest.mark.parametrize(("experiment", "weighted"), [("generation", ()), ("rare_attacks", ("real_weighted",))])
 def test_the_verdict_names_who_was_helped_and_the_interval(experiment: str, weighted: tuple[str, ...]):
-    sentences = tables.verdict(_records(experiment, "real", *weighted, "copies", "smote"))
+    *sentences, best = tables.verdict(_records(experiment, "real", *weighted, "copies", "smote"))
     gain = stats.ttest_rel(np.array(GAIN["smote"]) + 1, np.ones(SEEDS)).confidence_interval()
     interval = f"+{np.mean(GAIN['smote']):.4f} [+{gain.low:.4f}, +{gain.high:.4f}]"
     assert len(sentences) == (3 if experiment == "generation" else 4)
     assert all("smote against" in sentence for sentence in sentences)
     assert f"helped random_forest ({interval}), knn ({interval})." in sentences[0]
     assert not any("hurt" in sentence for sentence in sentences)
+    assert "the best with generated rows is random_forest on smote" in best
 
 
 def test_the_scores_are_those_of_the_experiment():

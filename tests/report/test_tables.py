@@ -80,7 +80,7 @@ def test_the_order_of_the_records_does_not_matter(tmp_path):
 def test_the_verdict_follows_the_interval(gain, word):
     copies = [0.5, 0.55, 0.6, 0.5, 0.45]
     cddpm = [[c + g - 0.01, c + g + 0.01] for c, g in zip(copies, gain, strict=True)]
-    against_copies, against_forest = tables.verdict(arms(cddpm, copies, copies))
+    against_copies, against_forest, _ = tables.verdict(arms(cddpm, copies, copies))
     for sentence in (against_copies, against_forest):
         assert word in sentence
         assert sum(other in sentence for other in ("helped", "hurt", "no difference")) == 1
@@ -101,7 +101,7 @@ def test_one_seed_shows_nothing_however_large_the_gain():
 
 
 def test_few_seeds_are_called_preliminary_and_missing_arms_give_no_verdict():
-    against_copies, against_forest = tables.verdict(arms([[0.9], [0.8]], [0.5, 0.41]))
+    against_copies, against_forest, _ = tables.verdict(arms([[0.9], [0.8]], [0.5, 0.41]))
     assert "preliminary" in against_copies
     assert "no verdict" in against_forest
     assert tables.verdict([]) == ["There are no finished runs, hence no verdict."]
@@ -110,17 +110,32 @@ def test_few_seeds_are_called_preliminary_and_missing_arms_give_no_verdict():
 def test_jitter_and_smote_are_controls_where_they_ran():
     records = arms([[0.9], [0.8]], [0.5, 0.4], [0.5, 0.4]) + [run("smote", "cnn_bigru", s, 0.95) for s in range(2)]
     sentences = tables.verdict(records)
-    assert len(sentences) == 3
+    assert len(sentences) == 4
     assert "against SMOTE" in sentences[2]
+    assert "the best with generated rows is cnn_bigru on smote (0.950)" in sentences[3]
+
+
+def test_the_best_detectors_with_and_without_generated_rows():
+    records = arms([[0.6], [0.7]], [0.5, 0.4], [0.8, 0.7]) + [run("cddpm", "xgboost", s, 0.72) for s in range(2)]
+    records += [run("real_all", "random_forest", s, 0.99) for s in range(2)]  # no fair rival: it has more real rows
+    sentence = tables.verdict(records)[-1]
+    low, high = stats.ttest_rel([0.72, 0.72], [0.8, 0.7]).confidence_interval()
+    assert (
+        "with generated rows is xgboost on cddpm (0.720), the best without is random_forest on real (0.750)" in sentence
+    )
+    assert f"difference -0.0300 [{low:+.4f}, {high:+.4f}], n = 2" in sentence
+    assert len(tables.verdict(arms([], [0.5, 0.4], [0.8, 0.7]))) == 2  # nothing was generated
+    assert len(tables.verdict(arms([[0.6]], [0.5], [0.8]))) == 2  # one seed shows nothing
 
 
 def test_datasets_and_shots_are_never_mixed():
     other = [{**record, "dataset": "cicddos2019"} for record in arms([[0.9], [0.9]], [0.1, 0.1])]
     more = [{**record, "shots": 50} for record in arms([[0.2], [0.2]], [0.9, 0.9])]
     verdicts = tables.verdict(arms([[0.5], [0.5]], [0.5, 0.5]) + other + more)
-    assert len(verdicts) == 6
-    words = [next(w for w in ("helped", "hurt", "no difference", "no verdict") if w in v) for v in verdicts]
-    assert words[::2] == ["helped", "no difference", "hurt"]
+    assert len(verdicts) == 9
+    words = [next((w for w in ("helped", "hurt", "no difference", "no verdict") if w in v), "best") for v in verdicts]
+    assert words[2::3] == ["best"] * 3
+    assert words[::3] == ["helped", "no difference", "hurt"]
 
 
 @pytest.mark.parametrize(
