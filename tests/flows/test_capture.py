@@ -1,0 +1,306 @@
+"""Captures against a plain reader, against packets written here byte by byte, and damaged in every way."""
+
+import gzip
+import ipaddress
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nids_jax.errors import InputError
+from nids_jax.flows.capture import Capture, read_capture
+from nids_jax.flows.packets import ACK, ICMP, SYN, TCP, UDP
+from tests.flows.capture_reader import read_packets
+
+CAPTURES = [
+    *("CIC-DDoS-2019-WebDDoS.pcap", "WebattackRCE.pcap", "bot.pcap", "http_ipv6.pcap", "log4j-webapp-exploit.pcap"),
+    *("mixed.pcap", "modbus.pcap", "netbios.pcap", "tcp_scan.pcapng", "tftp.pcap"),
+]
+
+
+@pytest.mark.parametrize("name", CAPTURES)
+def test_real_captures_are_read_as_the_plain_reader_does(data_dir: Path, name: str) -> None:
+    want, numbers = read_packets(data_dir / "pcap" / name)
+    got = read_capture(data_dir / "pcap" / name)
+    hosts = {number: str(ipaddress.ip_address(address)) for address, number in numbers.items()}
+    for column, values in vars(want).items():
+        found = getattr(got.packets, column)
+        if column in ("source", "destination"):
+            assert [hosts[i] for i in values] == [got.hosts[i] for i in found]
+        else:
+            assert found.dtype == values.dtype
+            np.testing.assert_array_equal(found, values, err_msg=column)
+    assert not got.damaged
+    assert got.frames == len(want) + sum(got.left_out.values())
+
+
+# --- Packets written here --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Sent:
+    """One packet and how it travels."""
+
+    time: int  # µs
+    source: str
+    destination: str
+    ports: tuple[int, int]
+    protocol: int
+    payload: int
+    options: int  # of TCP, in words
+    flags: int
+    window: int
+    tags: int  # VLAN tags, on Ethernet
+    further: int  # words of IPv4 options or headers after IPv6's own
+
+
+def transport(sent: Sent) -> tuple[bytes, int]:
+    """Header and payload, and the header's length."""
+    ports = struct.pack(">HH", *sent.ports)
+    if sent.protocol == TCP:
+        words = 5 + sent.options
+        head = ports + struct.pack(">IIBBHHH", 1, 2, words << 4, sent.flags, sent.window, 0, 0) + bytes(words * 4 - 20)
+    elif sent.protocol == UDP:
+        head = ports + struct.pack(">HH", 8 + sent.payload, 0)
+    else:
+        head = bytes([8, 0, 0, 0, 0, 0, 0, 0])
+    return head + b"x" * sent.payload, len(head)
+
+
+def internet(sent: Sent) -> bytes:
+    body, _ = transport(sent)
+    source, destination = ipaddress.ip_address(sent.source), ipaddress.ip_address(sent.destination)
+    if source.version == 4:
+        words = 5 + sent.further
+        head = struct.pack(">BBHHHBBH", 0x40 | words, 0, words * 4 + len(body), 7, 0x4000, 64, sent.protocol, 0)
+        return head + source.packed + destination.packed + bytes(words * 4 - 20) + body
+    chain = [0, 60, 43][: sent.further]  # hop by hop, for the destination, routing
+    further = b"".join(
+        bytes([following, i]) + bytes(6 + 8 * i) for i, following in enumerate([*chain, sent.protocol][1:])
+    )
+    length = len(further) + len(body)
+    head = struct.pack(">IHBB", 6 << 28, length, [*chain, sent.protocol][0], 64)
+    return head + source.packed + destination.packed + further + body
+
+
+def framed(sent: Sent, link: int) -> bytes:
+    packet = internet(sent)
+    kind = struct.pack(">H", 0x0800 if packet[0] >> 4 == 4 else 0x86DD)
+    if link == 1:
+        return bytes(12) + b"\x81\x00\x00\x05" * sent.tags + kind + packet + b"\0" * max(46 - len(packet), 0)
+    return {113: bytes(14) + kind, 276: kind + bytes(18), 0: b"\2\0\0\0", 101: b""}[link] + packet
+
+
+def pcap(packets: list[Sent], link: int, order: str = "<", nano: bool = False) -> bytes:
+    unit = 1000 if nano else 1
+    parts = [struct.pack(order + "IHHiIII", 0xA1B23C4D if nano else 0xA1B2C3D4, 2, 4, 0, 0, 65535, link)]
+    for sent in packets:
+        frame = framed(sent, link)
+        seconds, fraction = divmod(sent.time, 1_000_000)
+        parts += [struct.pack(order + "IIII", seconds, fraction * unit + unit - 1, len(frame), len(frame)), frame]
+    return b"".join(parts)
+
+
+def block(kind: int, body: bytes, order: str) -> bytes:
+    body += b"\0" * (-len(body) % 4)
+    size = struct.pack(order + "I", len(body) + 12)
+    return struct.pack(order + "I", kind) + size + body + size
+
+
+def pcapng(packets: list[Sent], link: int, order: str = "<", power: int = 9, offset: int = 0) -> bytes:
+    """A section with two interfaces, of which the second counts in 10^-power s from `offset` on."""
+    section = block(0x0A0D0D0A, struct.pack(order + "IHHq", 0x1A2B3C4D, 1, 0, -1), order)
+    options = struct.pack(order + "HHBxxxHHqHH", 9, 1, power, 14, 8, offset, 0, 0)
+    parts = [section, block(1, struct.pack(order + "HHI", 1, 0, 0), order)]
+    parts += [block(1, struct.pack(order + "HHI", link, 0, 0) + options, order), block(5, bytes(12), order)]
+    for sent in packets:
+        frame = framed(sent, link)
+        ticks = (sent.time - offset * 1_000_000) * 10**power // 1_000_000
+        head = struct.pack(order + "IIIII", 1, ticks >> 32, ticks & 0xFFFFFFFF, len(frame), len(frame))
+        parts.append(block(6, head + frame, order))
+    return b"".join(parts)
+
+
+def check(capture: Capture, packets: list[Sent]) -> None:
+    got = capture.packets
+    assert [capture.hosts[i] for i in got.source] == [sent.source for sent in packets]
+    assert [capture.hosts[i] for i in got.destination] == [sent.destination for sent in packets]
+    for i, sent in enumerate(packets):
+        tcp, ported = sent.protocol == TCP, sent.protocol in (TCP, UDP)
+        known = sent.protocol != 58
+        want = {
+            "time": sent.time,
+            "source_port": sent.ports[0] * ported,
+            "destination_port": sent.ports[1] * ported,
+            "protocol": sent.protocol,
+            "header": transport(sent)[1] if known else 0,
+            "payload": sent.payload if known else sent.payload + 8,
+            "flags": sent.flags * tcp,
+            "window": sent.window * tcp,
+        }
+        assert {name: int(getattr(got, name)[i]) for name in want} == want
+
+
+pairs = st.sampled_from([("10.0.0.1", "192.168.255.7"), ("8.8.8.8", "10.0.0.1"), ("2001:db8::1", "fe80::2:3")])
+sents = st.builds(
+    lambda pair, **rest: Sent(source=pair[0], destination=pair[1], **rest),
+    pairs,
+    time=st.integers(0, 2**32 * 1_000_000 - 1),
+    ports=st.tuples(st.integers(0, 65535), st.integers(0, 65535)),
+    protocol=st.sampled_from([TCP, UDP, ICMP, 58]),
+    payload=st.integers(0, 1460),
+    options=st.integers(0, 10),
+    flags=st.integers(0, 255),
+    window=st.integers(0, 65535),
+    tags=st.integers(0, 2),
+    further=st.integers(0, 3),
+)
+links = st.sampled_from([1, 113, 276, 0, 101])
+
+
+def written(folder: Path, content: bytes) -> Path:
+    path = folder / "made.pcap"
+    path.write_bytes(content)
+    return path
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("captures")
+
+
+@settings(deadline=None)
+@given(st.lists(sents, max_size=6), links, st.sampled_from("<>"), st.booleans())
+def test_what_is_written_is_read(folder: Path, packets: list[Sent], link: int, order: str, nano: bool) -> None:
+    capture = read_capture(written(folder, pcap(packets, link, order, nano)))
+    check(capture, packets)
+    assert not capture.damaged
+    assert not capture.left_out
+
+
+@settings(deadline=None)
+@given(st.lists(sents, max_size=6), links, st.sampled_from("<>"), st.sampled_from([6, 7, 9]), st.integers(-9, 0))
+def test_what_is_written_as_pcapng_is_read(
+    folder: Path, packets: list[Sent], link: int, order: str, power: int, offset: int
+) -> None:
+    content = pcapng(packets, link, order, power, offset)
+    check(read_capture(written(folder, content * 2)), packets * 2)  # a section may follow a section
+
+
+@settings(deadline=None)
+@given(st.lists(sents, min_size=1, max_size=4), st.booleans(), st.floats(0, 1, exclude_max=True))
+def test_of_a_file_cut_short_the_whole_frames_count(folder: Path, packets: list[Sent], ng: bool, where: float) -> None:
+    content = pcapng(packets, 1) if ng else pcap(packets, 1)
+    empty = len(pcapng([], 1) if ng else pcap([], 1))
+    cut = empty + int((len(content) - empty) * where)
+    ends = [len(pcapng(packets[:n], 1) if ng else pcap(packets[:n], 1)) for n in range(len(packets) + 1)]
+    whole = sum(end <= cut for end in ends) - 1
+    capture = read_capture(written(folder, content[:cut]))
+    check(capture, packets[:whole])
+    assert capture.damaged == (cut not in ends)
+
+
+@settings(deadline=None)
+@given(
+    st.sampled_from([pcap([], 1), pcap([], 276, ">"), pcapng([], 1), b"\x1f\x8b\x08\0", b""]), st.binary(max_size=300)
+)
+def test_no_bytes_do_more_than_be_refused(folder: Path, start: bytes, rest: bytes) -> None:
+    path = written(folder, start + rest)
+    try:
+        capture = read_capture(path)
+    except InputError:
+        return
+    assert len(capture.packets) + sum(capture.left_out.values()) == capture.frames
+
+
+@settings(deadline=None)
+@given(st.binary(max_size=120), st.sampled_from([1, 113, 276, 0, 101, 147]))
+def test_no_frame_does_harm(folder: Path, frame: bytes, link: int) -> None:
+    content = pcap([], link) + struct.pack("<IIII", 1, 2, len(frame), len(frame)) + frame
+    capture = read_capture(written(folder, content))
+    assert capture.frames == 1
+    assert len(capture.packets) + sum(capture.left_out.values()) == 1
+    assert link != 147 or capture.left_out == {"link type 147": 1}
+
+
+ONE = Sent(1_500_000_000_123_456, "10.0.0.1", "10.0.0.2", (1024, 80), TCP, 1000, 3, SYN | ACK, 512, 0, 0)
+
+
+def test_a_payload_is_as_long_as_the_header_says(tmp_path: Path) -> None:
+    """Captures with a short snapshot length keep the headers alone."""
+    frame = framed(ONE, 1)
+    content = pcap([], 1) + struct.pack("<IIII", 5, 6, 66, len(frame)) + frame[:66]
+    packets = read_capture(written(tmp_path, content)).packets
+    assert (packets.payload[0], packets.header[0], packets.source_port[0]) == (1000, 32, 1024)
+    content = pcap([], 1) + struct.pack("<IIII", 5, 6, 40, len(frame)) + frame[:40]
+    packets = read_capture(written(tmp_path, content)).packets
+    assert (packets.payload[0], packets.header[0], packets.source_port[0]) == (1032, 0, 0)  # no whole TCP header
+
+
+def test_what_a_network_card_will_cut_up_has_no_length(tmp_path: Path) -> None:
+    frame = bytearray(framed(ONE, 101))
+    frame[2:4] = b"\0\0"
+    content = pcap([], 101) + struct.pack("<IIII", 5, 6, len(frame), len(frame)) + frame
+    assert read_capture(written(tmp_path, content)).packets.payload.tolist() == [1000]
+
+
+def test_later_fragments_have_no_ports(tmp_path: Path) -> None:
+    four = bytearray(framed(ONE, 101))
+    four[6:8] = struct.pack(">H", 0x2000 | 100)
+    plain = Sent(0, "2001:db8::1", "2001:db8::2", (1024, 80), UDP, 100, 0, 0, 0, 0, 0)
+    six = framed(plain, 101)
+    six = six[:4] + struct.pack(">H", 116) + bytes([44]) + six[7:40] + struct.pack(">BBHI", UDP, 0, 8, 9) + six[40:]
+    content = pcap([], 101)
+    for frame in (bytes(four), six):
+        content += struct.pack("<IIII", 5, 6, len(frame), len(frame)) + frame
+    packets = read_capture(written(tmp_path, content)).packets
+    assert packets.protocol.tolist() == [TCP, UDP]
+    assert packets.source_port.tolist() == packets.header.tolist() == [0, 0]
+    assert packets.payload.tolist() == [1032, 108]
+
+
+def test_pppoe_and_what_is_not_ip(tmp_path: Path) -> None:
+    inner = internet(ONE)
+    session = bytes(12) + b"\x88\x64\x11\0\0\1" + struct.pack(">H", len(inner) + 2) + b"\0\x21" + inner
+    arp = bytes(12) + b"\x08\x06" + bytes(28)
+    content = pcap([], 1)
+    for frame in (session, arp):
+        content += struct.pack("<IIII", 1_500_000_000, 123_456, len(frame), len(frame)) + frame
+    capture = read_capture(written(tmp_path, content))
+    check(capture, [ONE])
+    assert list(capture.left_out.values()) == [1]
+
+
+def test_gzipped_captures(tmp_path: Path) -> None:
+    packed = gzip.compress(pcap([ONE] * 9, 1))
+    check(read_capture(written(tmp_path, packed)), [ONE] * 9)
+    check(read_capture(written(tmp_path, packed + gzip.compress(pcap([ONE], 1)[24:]))), [ONE] * 10)
+    cut = read_capture(written(tmp_path, packed[:-10]))
+    assert cut.damaged
+    check(cut, [ONE] * len(cut.packets))
+    assert len(cut.packets)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "has 0 bytes"),
+        (b"\xd4\xc3\xb2\xa1\2\0", "has 6 bytes"),
+        (b"Flow ID,Src IP\n1,2\n", "is no capture: it begins with 466c6f77"),
+        (pcapng([], 1) + block(3, bytes(4), "<"), "packets without times"),
+    ],
+)
+def test_what_is_no_capture_is_refused(tmp_path: Path, content: bytes, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        read_capture(written(tmp_path, content))
+
+
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="cannot read the capture"):
+        read_capture(tmp_path / "none.pcap")
+    with pytest.raises(InputError, match="cannot read the capture"):
+        read_capture(tmp_path)
