@@ -3,7 +3,10 @@
 import importlib
 import sys
 
-COMMANDS = {"generate": "any number of flows from a trained model, to Parquet or CSV files"}
+COMMANDS = {
+    "generate": "any number of flows from a trained model, to Parquet or CSV files",
+    "meter": "captures (pcap, pcapng) to flow records, as a CSV or Parquet file",
+}
 
 
 def main() -> None:

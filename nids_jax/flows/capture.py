@@ -71,7 +71,7 @@ def _content(path: Path) -> tuple[memoryview, bool]:
                 return memoryview(b""), True
             data = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
     except (OSError, ValueError) as error:
-        raise InputError(f"cannot read the capture {path}: {error}") from None
+        raise InputError(f"cannot read the capture {path}: {getattr(error, 'strerror', None) or error}") from None
     return _unpacked(data) if data[:2] == b"\x1f\x8b" else (data, True)
 
 
