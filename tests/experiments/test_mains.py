@@ -5,8 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+
+from nids_jax.flows.packets import UDP
+from tests.flows.capture_writer import Sent, pcap
 
 ROOT = Path(__file__).parents[2]
 
@@ -65,6 +69,28 @@ def test_bad_flags_of_the_detection_tables(arguments: list[str], said: str, tmp_
     assert said in done.stderr
 
 
+def test_captures_of_ones_own_are_varied(tmp_path: Path):
+    """Two classes whose flows differ in how long they pause, a class in two files."""
+    rng, named = np.random.default_rng(0), []
+    for number, (name, pause) in enumerate([("slow", 50_000), ("fast", 500), ("fast", 700)]):
+        sent = []
+        for port in range(12):
+            times = 1_000_000 * port + np.cumsum(rng.integers(pause, 2 * pause, 4))
+            sent += [Sent(int(at), "10.0.0.1", "10.0.0.2", (port + 1, 80), UDP, 9, 0, 0, 0, 0, 0) for at in times]
+        (tmp_path / f"{number}.pcap").write_bytes(pcap(sorted(sent, key=lambda each: each.time), 1))
+        named.append(f"{name}:{tmp_path / f'{number}.pcap'}")
+    flags = [f"--output_dir={tmp_path / 'out'}", "--preset=demo", "--seeds=2", "--classifiers=decision_tree"]
+    flags += ["--generators=real,packets", "--generated=5"]
+    done = run("packets", *flags, f"--captures={','.join(named)}")
+    assert done.returncode == 0, done.stderr
+    lines = [json.loads(line) for line in (tmp_path / "out" / "records.jsonl").read_text().splitlines()]
+    assert [line["generator"] for line in lines] == 2 * ["real", "packets"]
+    assert {line["metrics"]["accuracy"] for line in lines} == {1.0}
+    assert {line["dataset"] for line in lines} == {"captures"}
+    assert json.loads((tmp_path / "out" / "data.json").read_text())["counts"] == {"fast": 24, "slow": 12}
+    assert [line["fidelity"]["consistent"] for line in lines if line["generator"] == "packets"] == [1.0, 1.0]
+
+
 def test_varied_packets_from_the_command_line(tmp_path: Path):
     flags = ["--preset=demo", "--conversations=30", "--seeds=2", "--classifiers=decision_tree", "--generated=5"]
     flags += ["--generators=real,jitter,packets_resent"]
@@ -79,15 +105,18 @@ def test_varied_packets_from_the_command_line(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    ("argument", "said"),
+    ("arguments", "said"),
     [
-        ("--generators=real,pakets", "--generators names 'pakets'; choose from"),
-        ("--merge_dos", "--merge_dos is about files to read"),
-        ("--conversations=2", "--conversations=2"),
+        (["--generators=real,pakets"], "--generators names 'pakets'; choose from"),
+        (["--merge_dos"], "--merge_dos is about flow records"),
+        (["--conversations=2"], "--conversations=2"),
+        (["--captures=bot.pcap"], "'bot.pcap', which names no class and file"),
+        (["--captures=Bot:none.pcap"], "cannot read the capture none.pcap"),
+        (["--captures=Bot:none.pcap", "--conversations=30"], "leave one out"),
     ],
 )
-def test_bad_flags_of_varied_packets(argument: str, said: str, tmp_path: Path):
-    done = run("packets", argument, f"--output_dir={tmp_path / 'out'}")
+def test_bad_flags_of_varied_packets(arguments: list[str], said: str, tmp_path: Path):
+    done = run("packets", *arguments, f"--output_dir={tmp_path / 'out'}")
     assert (done.returncode, done.stderr.strip().count("\n")) == (2, 0), done.stderr
     assert said in done.stderr
     assert not (tmp_path / "out").exists()
