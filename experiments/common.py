@@ -112,12 +112,21 @@ def read_table(output_dir: Path) -> tuple[FlowTable, dict]:
         print(f"no class is called benign or normal: false-positive rates are left out ({', '.join(table.classes)})")
     read = {name: value for name, value in vars(read_report).items() if isinstance(value, int)}
     found = {"read": {**read, "duplicate": repeated}, "leakage": str(leaks).splitlines()}
-    found["fingerprint"] = fingerprint(table.x, table.y, np.array([*table.features, *table.classes]))
+    return table, {**found, "fingerprint": same_rows(output_dir, table)}
+
+
+def same_rows(output_dir: Path, table: FlowTable) -> str:
+    """What tells these rows from others, for data.json.
+
+    Raises:
+      InputError: the folder holds runs on other rows.
+    """
+    found = fingerprint(table.x, table.y, np.array([*table.features, *table.classes]))
     path = output_dir / "data.json"
     known = records.read_json(path).get("fingerprint") if path.exists() and records.read(output_dir) else None
-    if known not in (None, found["fingerprint"]):
+    if known not in (None, found):
         raise InputError(f"{output_dir} holds runs on other rows than are read now; choose another --output_dir")
-    return table, found
+    return found
 
 
 def dataset_name() -> str:
@@ -130,8 +139,9 @@ def _other_files() -> bool:
     return bool(DATA.value) and not FLAGS["dataset"].present
 
 
-def prepare(argv: list[str], settings: Any) -> Path:
-    """The output folder, with config.json in it; `settings` are those that the flags only name (a preset).
+def prepare(argv: list[str], settings: Any, dataset: str | None = None) -> Path:
+    """The output folder, with config.json in it; `settings` are those that the flags only name (a preset), `dataset` is
+    what the records call the data where the flags do not say.
 
     Raises:
       InputError: arguments that are no flags, or a folder used with other flags.
@@ -143,7 +153,7 @@ def prepare(argv: list[str], settings: Any) -> Path:
     own = FLAGS.get_key_flags_for_module(sys.modules["__main__"])
     values = {flag.name: flag.value for flag in own}
     version = hashlib.sha256(json.dumps(plain(settings), sort_keys=True).encode()).hexdigest()[:12]
-    records.write_config(output_dir, {**values, "dataset": dataset_name(), "preset_version": version})
+    records.write_config(output_dir, {**values, "dataset": dataset or dataset_name(), "preset_version": version})
     return output_dir
 
 

@@ -70,7 +70,7 @@ def run(
         classifiers=tuple(common.CLASSIFIERS.value),
         **settings,
     )
-    output_dir = common.prepare(argv, (job.preset, constants) if constants else job.preset)
+    output_dir = common.prepare(argv, (job.preset, constants) if constants else job.preset, dataset)
     table, found = read(output_dir)
     records.write_json(output_dir / "data.json", {**fewshot.describe(table, job), **found})
     fewshot.run(table, job, output_dir, ["python", "-m", f"experiments.{program}", *sys.argv[1:]], print)

@@ -65,7 +65,11 @@ def captured() -> tuple[FlowTable, list[Packets]]:
         raise InputError(f"--captures has {wrong[0]!r}, which names no class and file; write CLASS:FILE,CLASS:FILE")
     classes = tuple(sorted({name for name, _, _ in named}))
     read = [(read_capture(Path(file)).packets, classes.index(name)) for name, _, file in named]
-    return _flows([(packets, np.full(len(packets), label, np.int32)) for packets, label in read], classes)
+    found = _flows([(packets, np.full(len(packets), label, np.int32)) for packets, label in read], classes)
+    empty = [name for name, count in found[0].counts.items() if not count]
+    if empty:
+        raise InputError(f"the captures of class {empty[0]!r} hold no flows; leave it out of --captures")
+    return found
 
 
 def _flows(captures: Iterable[tuple[Packets, np.ndarray]], classes: tuple[str, ...]) -> tuple[FlowTable, list[Packets]]:
@@ -91,20 +95,27 @@ def _source(variation: Variation) -> fewshot.Source:
     return source
 
 
+def _read(output_dir: Path) -> tuple[FlowTable, dict]:
+    table, _ = captured()
+    return table, {"fingerprint": common.same_rows(output_dir, table)}
+
+
 def main(argv: list[str]) -> None:
     given = [name for name in common.key_flags([common], without=_SHARED) if flags.FLAGS[name].present]
     if given:
         raise InputError(
             f"--{given[0]} is about flow records to read, and here they are made from captures; leave it out"
         )
+    if _CAPTURES.present and not _CAPTURES.value:
+        raise InputError("--captures is empty; name CLASS:FILE,CLASS:FILE, or leave it out")
     if _CAPTURES.value and _CONVERSATIONS.present:
         raise InputError("--conversations is of a simulated capture, and --captures names others; leave one out")
     if _CAPTURES.value:
-        captured()  # what cannot be read leaves no folder behind
+        captured()  # here, so that what cannot be read leaves no folder behind
     generating.run(
         argv,
         "packets",
-        read=lambda _: (captured()[0], {}),
+        read=_read,
         constants=VARIATIONS,
         dataset="captures" if _CAPTURES.value else "simulated capture",
         experiment="generation",

@@ -1,5 +1,6 @@
 """`nids_jax meter`: captures to files of flow records, which the readers take as a dataset."""
 
+import gzip
 import subprocess
 import sys
 from dataclasses import replace
@@ -43,7 +44,7 @@ def test_a_folder_of_captures_becomes_a_dataset(captures: Path, tmp_path: Path):
     done = meter(f"--captures={captures}", "--output=flows.csv", "--label=Scan", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     first, second, last = done.stdout.splitlines()
-    assert first.endswith("a.pcap: packets: 2, flows: 2, damaged at the end, read up to there")
+    assert first.endswith("a.pcap: packets: 2, flows: 2, unreadable from byte 176 of 251 on")
     assert second.endswith("b.PCAPNG: packets: 4, flows: 1")
     assert last == "flows in all: 3, in flows.csv"
     table = pd.read_csv(tmp_path / "flows.csv")
@@ -59,11 +60,22 @@ def test_a_folder_of_captures_becomes_a_dataset(captures: Path, tmp_path: Path):
     assert flows.x[:, flows.features.index("flow_duration")].tolist() == [0, 0, 3]
 
 
-def test_parquet_holds_the_same(captures: Path, tmp_path: Path):
-    for name in ("flows.csv", "flows.parquet"):
-        assert meter(f"--captures={captures}/deeper/b.PCAPNG", f"--output={name}", cwd=tmp_path).returncode == 0
+def test_cicflowmeters_view_of_a_flow_of_one_packet(captures: Path, tmp_path: Path):
+    arguments = ["--captures=captures", "--output=flows.csv", "--compat=cicflowmeter"]
+    assert meter(*arguments, cwd=tmp_path).returncode == 0
+    table = pd.read_csv(tmp_path / "flows.csv")
+    assert table["source_ip"].tolist() == ["2001:db8::1"]  # it drops such flows
+
+
+def test_parquet_holds_the_same_and_no_file_counts_twice(captures: Path, tmp_path: Path):
+    (captures / "a.pcap").unlink()
+    (captures / "c.pcap.gz").write_bytes(gzip.compress(pcap(SYNS[:1], 1)))  # a flow of one packet: no rates
+    for name, named in (("flows.csv", captures), ("flows.parquet", f"{captures},{captures}/deeper/b.PCAPNG")):
+        done = meter(f"--captures={named}", f"--output={name}", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
     csv, parquet = pd.read_csv(tmp_path / "flows.csv"), pd.read_parquet(tmp_path / "flows.parquet")
     assert "Label" not in csv
+    assert len(csv) == len(parquet) == 2
     names = [feature.name for feature in FEATURES]
     np.testing.assert_allclose(csv[names].to_numpy(float), parquet[names].to_numpy(float))
     assert parquet["timestamp"].dt.tz is not None
@@ -72,13 +84,19 @@ def test_parquet_holds_the_same(captures: Path, tmp_path: Path):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--output=flows.csv"], "--captures is missing"),
+        (["--output=flows.csv"], "--captures has ''; name pcap"),
+        (["--captures=captures,", "--output=flows.csv"], "--captures has 'captures,'"),
+        (["--captures=captures", "--output=flows.csv", "--label= "], "--label is ' '"),
+        (["--captures=captures", "--output=captures.csv"], "'captures.csv', which is a folder"),
+        (["--captures=arp.pcap", "--output=flows.csv"], "there are no flows in these captures"),
         (["--captures=none.pcap", "--output=flows.csv"], "cannot read the capture none.pcap: No such file"),
         (["--captures=captures/notes.txt", "--output=flows.csv"], "captures/notes.txt is no capture"),
         (["--captures=captures", "--output=flows.txt"], "'flows.txt'; name a file that ends in .csv or .parquet"),
     ],
 )
 def test_bad_flags_end_with_one_sentence(captures: Path, tmp_path: Path, arguments: list[str], said: str):
+    (tmp_path / "captures.csv").mkdir()
+    (tmp_path / "arp.pcap").write_bytes(pcap([], 1))
     done = meter(*arguments, cwd=tmp_path)
     assert (done.returncode, done.stderr.strip().count("\n")) == (2, 0), done.stderr
     assert said in done.stderr

@@ -38,7 +38,7 @@ def run(main: Callable[[list[str]], None]) -> None:
             print(f"error: {error.strerror}: {error.filename}", file=sys.stderr)
             return 2
         except KeyboardInterrupt:
-            print("interrupted; run the same command again to go on", file=sys.stderr)
+            print("interrupted; what was finished is kept, so run the same command again", file=sys.stderr)
             return 130
         return 0
 

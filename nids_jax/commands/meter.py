@@ -7,6 +7,7 @@ and start of its flow, which are not features.  With --label, the file is a data
 """
 
 import io
+import os
 from pathlib import Path
 from typing import cast, get_args
 
@@ -34,41 +35,60 @@ ENDINGS = (".pcap", ".pcapng", ".cap", ".pcap.gz", ".pcapng.gz", ".cap.gz")
 def main(argv: list[str]) -> None:
     """What the module says."""
     frame.no_arguments(argv)
-    output = Path(_OUTPUT.value or "")
-    if output.suffix not in (".csv", ".parquet"):
-        raise InputError(f"--output is {_OUTPUT.value!r}; name a file that ends in .csv or .parquet")
+    output = _output()
+    if _LABEL.value is not None and not (_LABEL.value.strip() and _LABEL.value.isprintable()):
+        raise InputError(f"--label is {_LABEL.value!r}; name a class, or leave it out")
     tables = []
     for path in _files(_CAPTURES.value):
         capture = read_capture(path)
         flows = meter(capture.packets, compat=cast(Compat, _COMPAT.value))
         tables.append(_table(capture, flows))
-        print(f"{path}: {_account(capture, flows)}")
+        # What the terminal cannot show of a file's name is written as an escape.
+        print(f"{os.fsencode(path).decode('utf-8', 'backslashreplace')}: {_account(capture, flows)}")
     table = pd.concat(tables, ignore_index=True)
+    if not len(table):
+        raise InputError("there are no flows in these captures; name captures with IP packets")
     if _LABEL.value is not None:
         table["Label"] = _LABEL.value
-    text = io.BytesIO()
-    if output.suffix == ".csv":
-        table.to_csv(text, index=False)
+    content = io.BytesIO()
+    if output.suffix.lower() == ".csv":
+        table.to_csv(content, index=False)
     else:
-        table.to_parquet(text, index=False)
-    write_atomic(output, text.getvalue())
+        table.to_parquet(content, index=False)
+    write_atomic(output, content.getvalue())
     print(f"flows in all: {len(table):,}, in {output}")
 
 
+def _output() -> Path:
+    output = Path(_OUTPUT.value or "")
+    if output.suffix.lower() not in (".csv", ".parquet"):
+        raise InputError(f"--output is {_OUTPUT.value!r}; name a file that ends in .csv or .parquet")
+    if output.is_dir():
+        raise InputError(f"--output is {_OUTPUT.value!r}, which is a folder; name a file")
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot make the folder {output.parent}: {error.strerror}; name another --output") from None
+    return output
+
+
 def _files(names: list[str]) -> list[Path]:
-    found = []
+    """Every file once, however often it is named."""
+    if not names or not all(names):
+        raise InputError(
+            f"--captures has {','.join(names)!r}; name pcap or pcapng files, or folders, with a comma between"
+        )
+    found: dict[Path, Path] = {}
     for name in names:
         path = Path(name)
+        inside = [path]
         if path.is_dir():
             inside = sorted(each for each in path.rglob("*") if each.is_file() and each.name.lower().endswith(ENDINGS))
             if not inside:
                 raise InputError(f"--captures names the folder {path}, but no file in it ends in {', '.join(ENDINGS)}")
-            found += inside
-        else:
-            found.append(path)
-    if not found:
-        raise InputError("--captures is missing; name pcap or pcapng files, or folders")
-    return found
+        for each in inside:
+            found.setdefault(each.resolve(), each)
+    return list(found.values())
 
 
 def _table(capture: Capture, flows: Flows) -> pd.DataFrame:
@@ -88,9 +108,7 @@ def _table(capture: Capture, flows: Flows) -> pd.DataFrame:
 
 def _account(capture: Capture, flows: Flows) -> str:
     parts = [f"packets: {capture.frames:,}", *(f"left out: {n:,} ({why})" for why, n in capture.left_out.items())]
-    parts += [f"flows: {len(flows):,}"]
-    parts += ["damaged at the end, read up to there"] if capture.damaged else []
-    return ", ".join(parts)
+    return ", ".join([*parts, f"flows: {len(flows):,}", *([capture.damage] if capture.damage else [])])
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ _TAGS = (0x8100, 0x88A8, 0x9100)
 _TYPED = {1: (12, 14), 113: (14, 16), 276: (0, 20)}
 # Link type → where the IP packet begins: raw IP as various systems number it, BSD loopback.
 _BARE = {12: 0, 14: 0, 101: 0, 228: 0, 229: 0, 0: 4, 108: 4}
-_FRAGMENT, _AUTHENTICATION = 44, 51
+_FRAGMENT, _AUTHENTICATION, _ICMP6, _NOTHING = 44, 51, 58, 59
 _EXTENSIONS = (0, 43, _FRAGMENT, _AUTHENTICATION, 60, 135, 139, 140)  # headers between IPv6 and what it carries
 _DEEPEST = 8  # headers or tags in a row; more are taken for a packet of no known protocol
 _MAPPED = 0xFFFF << 32  # an IPv4 address as an IPv6 one: ::ffff:a.b.c.d
@@ -29,6 +29,7 @@ class Frames(NamedTuple):
 
     begin: np.ndarray  # [f] int64
     end: np.ndarray
+    length: np.ndarray  # bytes as sent, of which the capture may have kept fewer
     time: np.ndarray  # µs since the epoch
     link: np.ndarray  # link type
 
@@ -63,8 +64,8 @@ def packets_in(data: np.ndarray, frames: Frames) -> Found:
     """The IP packets in the frames of a capture, in their order.
 
     A payload is as long as the IP header says, even where less was captured.  Where a packet is a fragment without
-    the transport header, or that was not captured whole, ports, header and flags are 0.  What travels in tunnels stays
-    packed.
+    the transport header, or that is impossible or was not captured whole, ports, header and flags are 0.  ICMP's header
+    has 8 bytes, in both versions.  What travels in tunnels stays packed.
 
     Args:
       data: the capture's bytes [n] uint8.
@@ -74,17 +75,18 @@ def packets_in(data: np.ndarray, frames: Frames) -> Found:
     at = _network(read, frames, left_out)
     version = np.where(at < frames.end, read(at) >> 4, 0)
     whole = ((version == 4) & (at + 20 <= frames.end)) | ((version == 6) & (at + 40 <= frames.end))
-    left_out["not IP, or its header cut off"] = int(np.count_nonzero(~whole)) - left_out.total()
+    left_out["IP header cut off or damaged"] = int(np.count_nonzero(~whole)) - left_out.total()
     frames, at, version = frames.take(whole), at[whole], version[whole]
     start, stop, protocol, first = _internet(read, frames, at, version == 6)
     source, destination, hosts = _hosts(read, at, version == 6)
 
     def there(number: int, length: int) -> np.ndarray:
-        return first & (protocol == number) & (start + length <= frames.end)
+        return first & (protocol == number) & (start + length <= np.minimum(frames.end, stop))
 
-    tcp, udp, icmp = there(TCP, 20), there(UDP, 8), there(ICMP, 0)
+    words = read(start + 12) >> 4
+    tcp, udp, icmp = there(TCP, 20) & (words >= 5), there(UDP, 8), there(ICMP, 8) | there(_ICMP6, 8)
     ports = tcp | udp
-    header = np.select([tcp, udp | icmp], [(read(start + 12) >> 4) * 4, 8], 0)
+    header = np.select([tcp, udp | icmp], [words * 4, 8], 0)
     packets = Packets(
         time=frames.time,
         source=source,
@@ -101,10 +103,8 @@ def packets_in(data: np.ndarray, frames: Frames) -> Found:
 
 
 def _network(read: _Bytes, frames: Frames, left_out: Counter[str]) -> np.ndarray:
-    """Where each frame's IP packet begins, [f]; the frame's end where it carries none.
-
-    Frames of unknown link types are counted.
-    """
+    """Where each frame's IP packet begins, [f]; its end where it carries something else, or its link type is unknown,
+    which is counted."""
     at = frames.end.copy()
     for link in np.unique(frames.link).tolist():
         rows = np.flatnonzero(frames.link == link)
@@ -120,7 +120,9 @@ def _network(read: _Bytes, frames: Frames, left_out: Counter[str]) -> np.ndarray
             session = kind == _PPPOE
             carried = np.select([read(inner + 6, 2) == 0x21, read(inner + 6, 2) == 0x57], [_IPV4, _IPV6], 0)
             kind, inner = np.where(session, carried, kind), inner + 8 * session
-            at[rows] = np.where((kind == _IPV4) | (kind == _IPV6), inner, frames.end[rows])
+            carries = (kind == _IPV4) | (kind == _IPV6)
+            left_out["not IP"] += int(np.count_nonzero(~carries))
+            at[rows] = np.where(carries, inner, frames.end[rows])
         else:
             left_out[f"link type {link}"] += len(rows)
     return at
@@ -131,10 +133,11 @@ def _internet(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Where the transport header begins and the packet ends, its protocol, and whether it is no later fragment."""
     length = np.where(six, read(at + 4, 2) + 40, read(at + 2, 2))
-    # Network cards that cut packets up themselves are handed ones of length 0.
-    stop = np.where(length == 40 * six, frames.end, at + length)
     start = at + np.where(six, 40, np.maximum((read(at) & 15) * 4, 20))
     protocol = np.where(six, read(at + 6), read(at + 9))
+    # Network cards that cut packets up themselves are handed ones of length 0.
+    unknown = (length == 40 * six) & (protocol != _NOTHING)
+    stop = np.where(unknown, frames.begin + frames.length, at + length)
     first = six | (read(at + 6, 2) & 0x1FFF == 0)
     for _ in range(_DEEPEST):
         more = six & first & np.isin(protocol, _EXTENSIONS) & (start + 8 <= frames.end)

@@ -47,25 +47,30 @@ def verdict(group: Group, members: Mapping[Arm, list[Record]]) -> list[str]:
     named = METRICS[group.experiment][metric]
     generators = dict.fromkeys(arm.generator for arm in members if arm.generator not in CONTROLS)
     sentences = judged(group, members, generators, _controls(group), metric, named)
-    return [*sentences, *best(group, members, metric, named)]
+    # What learns from auxiliary rows is no rival of what has the few rows alone.
+    transfer = group.experiment.startswith("transfer")
+    return sentences if transfer else [*sentences, *best(group, members, metric, named)]
 
 
 def best(group: Group, members: Mapping[Arm, list[Record]], metric: str, named: str) -> list[str]:
-    """The best arm with generated rows beside the best without, of those that learn from the few real rows alone.
+    """The best arm with generated rows beside the best without; `real_all`, which has more real rows, is no rival.
 
-    One sentence; none where either kind is missing, or one seed is all there is.
+    One sentence, of the arms with as many split seeds as any; none where either kind is missing, or for one seed.
     """
-    means = {arm: interval(runs, metric) for arm, runs in members.items() if arm.generator != "real_all"}
+    seeds = {arm: len({run["split_seed"] for run in runs}) for arm, runs in members.items()}
+    rivals = [arm for arm in members if arm.generator != "real_all" and seeds[arm] == max(seeds.values())]
+    means = {arm: interval(members[arm], metric) for arm in rivals}
     scores = {arm: value.mean for arm, value in means.items() if value is not None}
     made = max((arm for arm in scores if arm.generator not in CONTROLS), key=scores.__getitem__, default=None)
     real = max((arm for arm in scores if arm.generator in CONTROLS), key=scores.__getitem__, default=None)
     found = difference(members, made, real, metric) if made and real else None
     if made is None or real is None or found is None or found.side is None:
         return []
+    caution = f"; fewer than {ENOUGH_SEEDS}, so preliminary" if found.n < ENOUGH_SEEDS else ""
     return [
         f"{group}, {named}: the best with generated rows is {made} ({scores[made]:.3f}), the best without is {real}"
-        f" ({scores[real]:.3f}); difference {show(found, signed=True)}, n = {found.n} split seeds.  Both were picked by"
-        " these figures, which flatters whichever was picked from more."
+        f" ({scores[real]:.3f}); difference {show(found, signed=True)}, n = {found.n} split seeds{caution}."
+        "  Both were picked by these figures, which flatters whichever was picked from more."
     ]
 
 

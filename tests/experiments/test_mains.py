@@ -89,6 +89,11 @@ def test_captures_of_ones_own_are_varied(tmp_path: Path):
     assert {line["dataset"] for line in lines} == {"captures"}
     assert json.loads((tmp_path / "out" / "data.json").read_text())["counts"] == {"fast": 24, "slow": 12}
     assert [line["fidelity"]["consistent"] for line in lines if line["generator"] == "packets"] == [1.0, 1.0]
+    assert json.loads((tmp_path / "out" / "config.json").read_text())["dataset"] == "captures"
+    (tmp_path / "0.pcap").write_bytes((tmp_path / "1.pcap").read_bytes())  # other packets under the same names
+    again = run("packets", *flags, f"--captures={','.join(named)}")
+    assert (again.returncode, again.stderr.strip().count("\n")) == (2, 0), again.stderr
+    assert "holds runs on other rows" in again.stderr
 
 
 def test_varied_packets_from_the_command_line(tmp_path: Path):
@@ -111,6 +116,7 @@ def test_varied_packets_from_the_command_line(tmp_path: Path):
         (["--merge_dos"], "--merge_dos is about flow records"),
         (["--conversations=2"], "--conversations=2"),
         (["--captures=bot.pcap"], "'bot.pcap', which names no class and file"),
+        (["--captures="], "--captures is empty"),
         (["--captures=Bot:none.pcap"], "cannot read the capture none.pcap"),
         (["--captures=Bot:none.pcap", "--conversations=30"], "leave one out"),
     ],

@@ -99,7 +99,7 @@ def read_packets(path: Path) -> tuple[Packets, dict[bytes, int]]:
             window = struct.unpack_from(">H", segment, 14)[0]
         elif whole and protocol == UDP and len(segment) >= 8:
             ports, header = struct.unpack_from(">HH", segment), 8
-        elif whole and protocol == ICMP:
+        elif whole and protocol in (ICMP, 58) and len(segment) >= 8:
             header = 8
         ids = [hosts.setdefault(address, len(hosts)) for address in (source, destination)]
         rows.append((time, *ids, *ports, protocol, max(end - start - header, 0), header, flags, window))

@@ -3,6 +3,7 @@
 import gzip
 import ipaddress
 import struct
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +35,7 @@ def test_real_captures_are_read_as_the_plain_reader_does(data_dir: Path, name: s
         else:
             assert found.dtype == values.dtype
             np.testing.assert_array_equal(found, values, err_msg=column)
-    assert not got.damaged
+    assert not got.damage
     assert got.frames == len(want) + sum(got.left_out.values())
 
 
@@ -47,14 +48,13 @@ def check(capture: Capture, packets: list[Sent]) -> None:
     assert [capture.hosts[i] for i in got.destination] == [sent.destination for sent in packets]
     for i, sent in enumerate(packets):
         tcp, ported = sent.protocol == TCP, sent.protocol in (TCP, UDP)
-        known = sent.protocol != 58
         want = {
             "time": sent.time,
             "source_port": sent.ports[0] * ported,
             "destination_port": sent.ports[1] * ported,
             "protocol": sent.protocol,
-            "header": transport(sent)[1] if known else 0,
-            "payload": sent.payload if known else sent.payload + 8,
+            "header": transport(sent)[1],
+            "payload": sent.payload,
             "flags": sent.flags * tcp,
             "window": sent.window * tcp,
         }
@@ -94,15 +94,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_what_is_written_is_read(folder: Path, packets: list[Sent], link: int, order: str, nano: bool) -> None:
     capture = read_capture(written(folder, pcap(packets, link, order, nano)))
     check(capture, packets)
-    assert not capture.damaged
+    assert not capture.damage
     assert not capture.left_out
 
 
 @settings(deadline=None)
-@given(st.lists(sents, max_size=6), links, st.sampled_from("<>"), st.sampled_from([6, 7, 9]), st.integers(-9, 0))
+@given(st.lists(sents, max_size=6), links, st.sampled_from("<>"), st.sampled_from([6, 7, 9]), st.integers(-9, 9))
 def test_what_is_written_as_pcapng_is_read(
     folder: Path, packets: list[Sent], link: int, order: str, power: int, offset: int
 ) -> None:
+    packets = [replace(sent, time=sent.time + 9_000_000) for sent in packets]  # ticks count from the offset on
     content = pcapng(packets, link, order, power, offset)
     check(read_capture(written(folder, content * 2)), packets * 2)  # a section may follow a section
 
@@ -117,7 +118,7 @@ def test_of_a_file_cut_short_the_whole_frames_count(folder: Path, packets: list[
     whole = sum(end <= cut for end in ends) - 1
     capture = read_capture(written(folder, content[:cut]))
     check(capture, packets[:whole])
-    assert capture.damaged == (cut not in ends)
+    assert bool(capture.damage) == (cut not in ends)
 
 
 @settings(deadline=None)
@@ -160,8 +161,13 @@ def test_a_payload_is_as_long_as_the_header_says(tmp_path: Path) -> None:
 def test_what_a_network_card_will_cut_up_has_no_length(tmp_path: Path) -> None:
     frame = bytearray(framed(ONE, 101))
     frame[2:4] = b"\0\0"
-    content = pcap([], 101) + struct.pack("<IIII", 5, 6, len(frame), len(frame)) + frame
-    assert read_capture(written(tmp_path, content)).packets.payload.tolist() == [1000]
+    content = pcap([], 101)
+    for kept in (len(frame), 60):
+        content += struct.pack("<IIII", 5, 6, kept, len(frame)) + frame[:kept]
+    assert read_capture(written(tmp_path, content)).packets.payload.tolist() == [1000, 1000]
+    nothing = struct.pack(">IHBB", 6 << 28, 0, 59, 64) + bytes(32) + b"padded"
+    content = pcap([], 101) + struct.pack("<IIII", 5, 6, len(nothing), len(nothing)) + nothing
+    assert read_capture(written(tmp_path, content)).packets.payload.tolist() == [0]
 
 
 def test_later_fragments_have_no_ports(tmp_path: Path) -> None:
@@ -179,33 +185,134 @@ def test_later_fragments_have_no_ports(tmp_path: Path) -> None:
     assert packets.payload.tolist() == [1032, 108]
 
 
-def test_pppoe_and_what_is_not_ip(tmp_path: Path) -> None:
-    inner = internet(ONE)
-    session = bytes(12) + b"\x88\x64\x11\0\0\1" + struct.pack(">H", len(inner) + 2) + b"\0\x21" + inner
+def one_frame(frame: bytes, link: int) -> bytes:
+    return pcap([], link) + struct.pack("<IIII", 1_500_000_000, 123_456, len(frame), len(frame)) + frame
+
+
+SIX = replace(ONE, source="2001:db8::1", destination="2001:db8::2")
+
+
+@pytest.mark.parametrize(("sent", "kind"), [(ONE, b"\0\x21"), (SIX, b"\0\x57")])
+def test_pppoe(tmp_path: Path, sent: Sent, kind: bytes) -> None:
+    inner = internet(sent)
+    session = bytes(12) + b"\x88\x64\x11\0\0\1" + struct.pack(">H", len(inner) + 2) + kind + inner
+    check(read_capture(written(tmp_path, one_frame(session, 1))), [sent])
+
+
+@pytest.mark.parametrize("tag", [b"\x88\xa8", b"\x91\0"])
+def test_further_tags(tmp_path: Path, tag: bytes) -> None:
+    frame = bytes(12) + tag + b"\0\7" + b"\x81\0\0\5" + b"\x08\0" + internet(ONE)
+    check(read_capture(written(tmp_path, one_frame(frame, 1))), [ONE])
+
+
+@pytest.mark.parametrize(("link", "before"), [(12, b""), (14, b""), (228, b""), (229, b""), (108, b"\0\0\0\2")])
+def test_bare_ip(tmp_path: Path, link: int, before: bytes) -> None:
+    sent = SIX if link == 229 else ONE
+    check(read_capture(written(tmp_path, one_frame(before + internet(sent), link))), [sent])
+
+
+def test_an_authenticated_packet(tmp_path: Path) -> None:
+    packet = internet(SIX)
+    body = bytes([TCP, 4]) + bytes(22) + packet[40:]  # an authentication header of 6 words
+    frame = packet[:4] + struct.pack(">HBB", len(body), 51, 64) + packet[8:40] + body
+    check(read_capture(written(tmp_path, one_frame(frame, 101))), [SIX])
+
+
+def test_what_is_not_ip_is_counted(tmp_path: Path) -> None:
     arp = bytes(12) + b"\x08\x06" + bytes(28)
-    content = pcap([], 1)
-    for frame in (session, arp):
-        content += struct.pack("<IIII", 1_500_000_000, 123_456, len(frame), len(frame)) + frame
-    capture = read_capture(written(tmp_path, content))
-    check(capture, [ONE])
-    assert list(capture.left_out.values()) == [1]
+    content = one_frame(arp, 1) + struct.pack("<IIII", 1, 2, 20, 20) + bytes(12) + b"\x08\0\x45" + bytes(5)
+    assert read_capture(written(tmp_path, content)).left_out == {"not IP": 1, "IP header cut off or damaged": 1}
+
+
+@pytest.mark.parametrize(("place", "value"), [(32, b"\0"), (2, b"\0\x18")])
+def test_impossible_headers_give_no_ports(tmp_path: Path, place: int, value: bytes) -> None:
+    """A TCP header of no words; an IP packet that ends within it."""
+    frame = bytearray(framed(ONE, 101))
+    frame[place : place + len(value)] = value
+    packets = read_capture(written(tmp_path, one_frame(bytes(frame), 101))).packets
+    assert (packets.source_port[0], packets.header[0], packets.flags[0]) == (0, 0, 0)
+
+
+def test_longer_record_headers(tmp_path: Path) -> None:
+    frame = framed(ONE, 1)
+    content = struct.pack("<IHHiIII", 0xA1B2CD34, 2, 4, 0, 0, 65535, 1)
+    content += struct.pack("<IIII", 1_500_000_000, 123_456, len(frame), len(frame)) + bytes(8) + frame
+    check(read_capture(written(tmp_path, content)), [ONE])
+
+
+def section(packet: bytes, kind: int = 6, options: bytes = b"") -> bytes:
+    head = block(0x0A0D0D0A, struct.pack("<IHHq", 0x1A2B3C4D, 1, 0, -1), "<")
+    return head + block(1, struct.pack("<HHI", 101, 0, 0) + options, "<") + block(kind, packet, "<")
+
+
+def test_old_packet_blocks_and_binary_clocks(tmp_path: Path) -> None:
+    frame, seconds = internet(ONE), ONE.time / 1e6
+    ticks = round(seconds * 2**20)
+    options = struct.pack("<HHIHHBxxxHH", 2, 3, 0x00636261, 9, 1, 0x80 | 20, 0, 0)  # a name first
+    body = struct.pack("<HHIIII", 0, 9, ticks >> 32, ticks & 0xFFFFFFFF, len(frame), len(frame)) + frame
+    capture = read_capture(written(tmp_path, section(body, 2, options)))
+    assert abs(int(capture.packets.time[0]) - ONE.time) <= 1
+    check(capture, [replace(ONE, time=int(capture.packets.time[0]))])
+
+
+@pytest.mark.parametrize(
+    ("ticks", "options"),
+    [
+        (2**64 - 1, b""),
+        (2**53 + 5, b""),
+        (10**12, struct.pack("<HHBxxx", 9, 1, 0)),
+        (0, struct.pack("<HHq", 14, 8, -10)),
+        (0, struct.pack("<HHq", 14, 8, 2**62)),
+    ],
+)
+def test_impossible_times_are_refused(tmp_path: Path, ticks: int, options: bytes) -> None:
+    body = struct.pack("<IIIII", 0, ticks >> 32, ticks & 0xFFFFFFFF, 0, 0)
+    with pytest.raises(InputError, match=r"made.pcap: packet 0 is of -?\d+ µs after 1970, which is no time"):
+        read_capture(written(tmp_path, section(body, 6, options)))
+
+
+def test_a_damaged_interface_or_section_ends_the_capture(tmp_path: Path) -> None:
+    whole = pcapng([ONE], 1)
+    short = block(1, bytes(4), "<")
+    for further in (short + whole, whole[:8] + b"abcd" + whole[12:]):
+        capture = read_capture(written(tmp_path, whole + further))
+        check(capture, [ONE])
+        assert capture.damage == f"unreadable from byte {len(whole):,} of {len(whole + further):,} on"
 
 
 def test_gzipped_captures(tmp_path: Path) -> None:
-    packed = gzip.compress(pcap([ONE] * 9, 1))
+    content = pcap([ONE] * 9, 1)
+    packed = gzip.compress(content)
     check(read_capture(written(tmp_path, packed)), [ONE] * 9)
-    check(read_capture(written(tmp_path, packed + gzip.compress(pcap([ONE], 1)[24:]))), [ONE] * 10)
-    cut = read_capture(written(tmp_path, packed[:-10]))
-    assert cut.damaged
-    check(cut, [ONE] * len(cut.packets))
-    assert len(cut.packets)
+    strung = packed + gzip.compress(pcap([ONE], 1)[24:]) + bytes(5000)
+    capture = read_capture(written(tmp_path, strung))
+    check(capture, [ONE] * 10)
+    assert not capture.damage
+
+
+def test_of_a_damaged_gzipped_file_nearly_all_counts(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (300, 1000), np.uint8)
+    content = pcap([], 101)
+    frame = internet(replace(ONE, payload=1000))
+    for each in noise:
+        content += struct.pack("<IIII", 5, 6, len(frame), len(frame)) + frame[:-1000] + each.tobytes()
+    packed = bytearray(gzip.compress(content))
+    packed[-6] ^= 1  # the checksum
+    capture = read_capture(written(tmp_path, bytes(packed)))
+    assert 290 < capture.frames < 301
+    assert capture.damage
+    cut = read_capture(written(tmp_path, bytes(packed[: len(packed) // 2])))
+    assert 140 < cut.frames < 151
+    assert cut.damage
 
 
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"", "has 0 bytes"),
-        (b"\xd4\xc3\xb2\xa1\2\0", "has 6 bytes"),
+        (b"", "has 0 bytes, too few"),
+        (b"\xd4\xc3\xb2\xa1\2\0", "has 6 bytes, too few"),
+        (b"\n\r\r\nhello world this is text", "begins like pcapng"),
+        (pcapng([], 1)[:8] + b"abcd" + pcapng([], 1)[12:], "begins like pcapng"),
         (b"Flow ID,Src IP\n1,2\n", "is no capture: it begins with 466c6f77"),
         (pcapng([], 1) + block(3, bytes(4), "<"), "packets without times"),
     ],
