@@ -118,7 +118,7 @@ def _pcap(data: memoryview, path: str | os.PathLike[str], found: array) -> int:
         if captured > min(size - begin, _LONGEST):
             break
         at = begin + captured
-        extend((begin, at, max(captured, sent), seconds * 1_000_000 + fraction // unit, link))
+        extend((begin, at, max(captured, min(sent, _LONGEST)), seconds * 1_000_000 + fraction // unit, link))
     return at
 
 
@@ -160,7 +160,7 @@ def _pcapng(data: memoryview, path: str | os.PathLike[str], found: array) -> int
                 raise InputError(
                     f"{path}: packet {count} is of {time} µs after 1970, which is no time; leave the file out"
                 )
-            found.extend((begin + 20, begin + 20 + captured, max(captured, sent), time, link))
+            found.extend((begin + 20, begin + 20 + captured, max(captured, min(sent, _LONGEST)), time, link))
         at += length
     if at == 0:
         raise InputError(f"{path} is no capture: it begins like pcapng and does not go on so; give pcap or pcapng")

@@ -165,6 +165,8 @@ def test_what_a_network_card_will_cut_up_has_no_length(tmp_path: Path) -> None:
     for kept in (len(frame), 60):
         content += struct.pack("<IIII", 5, 6, kept, len(frame)) + frame[:kept]
     assert read_capture(written(tmp_path, content)).packets.payload.tolist() == [1000, 1000]
+    content = pcap([], 101) + struct.pack("<IIII", 5, 6, len(frame), 2**32 - 1) + frame  # no frame is so long
+    assert read_capture(written(tmp_path, content)).packets.payload.tolist() == [2**28 - 52]
     nothing = struct.pack(">IHBB", 6 << 28, 0, 59, 64) + bytes(32) + b"padded"
     content = pcap([], 101) + struct.pack("<IIII", 5, 6, len(nothing), len(nothing)) + nothing
     assert read_capture(written(tmp_path, content)).packets.payload.tolist() == [0]
