@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nids_jax.flows.packets import ICMP, TCP, UDP, Packets
+from nids_jax.flows.packets import ICMP, ICMPV6, TCP, UDP, Packets
 
 _IPV4, _IPV6, _PPPOE = 0x0800, 0x86DD, 0x8864
 _TAGS = (0x8100, 0x88A8, 0x9100)
@@ -18,7 +18,7 @@ _TAGS = (0x8100, 0x88A8, 0x9100)
 _TYPED = {1: (12, 14), 113: (14, 16), 276: (0, 20)}
 # Link type → where the IP packet begins: raw IP as various systems number it, BSD loopback.
 _BARE = {12: 0, 14: 0, 101: 0, 228: 0, 229: 0, 0: 4, 108: 4}
-_FRAGMENT, _AUTHENTICATION, _ICMP6, _NOTHING = 44, 51, 58, 59
+_FRAGMENT, _AUTHENTICATION, _NOTHING = 44, 51, 59
 _EXTENSIONS = (0, 43, _FRAGMENT, _AUTHENTICATION, 60, 135, 139, 140)  # headers between IPv6 and what it carries
 _DEEPEST = 8  # headers or tags in a row; more are taken for a packet of no known protocol
 _MAPPED = 0xFFFF << 32  # an IPv4 address as an IPv6 one: ::ffff:a.b.c.d
@@ -84,7 +84,7 @@ def packets_in(data: np.ndarray, frames: Frames) -> Found:
         return first & (protocol == number) & (start + length <= np.minimum(frames.end, stop))
 
     words = read(start + 12) >> 4
-    tcp, udp, icmp = there(TCP, 20) & (words >= 5), there(UDP, 8), there(ICMP, 8) | there(_ICMP6, 8)
+    tcp, udp, icmp = there(TCP, 20) & (words >= 5), there(UDP, 8), there(ICMP, 8) | there(ICMPV6, 8)
     ports = tcp | udp
     header = np.select([tcp, udp | icmp], [words * 4, 8], 0)
     packets = Packets(
@@ -116,9 +116,11 @@ def _network(read: _Bytes, frames: Frames, left_out: Counter[str]) -> np.ndarray
             inner, kind = begin + header, read(begin + place, 2)
             for _ in range(_DEEPEST):
                 tagged = np.isin(kind, _TAGS)
+                if not tagged.any():
+                    break
                 kind, inner = np.where(tagged, read(inner + 2, 2), kind), inner + 4 * tagged
-            session = kind == _PPPOE
-            carried = np.select([read(inner + 6, 2) == 0x21, read(inner + 6, 2) == 0x57], [_IPV4, _IPV6], 0)
+            session, inside = kind == _PPPOE, read(inner + 6, 2)
+            carried = np.select([inside == 0x21, inside == 0x57], [_IPV4, _IPV6], 0)
             kind, inner = np.where(session, carried, kind), inner + 8 * session
             carries = (kind == _IPV4) | (kind == _IPV6)
             left_out["not IP"] += int(np.count_nonzero(~carries))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 FIN, SYN, RST, PSH, ACK, URG, ECE, CWR = (1 << bit for bit in range(8))
-TCP, UDP, ICMP = 6, 17, 1
+TCP, UDP, ICMP, ICMPV6 = 6, 17, 1, 58
 
 
 @dataclass(frozen=True, kw_only=True)

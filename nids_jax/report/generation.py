@@ -57,14 +57,15 @@ def best(group: Group, members: Mapping[Arm, list[Record]], metric: str, named: 
 
     One sentence, of the arms with as many split seeds as any; none where either kind is missing, or for one seed.
     """
-    seeds = {arm: len({run["split_seed"] for run in runs}) for arm, runs in members.items()}
-    rivals = [arm for arm in members if arm.generator != "real_all" and seeds[arm] == max(seeds.values())]
-    means = {arm: interval(members[arm], metric) for arm in rivals}
-    scores = {arm: value.mean for arm, value in means.items() if value is not None}
+    means = {arm: value for arm, runs in members.items() if (value := interval(runs, metric)) is not None}
+    seeds = max((value.n for value in means.values()), default=0)
+    scores = {arm: value.mean for arm, value in means.items() if value.n == seeds and arm.generator != "real_all"}
     made = max((arm for arm in scores if arm.generator not in CONTROLS), key=scores.__getitem__, default=None)
     real = max((arm for arm in scores if arm.generator in CONTROLS), key=scores.__getitem__, default=None)
-    found = difference(members, made, real, metric) if made and real else None
-    if made is None or real is None or found is None or found.side is None:
+    if made is None or real is None:
+        return []
+    found = difference(members, made, real, metric)
+    if found is None or found.side is None:
         return []
     caution = f"; fewer than {ENOUGH_SEEDS}, so preliminary" if found.n < ENOUGH_SEEDS else ""
     return [

@@ -20,6 +20,12 @@ def run(experiment: str, *arguments: str) -> subprocess.CompletedProcess:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
 
 
+def refused(done: subprocess.CompletedProcess, said: str) -> None:
+    """One sentence on standard error, with `said` in it, and exit status 2."""
+    assert (done.returncode, done.stderr.strip().count("\n")) == (2, 0), done.stderr
+    assert said in done.stderr
+
+
 def fewshot(*arguments: str) -> subprocess.CompletedProcess:
     return run("fewshot", *arguments)
 
@@ -42,16 +48,13 @@ def fewshot(*arguments: str) -> subprocess.CompletedProcess:
 )
 def test_bad_flags_end_with_one_sentence(arguments: list[str], said: str, tmp_path: Path):
     done = fewshot(*arguments, f"--output_dir={tmp_path / 'out'}")
-    assert done.returncode == 2
-    assert said in done.stderr
-    assert done.stderr.strip().count("\n") == 0, done.stderr
+    refused(done, said)
     assert "Traceback" not in done.stderr
 
 
 def test_a_missing_output_folder_is_asked_for():
     done = fewshot("--seeds=1")
-    assert (done.returncode, done.stderr.strip().count("\n")) == (2, 0)
-    assert "--output_dir is missing" in done.stderr
+    refused(done, "--output_dir is missing")
 
 
 @pytest.mark.parametrize(
@@ -65,8 +68,7 @@ def test_a_missing_output_folder_is_asked_for():
 )
 def test_bad_flags_of_the_detection_tables(arguments: list[str], said: str, tmp_path: Path):
     done = run("detection", "--max_per_class=20", *arguments, f"--output_dir={tmp_path / 'out'}")
-    assert (done.returncode, done.stderr.strip().count("\n")) == (2, 0), done.stderr
-    assert said in done.stderr
+    refused(done, said)
 
 
 def test_captures_of_ones_own_are_varied(tmp_path: Path):
@@ -92,8 +94,7 @@ def test_captures_of_ones_own_are_varied(tmp_path: Path):
     assert json.loads((tmp_path / "out" / "config.json").read_text())["dataset"] == "captures"
     (tmp_path / "0.pcap").write_bytes((tmp_path / "1.pcap").read_bytes())  # other packets under the same names
     again = run("packets", *flags, f"--captures={','.join(named)}")
-    assert (again.returncode, again.stderr.strip().count("\n")) == (2, 0), again.stderr
-    assert "holds runs on other rows" in again.stderr
+    refused(again, "holds runs on other rows")
 
 
 def test_varied_packets_from_the_command_line(tmp_path: Path):
@@ -123,8 +124,7 @@ def test_varied_packets_from_the_command_line(tmp_path: Path):
 )
 def test_bad_flags_of_varied_packets(arguments: list[str], said: str, tmp_path: Path):
     done = run("packets", *arguments, f"--output_dir={tmp_path / 'out'}")
-    assert (done.returncode, done.stderr.strip().count("\n")) == (2, 0), done.stderr
-    assert said in done.stderr
+    refused(done, said)
     assert not (tmp_path / "out").exists()
 
 
@@ -152,8 +152,7 @@ def test_the_detection_tables_from_the_command_line(tmp_path: Path):
 )
 def test_bad_flags_of_the_generation_tables(arguments: list[str], said: str, tmp_path: Path):
     done = run("generation", *arguments, f"--output_dir={tmp_path / 'out'}")
-    assert (done.returncode, done.stderr.strip().count("\n")) == (2, 0), done.stderr
-    assert said in done.stderr
+    refused(done, said)
 
 
 def test_the_generation_tables_from_the_command_line(tmp_path: Path):
@@ -180,8 +179,7 @@ def test_the_generation_tables_from_the_command_line(tmp_path: Path):
 )
 def test_bad_flags_of_balancing(arguments: list[str], said: str, tmp_path: Path):
     done = run("balance", "--max_per_class=30", *arguments, f"--output_dir={tmp_path / 'out'}")
-    assert (done.returncode, done.stderr.strip().count("\n")) == (2, 0), done.stderr
-    assert said in done.stderr
+    refused(done, said)
 
 
 def test_balancing_from_the_command_line(tmp_path: Path):

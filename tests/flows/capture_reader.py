@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nids_jax.flows.packets import ICMP, TCP, UDP, Packets
+from nids_jax.flows.packets import ICMP, ICMPV6, TCP, UDP, Packets
 
 COLUMNS = {
     "time": np.int64,
@@ -99,7 +99,7 @@ def read_packets(path: Path) -> tuple[Packets, dict[bytes, int]]:
             window = struct.unpack_from(">H", segment, 14)[0]
         elif whole and protocol == UDP and len(segment) >= 8:
             ports, header = struct.unpack_from(">HH", segment), 8
-        elif whole and protocol in (ICMP, 58) and len(segment) >= 8:
+        elif whole and protocol in (ICMP, ICMPV6) and len(segment) >= 8:
             header = 8
         ids = [hosts.setdefault(address, len(hosts)) for address in (source, destination)]
         rows.append((time, *ids, *ports, protocol, max(end - start - header, 0), header, flags, window))

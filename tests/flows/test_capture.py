@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from nids_jax.errors import InputError
 from nids_jax.flows.capture import Capture, read_capture
-from nids_jax.flows.packets import ACK, ICMP, SYN, TCP, UDP
+from nids_jax.flows.packets import ACK, ICMP, ICMPV6, SYN, TCP, UDP
 from tests.flows.capture_reader import read_packets
 from tests.flows.capture_writer import Sent, block, framed, internet, pcap, pcapng, transport
 
@@ -67,7 +67,7 @@ sents = st.builds(
     pairs,
     time=st.integers(0, 2**32 * 1_000_000 - 1),
     ports=st.tuples(st.integers(0, 65535), st.integers(0, 65535)),
-    protocol=st.sampled_from([TCP, UDP, ICMP, 58]),
+    protocol=st.sampled_from([TCP, UDP, ICMP, ICMPV6]),
     payload=st.integers(0, 1460),
     options=st.integers(0, 10),
     flags=st.integers(0, 255),
