@@ -6,8 +6,8 @@ from pathlib import Path
 from nids_jax.errors import InputError
 
 
-def write_atomic(path: str | os.PathLike[str], content: bytes) -> None:
-    """Write a file whole or not at all: to a temporary name beside it, then renamed.
+def write_atomic(path: str | os.PathLike[str], content: bytes, flag: str = "--output_dir") -> None:
+    """Write a file whole or not at all: to a temporary name beside it, then renamed; `flag` says where to.
 
     Raises:
       InputError: the folder cannot be made or written.
@@ -22,4 +22,4 @@ def write_atomic(path: str | os.PathLike[str], content: bytes) -> None:
         finally:
             temporary.unlink(missing_ok=True)
     except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror}; choose another --output_dir") from error
+        raise InputError(f"cannot write {path}: {error.strerror}; choose another {flag}") from error

@@ -91,6 +91,7 @@ def test_parquet_holds_the_same_and_no_file_counts_twice(captures: Path, tmp_pat
         (["--captures=arp.pcap", "--output=flows.csv"], "there are no flows in these captures"),
         (["--captures=none.pcap", "--output=flows.csv"], "cannot read the capture none.pcap: No such file"),
         (["--captures=captures/notes.txt", "--output=flows.csv"], "captures/notes.txt is no capture"),
+        (["--captures=captures", f"--output={'a' * 250}.csv"], "File name too long; choose another --output\n"),
         (["--captures=captures", "--output=flows.txt"], "'flows.txt'; name a file that ends in .csv or .parquet"),
     ],
 )
