@@ -2,6 +2,8 @@
 PYTHON ?=  # an interpreter of 3.11 or newer, where python3 is older
 VENV := .venv
 BIN := $(VENV)/bin
+# A file's tests share what they compile, so they stay in one process; each process takes up to 4 GB.
+PYTEST := $(BIN)/python -m pytest --numprocesses=auto --maxprocesses=2 --dist=loadfile
 # uv where it is installed, else plain pip; the versions in constraints.txt either way.
 UV := $(shell command -v uv 2>/dev/null)
 ifdef UV
@@ -19,10 +21,10 @@ demo: $(VENV)/.run
 	$(BIN)/python -m experiments.fewshot --preset=demo --seeds=1 --output_dir=out/demo
 
 test: $(VENV)/.test
-	$(BIN)/python -m pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
 test-all: $(VENV)/.test
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
