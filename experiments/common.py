@@ -75,6 +75,8 @@ def numbers(flag: flags.FlagHolder) -> tuple[int, ...]:
     Raises:
       InputError: one of them is not a positive whole number.
     """
+    if flag.present and not flag.value:
+        raise InputError(f"--{flag.name} is empty; give positive whole numbers, such as 5,50, or leave it out")
     for value in flag.value:
         if not value.strip().isascii() or not value.strip().isdigit() or int(value) < 1:
             raise InputError(f"--{flag.name} has {value!r}; give positive whole numbers, such as 5,50")

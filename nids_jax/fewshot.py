@@ -153,9 +153,10 @@ class _Splitting:
         self.done = records.finished(bench.output_dir)
 
     def run(self) -> None:
-        for arm in self.job.arms:
+        for arm in dict.fromkeys(self.job.arms):  # once, however often it is named
             for generation in range(1 if arm in REAL else self.job.generations):
-                missing = [name for name in self.job.classifiers if self._key(arm, name, generation) not in self.done]
+                names = dict.fromkeys(self.job.classifiers)
+                missing = [name for name in names if self._key(arm, name, generation) not in self.done]
                 if missing:
                     self._run_arm(arm, generation, missing)
 

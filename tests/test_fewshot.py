@@ -76,6 +76,12 @@ def test_nothing_recompiles_after_the_first_split(finished: Path):
     assert (finished / "compilations").read_text() == "0"
 
 
+def test_what_is_named_twice_runs_once(table: FlowTable, tmp_path: Path):
+    job = replace(JOB, arms=("real", "real"), classifiers=("knn", "knn"), split_seeds=1)
+    fewshot.run(table, job, tmp_path, ["test"], lambda line: None)
+    assert len((tmp_path / "records.jsonl").read_text(encoding="utf-8").splitlines()) == 1
+
+
 def test_every_run_has_one_record_that_adds_up(finished: Path):
     found = records.read(finished)
     assert len(found) == 2 * 4 * 2

@@ -34,6 +34,9 @@ def run(main: Callable[[list[str]], None]) -> None:
         except (InputError, TrainingError) as error:
             print(f"error: {error}", file=sys.stderr)
             return 2
+        except MemoryError as error:
+            print(f"error: not enough memory ({error}); ask for fewer rows", file=sys.stderr)
+            return 2
         except OSError as error:
             print(f"error: {error.strerror}: {error.filename}", file=sys.stderr)
             return 2

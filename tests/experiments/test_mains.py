@@ -43,6 +43,9 @@ def fewshot(*arguments: str) -> subprocess.CompletedProcess:
         (["--data=/nowhere.csv"], "/nowhere.csv does not exist"),
         (["--data_dir=/tmp"], "--data_dir needs files"),
         (["--sampler_steps=5000"], "not 5000"),
+        (["--shots="], "--shots is empty"),
+        (["--guidance=inf"], "--guidance is inf; give a finite weight"),
+        (["--generated=1000000000000", "--preset=demo", "--generators=jitter"], "not enough memory"),
         (["--preset=paper", "--guidance=2"], "label_dropout above 0"),
     ],
 )
@@ -118,7 +121,8 @@ def test_varied_packets_from_the_command_line(tmp_path: Path):
         (["--conversations=2"], "--conversations=2"),
         (["--captures=bot.pcap"], "'bot.pcap', which names no class and file"),
         (["--captures="], "--captures is empty"),
-        (["--captures=Bot:none.pcap"], "cannot read the capture none.pcap"),
+        (["--captures=Bot:none.pcap,Benign:none.pcap"], "cannot read the capture none.pcap"),
+        (["--captures=Bot:bot.pcap,Bot:more.pcap"], "--captures names one class, 'Bot'"),
         (["--captures=Bot:none.pcap", "--conversations=30"], "leave one out"),
     ],
 )
