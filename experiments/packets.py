@@ -64,7 +64,7 @@ def captured() -> tuple[FlowTable, list[Packets]]:
     if wrong:
         raise InputError(f"--captures has {wrong[0]!r}, which names no class and file; write CLASS:FILE,CLASS:FILE")
     classes = tuple(sorted({name for name, _, _ in named}))
-    if len(classes) < 2:
+    if len(classes) == 1:
         raise InputError(f"--captures names one class, {classes[0]!r}; a detector needs captures of at least two")
     read = [(read_capture(file).packets, classes.index(name)) for name, _, file in named]
     found = _flows([(packets, np.full(len(packets), label, np.int32)) for packets, label in read], classes)
