@@ -153,9 +153,9 @@ class _Splitting:
         self.done = records.finished(bench.output_dir)
 
     def run(self) -> None:
-        for arm in dict.fromkeys(self.job.arms):  # once, however often it is named
+        names = dict.fromkeys(self.job.classifiers)  # each once, however often it is named; and so the arms
+        for arm in dict.fromkeys(self.job.arms):
             for generation in range(1 if arm in REAL else self.job.generations):
-                names = dict.fromkeys(self.job.classifiers)
                 missing = [name for name in names if self._key(arm, name, generation) not in self.done]
                 if missing:
                     self._run_arm(arm, generation, missing)

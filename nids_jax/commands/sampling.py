@@ -1,12 +1,10 @@
 """Flags of how a CDDPM samples, the same for the experiments that train one and the command that loads one."""
 
-import math
 from typing import get_args
 
 from absl import flags
 
 from nids_jax.diffusion.samplers import SAMPLERS
-from nids_jax.errors import InputError
 from nids_jax.generators.cddpm import AUTO, CDDPMConfig
 from nids_jax.nn.unet1d import Precision
 
@@ -32,6 +30,4 @@ def chosen(config: CDDPMConfig) -> CDDPMConfig:
     Raises:
       InputError: settings that do not go together.
     """
-    if _GUIDANCE.value is not None and not math.isfinite(_GUIDANCE.value):
-        raise InputError(f"--guidance is {_GUIDANCE.value}; give a finite weight, such as 1.5")
     return config.sampled(_SAMPLER.value, _SAMPLER_STEPS.value, _GUIDANCE.value).precise(_PRECISION.value)

@@ -58,6 +58,8 @@ class CDDPMConfig:
     def __post_init__(self) -> None:
         if self.prediction not in get_args(Prediction):
             raise ValueError(f"unknown prediction {self.prediction!r}; choose from {list(get_args(Prediction))}")
+        if not np.isfinite(self.guidance):
+            raise ValueError(f"--guidance is {self.guidance}; give a finite weight, such as 1.5")
         if self.guidance != 1.0 and self.label_dropout == 0.0:
             raise ValueError(
                 f"guidance {self.guidance} needs a trained unconditional branch: set label_dropout above 0 (say 0.1)"
