@@ -33,7 +33,7 @@ lint: $(VENV)/.dev
 
 bench: $(VENV)/.bench
 	$(BIN)/python -m pytest -q tests/nn/test_against_torch.py
-	$(BIN)/python -m experiments.throughput
+	$(BIN)/python -m benchmarks.throughput
 
 # Each stamp adds its extra to the one before it.
 $(VENV)/.run: pyproject.toml constraints.txt

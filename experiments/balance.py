@@ -16,12 +16,12 @@ from dataclasses import replace
 from absl import flags
 
 from experiments import common, generating
-from nids_jax import balance
-from nids_jax.commands import frame
+from nids_jax import store
+from nids_jax.cli import frame
 from nids_jax.data.sampling_strategy import parse_strategy
 from nids_jax.data.scaling import SCALERS
 from nids_jax.errors import InputError
-from nids_jax.report import records
+from nids_jax.protocols import imbalance
 
 _STRATEGY = flags.DEFINE_string(
     "sampling_strategy",
@@ -60,7 +60,7 @@ def main(argv: list[str]) -> None:
     for name in sorted(_WITHOUT):
         if flags.FLAGS[name].present:
             raise InputError(f"--{name} means nothing here, where all rows are used; leave it out")
-    job = balance.Balance(
+    job = imbalance.Balance(
         dataset=common.dataset_name(),
         preset=replace(generating.preset(), scaler=_SCALER.value),
         strategy=parse_strategy(_STRATEGY.value),
@@ -72,8 +72,8 @@ def main(argv: list[str]) -> None:
     )
     output_dir = common.prepare(argv, job.preset)
     table, found = common.read_table(output_dir)
-    records.write_json(output_dir / "data.json", {**balance.describe(table, job), **found})
-    balance.run(table, job, output_dir, ["python", "-m", "experiments.balance", *sys.argv[1:]], print)
+    store.write_json(output_dir / "data.json", {**imbalance.describe(table, job), **found})
+    imbalance.run(table, job, output_dir, ["python", "-m", "experiments.balance", *sys.argv[1:]], print)
     common.report(output_dir)
 
 

@@ -12,18 +12,18 @@ from typing import Any, cast
 import numpy as np
 from absl import flags
 
-from nids_jax.checkpoint import fingerprint, plain
-from nids_jax.commands import frame
-from nids_jax.data.collector import OnInvalid
+from nids_jax import store
+from nids_jax.cli import frame
+from nids_jax.data.audit import leakage_report
 from nids_jax.data.datasets import NAMES, Attempted, benign_class, load
-from nids_jax.data.leakage import leakage_report
+from nids_jax.data.io.collector import OnInvalid
 from nids_jax.data.split import deduplicate
 from nids_jax.data.table import FlowTable
 from nids_jax.errors import InputError
 from nids_jax.presets import Preset, get_preset
-from nids_jax.report import records
 from nids_jax.report.page import build_report
 from nids_jax.report.tables import verdict
+from nids_jax.training.checkpoint import fingerprint, plain
 
 FLAGS = flags.FLAGS
 DATASET = flags.DEFINE_string(
@@ -125,7 +125,7 @@ def same_rows(output_dir: Path, table: FlowTable) -> str:
     """
     found = fingerprint(table.x, table.y, np.array([*table.features, *table.classes]))
     path = output_dir / "data.json"
-    known = records.read_json(path).get("fingerprint") if path.exists() and records.read(output_dir) else None
+    known = store.read_json(path).get("fingerprint") if path.exists() and store.read(output_dir) else None
     if known not in (None, found):
         raise InputError(f"{output_dir} holds runs on other rows than are read now; choose another --output_dir")
     return found
@@ -155,7 +155,7 @@ def prepare(argv: list[str], settings: Any, dataset: str | None = None) -> Path:
     own = FLAGS.get_key_flags_for_module(sys.modules["__main__"])
     values = {flag.name: flag.value for flag in own}
     version = hashlib.sha256(json.dumps(plain(settings), sort_keys=True).encode()).hexdigest()[:12]
-    records.write_config(output_dir, {**values, "dataset": dataset or dataset_name(), "preset_version": version})
+    store.write_config(output_dir, {**values, "dataset": dataset or dataset_name(), "preset_version": version})
     return output_dir
 
 
@@ -163,4 +163,4 @@ def report(output_dir: Path) -> None:
     """Write the report, and print the summary, the verdict and where the report lies."""
     page = build_report(output_dir)
     print((output_dir / "summary.md").read_text(encoding="utf-8"))
-    print(*verdict(records.read(output_dir)), "", f"report: {page}", sep="\n")
+    print(*verdict(store.read(output_dir)), "", f"report: {page}", sep="\n")

@@ -16,14 +16,14 @@ from pathlib import Path
 from absl import flags
 
 from experiments import common
-from nids_jax import detection
+from nids_jax import store
 from nids_jax.classifiers.registry import CLASSIFIERS
-from nids_jax.commands import frame
+from nids_jax.cli import frame
 from nids_jax.data.datasets import NAMES, load
 from nids_jax.data.shared import shared
 from nids_jax.data.split import deduplicate
 from nids_jax.errors import InputError
-from nids_jax.report import records
+from nids_jax.protocols import detector_comparison
 
 _TEST_DATASET = flags.DEFINE_string("test_dataset", None, f"Test on this dataset as well: {', '.join(NAMES)}.")
 _TEST_DATA = flags.DEFINE_list("test_data", [], "Test on these files as well.")
@@ -38,7 +38,7 @@ flags.set_default(common.CLASSIFIERS, list(CLASSIFIERS))
 def main(argv: list[str]) -> None:
     if (_TEST_DATASET.value or _TEST_DATA.value) and _LEAVE_OUT.value:
         raise InputError("--leave_out and --test_dataset ask for two experiments; run them one after the other")
-    job = detection.Detection(
+    job = detector_comparison.Detection(
         dataset=common.dataset_name(),
         preset=common.preset(),
         shots=common.numbers(common.SHOTS),
@@ -54,14 +54,14 @@ def main(argv: list[str]) -> None:
         name = _TEST_DATASET.value or Path(_TEST_DATA.value[0]).name
         table, target, left_out = shared(table, deduplicate(target)[0], (job.dataset, name))
         print(*left_out, sep="\n")
-        batches = detection.other_capture(table, target, name, job)
+        batches = detector_comparison.other_capture(table, target, name, job)
     elif _LEAVE_OUT.value:
-        chosen = detection.attacks(table, _LEAVE_OUT.value)
-        batches = chain.from_iterable(detection.unseen_attack(table, attack, job) for attack in chosen)
+        chosen = detector_comparison.attacks(table, _LEAVE_OUT.value)
+        batches = chain.from_iterable(detector_comparison.unseen_attack(table, attack, job) for attack in chosen)
     else:
-        batches = detection.few_rows(table, job)
-    records.write_json(output_dir / "data.json", {"dataset": job.dataset, "counts": table.counts, **found})
-    detection.run(batches, job, output_dir, ["python", "-m", "experiments.detection", *sys.argv[1:]], print)
+        batches = detector_comparison.few_rows(table, job)
+    store.write_json(output_dir / "data.json", {"dataset": job.dataset, "counts": table.counts, **found})
+    detector_comparison.run(batches, job, output_dir, ["python", "-m", "experiments.detection", *sys.argv[1:]], print)
     common.report(output_dir)
 
 

@@ -11,7 +11,7 @@ flows as Parquet in raw units, checkpoints, SHAP explanations and a report; run 
 from absl import flags
 
 from experiments import common, generating
-from nids_jax.commands import frame
+from nids_jax.cli import frame
 
 flags.adopt_module_key_flags(common)
 flags.adopt_module_key_flags(generating)

@@ -17,10 +17,9 @@ import numpy as np
 from absl import flags
 
 from experiments import common, generating
-from nids_jax import random
-from nids_jax.checkpoint import plain
+from nids_jax import random, store
 from nids_jax.classifiers.registry import ClassifierOptions, make_classifier
-from nids_jax.commands import frame
+from nids_jax.cli import frame
 from nids_jax.data.scaling import fit_scaler
 from nids_jax.data.split import few_shot
 from nids_jax.data.table import FlowTable
@@ -28,12 +27,13 @@ from nids_jax.diffusion.samplers import SAMPLERS, Sampler
 from nids_jax.evaluation.fidelity import fidelity
 from nids_jax.evaluation.metrics import detection_metrics
 from nids_jax.files import write_atomic
-from nids_jax.generators import economy
+from nids_jax.generators import sampler_selection
 from nids_jax.generators.cddpm import CDDPM
 from nids_jax.presets import Preset
-from nids_jax.report import figures, frontier, records
+from nids_jax.report import figures, sampler_tradeoff
 from nids_jax.report.style import save
 from nids_jax.report.tables import markdown
+from nids_jax.training.checkpoint import plain
 
 for name in (*common.key_flags([common], without=[common.CLASSIFIERS.name]), generating.GENERATED.name):
     flags.declare_key_flag(name)
@@ -65,14 +65,14 @@ def measure(table: FlowTable, preset: Preset, shots: int, seed: int, directory: 
         here = jax.random.fold_in(random.stream(key, "sample"), noise)
         return model.with_sampler(sampler).sample(of, here)
 
-    wanted = rows(economy.reference(config.schedule), 0)
+    wanted = rows(sampler_selection.reference(config.schedule), 0)
     found = []
-    for sampler in economy.candidates(config.schedule):
+    for sampler in sampler_selection.candidates(config.schedule):
         rows(sampler, 1, labels[:1])  # compilation
         start = time.perf_counter()
         made = rows(sampler, 1)
         seconds = time.perf_counter() - start
-        trial = economy.compare(made, wanted, sampler)
+        trial = sampler_selection.compare(made, wanted, sampler)
         quality = fidelity(x, train.y, held, test.y, made, labels)
         forest = make_classifier("random_forest", ClassifierOptions(seed=seed)).fit(made, labels)
         scores = detection_metrics(test.y, forest.predict_proba(held), test.classes, None)
@@ -99,16 +99,16 @@ def main(argv: list[str]) -> None:
     table, _ = common.read_table(output_dir)
     splits = []
     for seed in range(common.SEEDS.value):
-        path = output_dir / "runs" / f"shots{shots}-split{seed}" / "frontier.json"
+        path = output_dir / "runs" / f"shots{shots}-split{seed}" / "sampler_tradeoff.json"
         if not path.exists():
-            records.write_json(path, measure(table, preset, shots, seed, path.parent))
-        splits.append(records.read_json(path))
-    environment = records.environment(["python", "-m", "experiments.frontier", *sys.argv[1:]])
+            store.write_json(path, measure(table, preset, shots, seed, path.parent))
+        splits.append(store.read_json(path))
+    environment = store.environment(["python", "-m", "experiments.frontier", *sys.argv[1:]])
     heading = f"{common.dataset_name()}, {shots} rows a class, preset {common.PRESET.value}, {environment['device']}"
-    text = markdown(frontier.table(splits, heading))
-    records.write_json(output_dir / "frontier.json", {"environment": environment, "splits": splits})
-    write_atomic(output_dir / "frontier.md", text.encode())
-    save(figures.frontier(frontier.points(splits)), output_dir / "frontier.png")
+    text = markdown(sampler_tradeoff.table(splits, heading))
+    store.write_json(output_dir / "sampler_tradeoff.json", {"environment": environment, "splits": splits})
+    write_atomic(output_dir / "sampler_tradeoff.md", text.encode())
+    save(figures.frontier(sampler_tradeoff.points(splits)), output_dir / "sampler_tradeoff.png")
     print(text)
 
 

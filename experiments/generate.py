@@ -5,7 +5,7 @@ python -m experiments.generate --checkpoint=out/demo/runs/shots5-split0/cddpm --
 
 from absl import flags
 
-from nids_jax.commands import frame, generate
+from nids_jax.cli import frame, generate
 
 flags.adopt_module_key_flags(generate)
 

@@ -9,11 +9,11 @@ from typing import Any
 from absl import flags
 
 from experiments import common
-from nids_jax import fewshot
-from nids_jax.commands import sampling
+from nids_jax import store
+from nids_jax.cli import sampling
 from nids_jax.data.table import FlowTable
 from nids_jax.presets import Preset
-from nids_jax.report import records
+from nids_jax.protocols import few_shot
 
 Reader = Callable[[Path], tuple[FlowTable, dict]]
 
@@ -60,7 +60,7 @@ def run(
     Raises:
       InputError: flags that do not go together, or whatever the reading and the runs refuse.
     """
-    job = fewshot.FewShot(
+    job = few_shot.FewShot(
         dataset=dataset or common.dataset_name(),
         preset=preset(),
         shots=common.numbers(common.SHOTS),
@@ -72,6 +72,6 @@ def run(
     )
     output_dir = common.prepare(argv, (job.preset, constants) if constants else job.preset, dataset)
     table, found = read(output_dir)
-    records.write_json(output_dir / "data.json", {**fewshot.describe(table, job), **found})
-    fewshot.run(table, job, output_dir, ["python", "-m", f"experiments.{program}", *sys.argv[1:]], print)
+    store.write_json(output_dir / "data.json", {**few_shot.describe(table, job), **found})
+    few_shot.run(table, job, output_dir, ["python", "-m", f"experiments.{program}", *sys.argv[1:]], print)
     common.report(output_dir)

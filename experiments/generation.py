@@ -22,9 +22,9 @@ from typing import get_args
 from absl import flags
 
 from experiments import common, generating
-from nids_jax.auxiliary import Kind
-from nids_jax.commands import frame
+from nids_jax.cli import frame
 from nids_jax.errors import InputError
+from nids_jax.pipeline.auxiliary import Kind
 
 _TIMESTEPS = flags.DEFINE_list("timesteps", [], "Diffusion steps T to run `cddpm` with; default: the preset's.")
 _BENIGN_ROWS = flags.DEFINE_integer("benign_rows", None, "Benign rows to train on; default: as few.", lower_bound=1)

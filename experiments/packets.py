@@ -16,8 +16,7 @@ import numpy as np
 from absl import flags
 
 from experiments import common, generating
-from nids_jax import fewshot
-from nids_jax.commands import frame
+from nids_jax.cli import frame
 from nids_jax.data.duplicates import repeats
 from nids_jax.data.split import Split
 from nids_jax.data.table import FlowTable
@@ -28,7 +27,8 @@ from nids_jax.flows.packets import Packets
 from nids_jax.flows.schema import CICIDS2017
 from nids_jax.flows.simulate import SIMULATED_CLASSES, simulate_packets
 from nids_jax.flows.variation import Variation, first_flows, packets_of
-from nids_jax.generators.remetered import Remetered
+from nids_jax.generators.packet_augmentation import Remetered
+from nids_jax.protocols import few_shot
 
 _CONVERSATIONS = flags.DEFINE_integer("conversations", 900, "Conversations to simulate of each class.", lower_bound=20)
 _CAPTURES = flags.DEFINE_list(
@@ -89,7 +89,7 @@ def _flows(captures: Iterable[tuple[Packets, np.ndarray]], classes: tuple[str, .
     return table.take(kept), [parts[row] for row in np.flatnonzero(kept)]
 
 
-def _source(variation: Variation) -> fewshot.Source:
+def _source(variation: Variation) -> few_shot.Source:
     def source(split: Split) -> Remetered:
         table, packets = captured()
         return Remetered([packets[row] for row in split.train_rows], split.train.y, table.features, variation)

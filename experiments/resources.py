@@ -18,16 +18,16 @@ import jax
 import numpy as np
 from absl import flags
 
-from experiments import common, generating, machine
-from nids_jax.commands import frame
+from experiments import common, generating
+from nids_jax import machine, store
+from nids_jax.cli import frame
 from nids_jax.data.scaling import Scaler, fit_scaler
 from nids_jax.data.split import few_shot
 from nids_jax.errors import check_names
 from nids_jax.files import write_atomic
 from nids_jax.generators.registry import GENERATORS, make_generator
 from nids_jax.presets import Preset
-from nids_jax.report import records
-from nids_jax.report.arms import Table
+from nids_jax.report.conditions import Table
 from nids_jax.report.tables import markdown
 from nids_jax.runtime import CompileClock, cores, enable_compilation_cache, use_all_cores
 
@@ -123,10 +123,10 @@ def main(argv: list[str]) -> None:
             found[name] = alone.apply(measure, (job,))
         fit, sample = (found[name][phase]["seconds"] for phase in PHASES)
         print(f"{name}: fitted in {fit:.2f} s, sampled in {sample:.2f} s")
-    environment = records.environment(["python", "-m", "experiments.resources", *sys.argv[1:]])
+    environment = store.environment(["python", "-m", "experiments.resources", *sys.argv[1:]])
     what = f"{len(split.train)} rows of {common.dataset_name()}, {generating.GENERATED.value} generated per class"
     text = markdown(_table(found, f"{what}, preset {common.PRESET.value}, {environment['device']}"))
-    records.write_json(output_dir / "resources.json", {"environment": environment, "generators": found})
+    store.write_json(output_dir / "resources.json", {"environment": environment, "generators": found})
     write_atomic(output_dir / "resources.md", text.encode("utf-8"))
     print("", text, sep="\n")
 

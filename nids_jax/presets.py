@@ -17,7 +17,7 @@ from nids_jax.generators.cddpm import CDDPMConfig
 from nids_jax.generators.gan import GANConfig
 from nids_jax.generators.registry import GeneratorOptions
 from nids_jax.nn.unet1d import UNetConfig
-from nids_jax.training import OptimiserConfig
+from nids_jax.training.loop import OptimiserConfig
 
 
 @dataclass(frozen=True, kw_only=True)

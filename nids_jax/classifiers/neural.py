@@ -17,12 +17,13 @@ from scipy.special import softmax
 from sklearn.model_selection import train_test_split
 from sklearn.utils.class_weight import compute_sample_weight
 
-from nids_jax import parallel, training
-from nids_jax.checkpoint import fingerprint, plain, train_resumably
+from nids_jax import parallel
 from nids_jax.errors import InputError
 from nids_jax.nn.detector import RecurrentConfig, RecurrentNetwork
 from nids_jax.nn.layers import Uniforms
-from nids_jax.training import Data, OptimiserConfig, TrainState
+from nids_jax.training import loop
+from nids_jax.training.checkpoint import fingerprint, plain, train_resumably
+from nids_jax.training.loop import Data, OptimiserConfig, TrainState
 
 
 def _tiling() -> tuple[int, int]:
@@ -107,7 +108,7 @@ def _logits(
     whole, split = PartitionSpec(), PartitionSpec(parallel.ROWS)
 
     def part(params: nnx.State, rest: nnx.State, x: Array, tiles: Array) -> Array:
-        network = training.network(objective, params, rest)
+        network = loop.network(objective, params, rest)
 
         def turn(i: Array, logits: Array) -> Array:
             rows = jax.lax.dynamic_slice_in_dim(x[0], i * tile, tile)
@@ -221,7 +222,7 @@ class NeuralClassifier:
         weight = np.asarray(chosen)[self.classes_[codes]] if isinstance(chosen, tuple) else None
         if chosen is True:
             weight = compute_sample_weight("balanced", codes)
-        return training.pad(x, codes, weight=weight)
+        return loop.pad(x, codes, weight=weight)
 
     def _objective(self) -> CrossEntropyObjective:
         config = self.config
@@ -251,7 +252,7 @@ class NeuralClassifier:
                 lowest, best, since = loss, jax.tree.map(jnp.copy, state), 0
             return since >= stopping.patience
 
-        _, losses = training.train(
+        _, losses = loop.train(
             objective,
             self.config.optimiser,
             self._data(x[kept], codes[kept]),
@@ -280,7 +281,7 @@ def fit_together(classifiers: Sequence[NeuralClassifier], sets: Sequence[tuple[n
     checked = [c._check(x, y) for c, (x, y) in zip(classifiers, sets, strict=True)]
     if any(not np.array_equal(c.classes_, classifiers[0].classes_) for c in classifiers):
         raise ValueError("detectors trained together need the same classes")
-    states, losses = training.train_together(
+    states, losses = loop.train_together(
         classifiers[0]._objective(),
         first.optimiser,
         [c._data(x, codes) for c, (x, codes) in zip(classifiers, checked, strict=True)],

@@ -17,11 +17,11 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from nids_jax.data.collector import OnInvalid
 from nids_jax.data.duplicates import repeats
-from nids_jax.data.read_report import Counts, ReadReport
-from nids_jax.data.readers import read_flows
-from nids_jax.data.sources import PathLike, find_files
+from nids_jax.data.io.collector import OnInvalid
+from nids_jax.data.io.read_report import Counts, ReadReport
+from nids_jax.data.io.readers import read_flows
+from nids_jax.data.io.sources import PathLike, find_files
 from nids_jax.data.table import FlowTable
 from nids_jax.errors import InputError
 from nids_jax.flows.schema import CICIDS2017, normalise

@@ -10,7 +10,7 @@ import numpy as np
 
 from nids_jax.errors import InputError
 from nids_jax.flows.meter import TIMEOUT, Flows, meter
-from nids_jax.flows.meter_split import split_flows
+from nids_jax.flows.meter.splitting import split_flows
 from nids_jax.flows.packets import TCP, Packets, concatenate
 
 

@@ -15,8 +15,17 @@ import numpy as np
 from jax import Array
 from jax.sharding import Mesh
 
-from nids_jax import parallel, random, training
-from nids_jax.checkpoint import (
+from nids_jax import parallel, random
+from nids_jax.diffusion.samplers import SAMPLERS, Sampler, SDEDPMpp2M, make_sampler
+from nids_jax.diffusion.schedule import Schedule
+from nids_jax.errors import InputError
+from nids_jax.files import write_atomic
+from nids_jax.generators import sampler_selection
+from nids_jax.generators.base import Labels, check_labels, checked_rows
+from nids_jax.generators.denoising import DenoisingObjective, Fitted, Prediction, Process, sample_tiles, tile_rows
+from nids_jax.nn.unet1d import UNetConfig
+from nids_jax.training import loop
+from nids_jax.training.checkpoint import (
     fingerprint,
     from_plain,
     plain,
@@ -25,15 +34,7 @@ from nids_jax.checkpoint import (
     state_shapes,
     train_resumably,
 )
-from nids_jax.diffusion.samplers import SAMPLERS, Sampler, SDEDPMpp2M, make_sampler
-from nids_jax.diffusion.schedule import Schedule
-from nids_jax.errors import InputError
-from nids_jax.files import write_atomic
-from nids_jax.generators import economy
-from nids_jax.generators.base import Labels, check_labels, checked_rows
-from nids_jax.generators.denoising import DenoisingObjective, Fitted, Prediction, Process, sample_tiles, tile_rows
-from nids_jax.nn.unet1d import UNetConfig
-from nids_jax.training import OptimiserConfig
+from nids_jax.training.loop import OptimiserConfig
 
 AUTO = "auto"  # in the place of a sampler's name: see `CDDPM.choose_sampler`
 _COMPARED = 512  # rows of each sampler, to choose one by
@@ -143,7 +144,7 @@ class CDDPM:
         self.state_, self.losses_ = train_resumably(
             self._objective(),
             config.optimiser,
-            training.pad(x, y),
+            loop.pad(x, y),
             key,
             steps=config.steps,
             batch=config.batch,
@@ -155,7 +156,7 @@ class CDDPM:
             self.choose_sampler(self.checkpoint_dir)
         return self
 
-    def choose_sampler(self, directory: str | Path | None = None) -> economy.Trial:
+    def choose_sampler(self, directory: str | Path | None = None) -> sampler_selection.Trial:
         """Sample from now on with the cheapest sampler whose rows are not told from ancestral sampling's (`economy`).
 
         The choice depends on the trained model alone.  With `directory` it is kept there and found again.
@@ -163,10 +164,10 @@ class CDDPM:
         kept = None if directory is None else Path(directory) / "sampler.json"
         if kept is not None and kept.exists():
             found = json.loads(kept.read_bytes())
-            chosen = economy.Trial(from_plain(found["sampler"], _TYPES), found["auc"], found["threshold"])
+            chosen = sampler_selection.Trial(from_plain(found["sampler"], _TYPES), found["auc"], found["threshold"])
         else:
             labels, key = np.arange(_COMPARED) % self.classes_, random.stream(jax.random.key(0), "economy")
-            chosen = economy.cheapest(
+            chosen = sampler_selection.cheapest(
                 lambda sampler, seed: self.with_sampler(sampler).sample(labels, jax.random.fold_in(key, seed)),
                 self.config.schedule,
             )
@@ -237,7 +238,7 @@ class CDDPM:
 
     def _gathered(self, pieces: Iterator[np.ndarray], rows: int) -> np.ndarray:
         parts = [np.zeros((0, self.features_), np.float32)]
-        with training.progress_bar("sampling" if self.progress else None, rows, "row") as bar:
+        with loop.progress_bar("sampling" if self.progress else None, rows, "row") as bar:
             for part in pieces:
                 parts.append(part)
                 bar.update(len(part))
@@ -300,7 +301,7 @@ class CDDPM:
                 held = np.concatenate([held, made[max(first - start, 0) : stop - start]])
             piece, held = held[:chunk], held[chunk:]
             if not np.isfinite(piece).all():
-                raise training.TrainingError("the model generated values that are not finite; train it longer or clip")
+                raise loop.TrainingError("the model generated values that are not finite; train it longer or clip")
             given += len(piece)
             yield piece
 

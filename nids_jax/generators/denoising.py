@@ -10,12 +10,13 @@ from flax import nnx
 from jax import Array
 from jax.sharding import Mesh, PartitionSpec
 
-from nids_jax import parallel, random, training
+from nids_jax import parallel, random
 from nids_jax.diffusion.objective import drop_labels, guide, q_sample, velocity
 from nids_jax.diffusion.samplers import Sampler
 from nids_jax.diffusion.schedule import Schedule
 from nids_jax.nn.layers import Uniforms
 from nids_jax.nn.unet1d import UNet1d, UNetConfig
+from nids_jax.training import loop
 
 Prediction = Literal["noise", "velocity"]
 
@@ -91,7 +92,7 @@ def _sample_tile(
 ) -> Array:
     """Rows number first, first + 1, … with these labels [tile] → [tile, d]; with seeds [tile, d], `vary` of those."""
     objective, sampler, guidance, levels = process
-    network = training.network(objective, model.params, model.rest)
+    network = loop.network(objective, model.params, model.rest)
     ids = first + jnp.arange(labels.shape[0])
     width = model.low.shape[0]
 

@@ -14,13 +14,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from nids_jax import random, training
+from nids_jax import random
 from nids_jax.errors import InputError
-from nids_jax.generators import adversarial
 from nids_jax.generators.base import check_labels, checked_rows
 from nids_jax.generators.heads import Blocks, check_blocks, in_blocks
 from nids_jax.generators.vae_gan import VAE, VAEWGAN, VAEWGANGP
 from nids_jax.generators.wasserstein import WCGANGP, WGAN, Wasserstein
+from nids_jax.training import adversarial, loop
 
 Method = Literal["wgan", "wcgan_gp", "vae_wgan_gp", "vae_wgan", "vae"]
 
@@ -178,7 +178,7 @@ class GAN:
         self._seen = np.array([free | (x[first : first + n] > 0).any(axis=0) for first, n in shares])
         self.state_, history = adversarial.train(
             self._game(),
-            training.pad(x, y),
+            loop.pad(x, y),
             shares,
             keys,
             steps=c.steps,

@@ -10,14 +10,15 @@ import numpy as np
 from flax import nnx
 from jax import Array
 
-from nids_jax import random, training
+from nids_jax import random
 from nids_jax.errors import InputError
 from nids_jax.generators.base import checked_rows
 from nids_jax.generators.cddpm import CDDPM, CDDPMConfig
 from nids_jax.generators.denoising import DenoisingObjective
 from nids_jax.nn.layers import Uniforms
 from nids_jax.nn.unet1d import UNet1d
-from nids_jax.training import OptimiserConfig, TrainState
+from nids_jax.training import loop
+from nids_jax.training.loop import OptimiserConfig, TrainState
 
 
 class Pretrained(NamedTuple):
@@ -135,15 +136,15 @@ class Adapted(CDDPM):
         self.classes_ = max(int(y.max()), -1 if label is None else label) + 1
         low, high = np.asarray(model.low_), np.asarray(model.high_)
         self._set_range(np.minimum(low, x.min(axis=0)), np.maximum(high, x.max(axis=0)))
-        self.state_, self.losses_ = self._adapted(training.pad(x, y), key)
+        self.state_, self.losses_ = self._adapted(loop.pad(x, y), key)
         return self
 
-    def _adapted(self, rows: training.Data, key: Array) -> tuple[TrainState, np.ndarray]:
+    def _adapted(self, rows: loop.Data, key: Array) -> tuple[TrainState, np.ndarray]:
         """Train on from the pre-trained weights: the state to sample from, and the losses."""
         how, objective, weights = self.adaptation, self._objective(), dict(self.pretrained.model.state_.ema)
         if how.rank is not None:
             objective = LowRankObjective(**vars(objective), rank=how.rank)
-        start = training.initial_state(random.stream(key, "init"), objective=objective, optimiser=how.optimiser)
+        start = loop.initial_state(random.stream(key, "init"), objective=objective, optimiser=how.optimiser)
         labels = (start.params if how.rank is None else start.params["network"])["labels"]
         own, none = weights.pop("labels")[...]
         # Classes that start apart are told apart sooner; without any step, each means "no label".
@@ -154,7 +155,7 @@ class Adapted(CDDPM):
             start = start._replace(params=_filled(start.params, {**weights, "labels": labels}))
         else:
             start = start._replace(rest=_filled(start.rest, weights))
-        state, losses = training.train(
+        state, losses = loop.train(
             objective,
             how.optimiser,
             rows,
@@ -165,7 +166,7 @@ class Adapted(CDDPM):
             progress="adapting" if self.progress else None,
         )
         if how.rank is not None:
-            merged = nnx.state(training.network(objective, state.ema, state.rest).merged())
+            merged = nnx.state(loop.network(objective, state.ema, state.rest).merged())
             plain = self.pretrained.model.state_
             state = plain._replace(params=_filled(plain.params, merged), ema=_filled(plain.ema, merged))
         return state, losses

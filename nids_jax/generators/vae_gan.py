@@ -12,9 +12,9 @@ import jax.numpy as jnp
 from flax import nnx
 from jax import Array
 
-from nids_jax.generators.adversarial import Figures
 from nids_jax.generators.wasserstein import MLP, WCGANGP, Clipped, Players, Wasserstein
 from nids_jax.nn.layers import Uniforms
+from nids_jax.training.adversarial import Figures
 
 WARM_UP = 0.3  # share of the run in which β rises
 

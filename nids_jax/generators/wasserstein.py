@@ -17,9 +17,9 @@ from flax import nnx
 from jax import Array
 
 from nids_jax import random
-from nids_jax.generators.adversarial import Figures
 from nids_jax.generators.heads import Blocks, Heads
 from nids_jax.nn.layers import Dense, Uniforms
+from nids_jax.training.adversarial import Figures
 
 
 class MLP(nnx.Module):

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullFormatter
 
-from nids_jax.report.arms import Arm, Group, Record, by_split, interval
+from nids_jax.report.conditions import Arm, Group, Record, by_split, interval
 from nids_jax.report.style import (
     BLACK,
     BLUE,

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from html import escape
 from typing import Any
 
-from nids_jax.report.arms import Table
+from nids_jax.report.conditions import Table
 
 PAGE = """<!doctype html>
 <html lang="en">

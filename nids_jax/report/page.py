@@ -18,12 +18,12 @@ from matplotlib.figure import Figure
 
 from nids_jax.errors import InputError
 from nids_jax.files import write_atomic
-from nids_jax.report import balance, detection, figures, generation, rows
-from nids_jax.report.arms import Arm, Group, Record, arms
+from nids_jax.report import detector_comparison, figures, generator_comparison, imbalance, rows
+from nids_jax.report.conditions import Arm, Group, Record, arms
 from nids_jax.report.html import PAGE, definitions, items, paragraph, section, table
-from nids_jax.report.records import CONFIG, RECORDS, read, read_json
 from nids_jax.report.style import png
 from nids_jax.report.tables import COPIES, HEADLINE, tables, verdict, write_summary
+from nids_jax.store import CONFIG, RECORDS, read, read_json
 
 FEATURES_SHOWN = 12
 NOT_GENERATED = ("real", "real_all", COPIES)  # training sets without a generator: the "before" of a comparison
@@ -93,7 +93,7 @@ def _results(records: list[dict[str, Any]]) -> list[Drawn]:
         raise InputError("there are no finished runs")
     drawn = [Drawn("accuracy", "Accuracy", "", figures.accuracy(groups))]
     for i, (group, members) in enumerate(groups.items()):
-        if group.experiment in (*generation.EXPERIMENTS, *balance.EXPERIMENTS):
+        if group.experiment in (*generator_comparison.EXPERIMENTS, *imbalance.EXPERIMENTS):
             caption = "Means and 95 % intervals over split seeds."
             drawn.append(Drawn(f"quality{i + 1}", f"Training sets: {group}", caption, figures.quality(members)))
         chosen = _shown(group, members)
@@ -112,10 +112,10 @@ def _results(records: list[dict[str, Any]]) -> list[Drawn]:
 
 def _shown(group: Group, members: Mapping[Arm, list[Record]]) -> list[Arm]:
     """The arms whose confusion matrices are drawn."""
-    if group.experiment in detection.EXPERIMENTS:
-        return detection.shown(members)
-    if group.experiment in balance.EXPERIMENTS:
-        return balance.shown(members)
+    if group.experiment in detector_comparison.EXPERIMENTS:
+        return detector_comparison.shown(members)
+    if group.experiment in imbalance.EXPERIMENTS:
+        return imbalance.shown(members)
     return _pair(members)
 
 

@@ -14,8 +14,8 @@ import numpy as np
 
 from nids_jax.evaluation.statistics import Interval
 from nids_jax.files import write_atomic
-from nids_jax.report import balance, detection, generation
-from nids_jax.report.arms import ENOUGH_SEEDS, Arm, Group, Record, Table, arms, difference, interval, show
+from nids_jax.report import detector_comparison, generator_comparison, imbalance
+from nids_jax.report.conditions import ENOUGH_SEEDS, Arm, Group, Record, Table, arms, difference, interval, show
 
 METRICS = ("accuracy", "macro_f1", "weighted_f1", "false_positive_rate")
 # In summary.csv alone.
@@ -78,13 +78,13 @@ def tables(records: Iterable[Record]) -> list[Table]:
     """The tables of summary.md: figures, paired differences, seconds and P1's own figures, for each group."""
     result = []
     for group, members in arms(records).items():
-        if group.experiment in detection.EXPERIMENTS:
-            result += [*detection.tables(group, members), _timings(group, members)]
+        if group.experiment in detector_comparison.EXPERIMENTS:
+            result += [*detector_comparison.tables(group, members), _timings(group, members)]
             continue
-        if group.experiment in balance.EXPERIMENTS:
-            result += balance.tables(group, members)
-        elif group.experiment in generation.EXPERIMENTS:
-            result += generation.tables(group, members)
+        if group.experiment in imbalance.EXPERIMENTS:
+            result += imbalance.tables(group, members)
+        elif group.experiment in generator_comparison.EXPERIMENTS:
+            result += generator_comparison.tables(group, members)
         else:
             result += [_scores(group, members), _differences(group, members)]
         result.append(_timings(group, members))
@@ -96,10 +96,10 @@ def tables(records: Iterable[Record]) -> list[Table]:
 
 
 def verdict(records: Iterable[Record]) -> list[str]:
-    """What the runs show: whether generation helped, and whether CNN-BiGRU beats its rivals (`detection.verdict`).
+    """What the runs show: whether generation helped, and whether CNN-BiGRU beats its rivals.
 
     Generation is CNN-BiGRU on `cddpm` rows, against `copies` and against a forest on the real rows; then the best
-    detector with generated rows beside the best without (`generation.best`).
+    detector with generated rows beside the best without (`generator_comparison.best`).
 
     A sentence per control for each experiment, dataset and shots; also against `jitter` and `smote` where they ran.
     "Helped" only if the whole 95 % interval of the paired differences in accuracy lies above 0, "hurt" if below; else
@@ -114,11 +114,11 @@ def verdict(records: Iterable[Record]) -> list[str]:
     sentences = []
     groups = arms(records)
     for group, members in groups.items():
-        if group.experiment in detection.EXPERIMENTS:
-            sentences += detection.verdict(group, members)
+        if group.experiment in detector_comparison.EXPERIMENTS:
+            sentences += detector_comparison.verdict(group, members)
             continue
-        if group.experiment in (*generation.EXPERIMENTS, *balance.EXPERIMENTS):
-            own = balance if group.experiment in balance.EXPERIMENTS else generation
+        if group.experiment in (*generator_comparison.EXPERIMENTS, *imbalance.EXPERIMENTS):
+            own = imbalance if group.experiment in imbalance.EXPERIMENTS else generator_comparison
             sentences += own.verdict(group, members)
             continue
         for name, control in controls.items():
@@ -126,7 +126,7 @@ def verdict(records: Iterable[Record]) -> list[str]:
                 continue
             found = difference(members, HEADLINE, control, "accuracy")
             sentences.append(f"{group}, against {name}: {_judgement(found, f'{HEADLINE} − {control}')}")
-        sentences += generation.best(group, members, "accuracy", "accuracy")
+        sentences += generator_comparison.best(group, members, "accuracy", "accuracy")
     if not sentences:
         return [f"There are no {'runs to compare with CNN-BiGRU' if groups else 'finished runs'}, hence no verdict."]
     return sentences

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from nids_jax import checkpoint, parallel, training
+from nids_jax import parallel
 from nids_jax.classifiers.neural import (
     CrossEntropyObjective,
     DetectorConfig,
@@ -17,7 +17,8 @@ from nids_jax.classifiers.neural import (
 )
 from nids_jax.errors import InputError
 from nids_jax.nn.detector import RecurrentConfig
-from nids_jax.training import BLOCK, OptimiserConfig
+from nids_jax.training import checkpoint, loop
+from nids_jax.training.loop import BLOCK, OptimiserConfig
 
 TINY = DetectorConfig(
     network=RecurrentConfig(channels=(8, 8), hidden=(8, 4), dropout=0.1),
@@ -99,7 +100,7 @@ def test_bad_input_is_refused(detector: NeuralClassifier):
 def test_probabilities_are_the_softmax_of_a_plain_forward_pass(detector: NeuralClassifier, n: int):
     """Splitting over devices, padding, tiles and calls change nothing (2,100 rows are more than two calls take)."""
     x, _ = rows(n, 1)
-    network = training.network(detector._objective(), detector.state_.params, detector.state_.rest)
+    network = loop.network(detector._objective(), detector.state_.params, detector.state_.rest)
     plain = jax.nn.softmax(network(jnp.asarray(x)), axis=-1)
     np.testing.assert_allclose(detector.predict_proba(x), plain, atol=1e-5)
 

@@ -8,7 +8,7 @@ from nids_jax.classifiers.registry import CLASSIFIERS, SEMI_SUPERVISED, Classifi
 from nids_jax.classifiers.semi_supervised import Spreading
 from nids_jax.errors import InputError
 from nids_jax.nn.detector import NETWORKS, RecurrentConfig
-from nids_jax.training import OptimiserConfig
+from nids_jax.training.loop import OptimiserConfig
 
 SHALLOW = sorted(set(CLASSIFIERS) - set(NETWORKS))
 

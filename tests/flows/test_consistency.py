@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from nids_jax.errors import InputError
 from nids_jax.flows.consistency import REPAIRED, RULES, consistency, repair, round_like, violations
-from nids_jax.flows.meter import Compat, meter
+from nids_jax.flows.meter.records import Compat, meter
 from nids_jax.flows.packets import TCP, UDP, Packets
 from nids_jax.flows.schema import CICIDS2017, FEATURES, canonical_names
 from nids_jax.flows.simulate import SIMULATED_CLASSES, simulate_flows

@@ -6,14 +6,13 @@ import numpy as np
 import pytest
 
 from nids_jax.errors import InputError
-from nids_jax.flows import simulate_network
 from nids_jax.flows.meter import meter
 from nids_jax.flows.packets import ACK, FIN, PSH, RST, SYN, TCP, UDP
 from nids_jax.flows.schema import CICIDS2017
-from nids_jax.flows.simulate import SIMULATED_CLASSES, simulate_flows, simulate_packets
-from nids_jax.flows.simulate_network import Conversations, simulate
-from nids_jax.flows.simulate_parts import tcp
-from nids_jax.flows.simulate_script import (
+from nids_jax.flows.simulate import SIMULATED_CLASSES, network, simulate_flows, simulate_packets
+from nids_jax.flows.simulate.network import Conversations, simulate
+from nids_jax.flows.simulate.parts import tcp
+from nids_jax.flows.simulate.script import (
     CLOSES,
     OPENS,
     STACKS,
@@ -27,7 +26,7 @@ from nids_jax.flows.simulate_script import (
     say,
     up,
 )
-from nids_jax.flows.traffic import TRAFFIC
+from nids_jax.flows.simulate.tools import TRAFFIC
 
 PER_CLASS = 120
 
@@ -223,7 +222,7 @@ def conversation(packets: Conversations, number: int) -> list[tuple[float, str, 
 
 @pytest.fixture
 def lossless(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(simulate_network, "LOSSY", 0.0)
+    monkeypatch.setattr(network, "LOSSY", 0.0)
 
 
 @pytest.mark.usefixtures("lossless")
@@ -294,8 +293,8 @@ def test_nothing_follows_the_close(style: str) -> None:
 
 
 def test_lost_segments_come_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(simulate_network, "LOSSY", 1.0)
-    monkeypatch.setattr(simulate_network, "LOSS", 0.5)
+    monkeypatch.setattr(network, "LOSSY", 1.0)
+    monkeypatch.setattr(network, "LOSS", 0.5)
     packets = simulate(linux_traffic(say(up(About(14480), About(0.01))), closes="left_open"), 300, Streams(5))
     total = np.bincount(packets.conversation, weights=packets.payload)
     assert total.min() >= 14480

@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 
 from nids_jax import parallel
-from nids_jax.checkpoint import from_plain, plain
 from nids_jax.diffusion.samplers import DDPM, DPMpp2M
 from nids_jax.diffusion.schedule import Schedule
 from nids_jax.errors import InputError
@@ -21,7 +20,8 @@ from nids_jax.generators import denoising
 from nids_jax.generators.cddpm import _TYPES, CDDPM, CDDPMConfig
 from nids_jax.nn.unet1d import UNetConfig
 from nids_jax.runtime import CompileClock
-from nids_jax.training import OptimiserConfig, TrainingError
+from nids_jax.training.checkpoint import from_plain, plain
+from nids_jax.training.loop import OptimiserConfig, TrainingError
 
 TINY = CDDPMConfig(
     network=UNetConfig(widths=(8, 8, 16, 16), deep=16, embedding=16),

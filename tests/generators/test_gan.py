@@ -10,12 +10,11 @@ import pytest
 from flax import nnx
 from jax.flatten_util import ravel_pytree
 
-from nids_jax import training
 from nids_jax.errors import InputError
-from nids_jax.generators import adversarial
 from nids_jax.generators.gan import GAN, GANConfig, Method
 from nids_jax.generators.registry import GeneratorOptions, make_generator
 from nids_jax.generators.wasserstein import WCGANGP, WGAN, gradient_norms
+from nids_jax.training import adversarial, loop
 from tests.generators.company import check_rows_stand_alone
 
 CENTRES = np.array([[[-0.7, -0.7], [-0.7, 0.7]], [[0.7, -0.7], [0.7, 0.7]]])  # [class, mode, column]
@@ -184,7 +183,7 @@ def test_classes_of_one_row(method: Method):
 
 def test_losses_that_are_not_finite_are_reported():
     x, y = mixture()
-    with pytest.raises(training.TrainingError, match=r"in step \d+; .* lower the learning rate"):
+    with pytest.raises(loop.TrainingError, match=r"in step \d+; .* lower the learning rate"):
         GAN("wcgan_gp", replace(TINY, gp_rate=1e30)).fit(x, y, KEY)
 
 

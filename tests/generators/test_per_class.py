@@ -4,9 +4,9 @@ import jax
 import numpy as np
 import pytest
 
-from nids_jax import training
 from nids_jax.errors import InputError
 from nids_jax.generators.gan import GAN, GANConfig, collapsed_classes
+from nids_jax.training import loop
 from tests.generators.company import check_rows_stand_alone
 
 KEY = jax.random.key(7)
@@ -76,9 +76,7 @@ def test_classes_without_rows_are_refused(model: GAN):
 def test_losses_that_are_not_finite_name_the_class():
     x, y = rows()
     x[y == 4, 0] = 3e38
-    with pytest.raises(
-        training.TrainingError, match=r"of class 4 became .* in step 1; .* 3e\+38 in column 0: lower the"
-    ):
+    with pytest.raises(loop.TrainingError, match=r"of class 4 became .* in step 1; .* 3e\+38 in column 0: lower the"):
         GAN("vae_wgan_gp", CONFIG).fit(x, y, KEY)
 
 

@@ -16,7 +16,7 @@ from nids_jax.generators.editing import Edited
 from nids_jax.generators.registry import GeneratorOptions, make_generator
 from nids_jax.generators.transfer import AdaptationConfig, Adapted, Pretrained, pretrain
 from nids_jax.nn.unet1d import UNetConfig
-from nids_jax.training import OptimiserConfig
+from nids_jax.training.loop import OptimiserConfig
 
 TINY = CDDPMConfig(
     network=UNetConfig(widths=(8, 8, 16, 16), deep=16, embedding=16),

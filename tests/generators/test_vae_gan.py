@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from nids_jax import random
-from nids_jax.generators import adversarial, vae_gan
+from nids_jax.generators import vae_gan
 from nids_jax.generators.gan import GAN, GANConfig, Method, collapsed_classes
 from nids_jax.generators.vae_gan import VAE, VAEWGAN, VAEWGANGP, Variational, kl_to_prior, warmed_up
 from nids_jax.generators.wasserstein import gradient_norms
+from nids_jax.training import adversarial
 from tests.generators.test_gan import CENTRES, TINY, mixture
 
 METHODS: list[Method] = ["vae_wgan_gp", "vae_wgan", "vae"]

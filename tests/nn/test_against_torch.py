@@ -65,7 +65,7 @@ def test_layer_agrees_with_pytorch(cell: str, gates: int):
 
 
 def test_the_timed_networks_are_the_same():
-    from experiments.baselines.torch_detector import CNNBiGRU
+    from benchmarks.rivals.torch_detector import CNNBiGRU
 
     config = RecurrentConfig()
     torch.manual_seed(1)
@@ -90,7 +90,7 @@ def test_the_timed_networks_are_the_same():
 
 
 def test_the_timed_unets_are_the_same():
-    from experiments.baselines import torch_cddpm
+    from benchmarks.rivals import torch_cddpm
 
     config = UNetConfig(widths=(4, 6, 8, 10), deep=12, embedding=16)
     torch.manual_seed(1)
@@ -153,7 +153,7 @@ def test_the_timed_unets_are_the_same():
 
 def test_the_timed_reverse_processes_are_ours():
     """Both loops bring an exact model of one point to that point."""
-    from experiments.baselines import torch_cddpm
+    from benchmarks.rivals import torch_cddpm
 
     schedule, point = Schedule(steps=100), torch.tensor([0.5, -0.25, 0.0])
     alpha_bar = torch.tensor(np.interp(np.linspace(0, 100, 1001), np.arange(101), schedule.alpha_bar))

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from nids_jax import store
 from nids_jax.evaluation.metrics import confusion, detection_metrics
 from nids_jax.flows.schema import CICIDS2017
-from nids_jax.report import records
 
 CLASSES = [
     "BENIGN",
@@ -101,11 +101,11 @@ def explanations(rng: np.random.Generator) -> dict:
 def write_example(folder: Path, *, seeds: int = 5) -> Path:
     """An experiment of all arms over `seeds` splits and, where something is generated, two generations."""
     rng = np.random.default_rng(0)
-    records.write_config(folder, {"dataset": "cicids2017", "shots": [5], "preset": "small", "benign_rows": None})
+    store.write_config(folder, {"dataset": "cicids2017", "shots": [5], "preset": "small", "benign_rows": None})
     for split in range(seeds):
         for generator, classifier in SKILL:
             for generation in range(2 if generator in GENERATING else 1):
-                records.append(folder, record(generator, classifier, split=split, generation=generation))
+                store.append(folder, record(generator, classifier, split=split, generation=generation))
     data = {
         "dataset": "cicids2017",
         "read": {

@@ -15,7 +15,7 @@ from matplotlib.image import imread
 from nids_jax.errors import InputError
 from nids_jax.report.__main__ import main
 from nids_jax.report.page import build_report
-from nids_jax.report.records import append
+from nids_jax.store import append
 from tests.report.example import CLASSES, record, write_example
 
 FIGURES = ["accuracy", "confusion1", "curves", "features", "projection", "shap_global", "shap_local"]
@@ -205,7 +205,7 @@ def test_odd_names_and_values_neither_break_nor_enter_the_page(tmp_path):
 
 def test_confusion_matrices_of_different_class_lists_add_up_by_name(tmp_path):
     from nids_jax.report import page
-    from nids_jax.report.arms import Arm
+    from nids_jax.report.conditions import Arm
 
     runs = [
         {"classes": ["a", "b"], "confusion": [[1, 2], [3, 4]]},

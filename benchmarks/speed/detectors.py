@@ -1,0 +1,87 @@
+"""Training and inference of the detector beside the same network in PyTorch, and SHAP values of its verdicts."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from benchmarks.speed.generators import CLASSES, FEATURES
+from benchmarks.speed.stopwatch import THREADS, Figure, Run, Stopwatch, Work, baseline
+from nids_jax import parallel
+from nids_jax.classifiers.neural import CrossEntropyObjective, DetectorConfig, NeuralClassifier
+from nids_jax.evaluation.explain import explain
+from nids_jax.nn.detector import RecurrentConfig
+from nids_jax.presets import Preset
+from nids_jax.training import loop
+
+_ROWS, _BATCH, _STEPS = 1024, 64, 10
+_EXPLAINED, _CLUSTERS = 2, 10
+
+
+def detector(watch: Stopwatch, preset: Preset) -> list[Figure]:
+    """CNN-BiGRU."""
+    config = preset.detector
+    model, x, y = _model(config)
+    objective = CrossEntropyObjective(network=config.network, classes=CLASSES)
+    mesh = parallel.mesh(_BATCH)
+    data, key = parallel.everywhere((loop.pad(x, y), jax.random.key(0)), mesh)
+    held = [parallel.everywhere(jax.tree.map(jnp.copy, model.state_), mesh)]  # training takes its state over
+
+    def train() -> None:
+        held[0], losses = loop.advance(
+            held[0], data, key, held[0].step + _STEPS, objective=objective, optimiser=config.optimiser, batch=_BATCH
+        )
+        jax.block_until_ready(losses)
+
+    theirs = _torch(config, x, y)
+    per_row = 2.0 * _multiplications(config.network, CLASSES, FEATURES)
+    works = {
+        # Going back takes two products for each one forth.
+        "training": (
+            train,
+            Work(amount=_STEPS, unit="steps", flop=3 * per_row * _STEPS * _BATCH, note=f"batch {_BATCH}"),
+        ),
+        "inference": (lambda: model.predict_proba(x), Work(amount=_ROWS, unit="rows", flop=per_row * _ROWS)),
+    }
+    found = []
+    for what, (run, work) in works.items():
+        rivals = {f"the same in PyTorch, {THREADS} threads": (theirs[what], work)} if theirs else None
+        found += watch.time(f"CNN-BiGRU, {what}", run, work, rivals)
+    return found
+
+
+def shapley(watch: Stopwatch, preset: Preset) -> list[Figure]:
+    """Kernel SHAP of the detector; most of the time goes into its predictions."""
+    model, x, _ = _model(preset.detector)
+    samples = preset.shap_samples or 2 * FEATURES + 2048  # explain's own default
+    return watch.time(
+        "SHAP of CNN-BiGRU",
+        lambda: explain(model.predict_proba, x[:75], x[-_EXPLAINED:], samples=samples, clusters=_CLUSTERS),
+        Work(amount=_EXPLAINED, unit="rows", note=f"{samples} coalitions × {_CLUSTERS} background rows each"),
+    )
+
+
+def _model(config: DetectorConfig) -> tuple[NeuralClassifier, np.ndarray, np.ndarray]:
+    """An untrained detector with rows and labels."""
+    rng = np.random.default_rng(0)
+    x, y = rng.uniform(-1, 1, (_ROWS, FEATURES)).astype(np.float32), np.arange(_ROWS) % CLASSES
+    objective = CrossEntropyObjective(network=config.network, classes=CLASSES)
+    model = NeuralClassifier(config)
+    model.state_ = loop.initial_state(jax.random.key(0), objective=objective, optimiser=config.optimiser)
+    model.classes_ = np.arange(CLASSES)
+    return model, x, y
+
+
+def _torch(config: DetectorConfig, x: np.ndarray, y: np.ndarray) -> dict[str, Run]:
+    torch_detector = baseline("torch_detector", "PyTorch")
+    if torch_detector is None:
+        return {}
+    train, classify = torch_detector.build(config.network, CLASSES, x, y, threads=THREADS)
+    return {"training": lambda: train(_STEPS), "inference": classify}
+
+
+def _multiplications(config: RecurrentConfig, classes: int, length: int) -> int:
+    """Multiplications of matrix products to classify one row; XLA counts the body of a scan but once."""
+    (c1, c2), (h1, h2) = config.channels, config.hidden
+    convolutions = 3 * c1 + 3 * c1 * c2
+    recurrent = 2 * 3 * h1 * (c2 + h1) + 2 * 3 * h2 * (2 * h1 + h2)
+    return length * (convolutions + recurrent) + 2 * h2 * classes

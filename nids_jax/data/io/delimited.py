@@ -1,0 +1,299 @@
+"""CSV → chunks of rows: Arrow's parser on blocks of whole lines, and a slower way for the blocks that it refuses.
+
+A block parses fast when every cell of every numeric column is a number (`Infinity` and `NaN` in any case are) or
+empty.  Other blocks are read as text, and the columns that hold something else are parsed in Python.  Both ways give
+the float64 nearest to the decimal text.
+"""
+
+import csv
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv as pacsv
+
+from nids_jax.data.io.columns import (
+    MISSING,
+    Chunk,
+    Coded,
+    Kind,
+    Layout,
+    guess_kind,
+    refuse_headless,
+    to_coded,
+    to_numbers,
+    without_skipped,
+)
+from nids_jax.data.io.labels import decode
+from nids_jax.errors import InputError
+
+_BLOCK = 8 << 20  # bytes read at once
+_LONGEST = 8 << 20  # bytes without a line end after which a file is taken for something else
+_SAMPLE = 2 << 20  # bytes from which the kinds of the columns are guessed
+_PIECE = 1 << 20  # bytes that Arrow parses at once: the fastest measured; no line may be longer
+_TEXT = pa.dictionary(pa.int32(), pa.string())
+_OTHER_FORMATS = {
+    b"PAR1": "Parquet data",
+    b"PK\x03\x04": "a zip archive",
+    b"\x1f\x8b": "gzip data",
+    b"\xff\xfe": "UTF-16 text",
+    b"\xfe\xff": "UTF-16 text",
+}
+
+
+class Block(NamedTuple):
+    """Whole lines of a file, ended by `\\n` alone, in UTF-8."""
+
+    text: bytes
+    size: int  # bytes of the file they came from
+    terminated: bool = True  # False: the file's last line, which no line end follows
+
+
+def read_blocks(file: BinaryIO, path: Path) -> Iterator[Block]:
+    """The file in blocks of about 8 MiB, without a byte order mark.
+
+    Raises:
+      InputError: the file cannot be read or is not text.
+    """
+    rest = b""
+    start = True
+    while data := _read(file, path):
+        size = len(data)
+        if start:
+            for magic, what in _OTHER_FORMATS.items():
+                if data.startswith(magic):
+                    raise InputError(f"{path} holds {what}, not the text that its extension promises")
+            data = data.removeprefix(b"\xef\xbb\xbf")
+            start = False
+        if b"\0" in data:
+            raise InputError(f"{path} is not text: it holds NUL bytes")
+        if b"\r" in data:
+            data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        data = rest + data
+        cut = data.rfind(b"\n") + 1
+        rest = data[cut:]
+        if len(rest) > _LONGEST:
+            raise InputError(f"{path} is not text in lines: {len(rest):,} bytes pass without a line end")
+        yield Block(_as_utf8(data[:cut]), size)
+    if rest:
+        yield Block(_as_utf8(rest), 0, terminated=False)
+
+
+def _read(file: BinaryIO, path: Path) -> bytes:
+    try:
+        data = file.read(_BLOCK)
+        if data.endswith(b"\r"):  # keep \r\n together
+            data += file.read(1)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from error
+    return data
+
+
+def _as_utf8(data: bytes) -> bytes:
+    if data.isascii():
+        return data
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return decode(data).encode()
+    return data
+
+
+class DelimitedFile:
+    """A CSV file: header and kinds of the columns at once, the rows by `chunks`."""
+
+    default_label: int | None = None
+
+    def __init__(self, path: Path) -> None:
+        """Open the file and read its header.
+
+        Raises:
+          InputError: the file cannot be read, is empty, or is not text.
+        """
+        self.path = path
+        try:
+            self._file = path.open("rb")
+        except OSError as error:
+            raise InputError(f"{path} cannot be read: {error.strerror}") from error
+        self._blocks = read_blocks(self._file, path)
+        self._pending: list[Block] = []
+        self._blank = 0  # blank lines before the header
+        self.delimiter = ","
+        self._header_line = b""
+        self.declared: dict[int, tuple[str, ...]] = {}
+        try:
+            self.header = self._read_header()
+        except BaseException:
+            self._file.close()
+            raise
+
+    def _read_header(self) -> list[str]:
+        for block in self._blocks:
+            rest, line = block.text, b""
+            while rest and not line.strip(b" \t,;|"):
+                line, _, rest = rest.partition(b"\n")
+                self._blank += not line.strip(b" \t,;|")
+            if not line.strip(b" \t,;|"):
+                continue
+            self._pending.append(block._replace(text=rest))
+            self._header_line = line + b"\n"
+            header = line.decode()
+            if not all(letter.isprintable() or letter.isspace() for letter in header):
+                raise InputError(f"{self.path} is not text: its first line holds control characters")
+            self.delimiter = max(",;\t|", key=header.count)
+            try:
+                names = next(csv.reader([header], delimiter=self.delimiter))
+            except csv.Error as error:
+                raise InputError(f"{self.path} has a header line that cannot be parsed: {error}") from error
+            refuse_headless(names, self.path)
+            return names
+        raise InputError(f"{self.path} is empty")
+
+    @property
+    def has_rows(self) -> bool:
+        """Whether anything but blank lines follows the header."""
+        while not (self._pending and self._pending[-1].text.strip()):
+            block = next(self._blocks, None)
+            if block is None:
+                return False
+            self._pending.append(block)
+        return True
+
+    def kinds(self) -> list[Kind]:
+        """What each column holds, from the first 2 MiB of rows."""
+        sample = self._pending[-1].text if self.has_rows else b""
+        sample = sample[: sample.rfind(b"\n", 0, _SAMPLE) + 1 or _SAMPLE]
+        names = [str(index) for index in range(len(self.header))]
+        table = _parse(sample, self.delimiter, len(names), dict.fromkeys(names, pa.string()), self.path).table
+        return [
+            guess_kind(table.column(name).combine_chunks(), cell) for name, cell in zip(names, self.header, strict=True)
+        ]
+
+    def chunks(self, layout: Layout, advance: Callable[[int], object]) -> Iterator[Chunk]:
+        """The data rows, block by block; `advance` is told the bytes of each block.
+
+        Raises:
+          InputError: the file cannot be read or parsed.
+        """
+        blank = self._blank
+        for block in self._all_blocks():
+            chunk = self._chunk(self.prepare(block.text), layout)
+            yield chunk._replace(blank=chunk.blank + blank, unterminated=not block.terminated)
+            blank = 0
+            advance(block.size)
+
+    def _all_blocks(self) -> Iterator[Block]:
+        while self._pending:
+            yield self._pending.pop(0)
+        yield from self._blocks
+
+    def prepare(self, text: bytes) -> bytes:
+        """The lines as CSV."""
+        return text
+
+    def close(self) -> None:
+        self._file.close()
+
+    def _chunk(self, text: bytes, layout: Layout) -> Chunk:
+        types = {str(column): _TEXT if text_column else pa.float64() for column, text_column in _used(layout)}
+        strings = {name: pa.string() if kind == pa.float64() else kind for name, kind in types.items()}
+        headers = 0
+        try:
+            parsed = _parse(text, self.delimiter, layout.width, types, self.path)
+        except pa.ArrowInvalid:
+            text, headers = self._without_headers(text)
+            try:
+                parsed = _parse(text, self.delimiter, layout.width, types if headers else strings, self.path)
+            except pa.ArrowInvalid:
+                parsed = _parse(text, self.delimiter, layout.width, strings, self.path)
+        chunk = _assemble(parsed, layout)
+        return without_skipped(chunk._replace(headers=headers), layout)
+
+    def _without_headers(self, text: bytes) -> tuple[bytes, int]:
+        """The lines other than exact repeats of the header line, and the number of those."""
+        if not self._header_line:
+            return text, 0
+        line = self._header_line
+        rest = (b"\n" + text).replace(b"\n" + line, b"\n")[1:]
+        return rest, (len(text) - len(rest)) // len(line)
+
+
+def _used(layout: Layout) -> list[tuple[int, bool]]:
+    return [*zip(layout.features, layout.text, strict=True), (layout.label, True)]
+
+
+class _Parsed(NamedTuple):
+    table: pa.Table
+    blank: int
+    malformed: int
+
+
+def _parse(text: bytes, delimiter: str, width: int, types: dict[str, pa.DataType], path: Path) -> _Parsed:
+    """Parse lines; the columns' names are their numbers.
+
+    Raises:
+      pa.ArrowInvalid: a cell is not of its column's type.
+      InputError: the lines cannot be parsed at all.
+    """
+    skipped: list[str] = []
+
+    def skip(row: pacsv.InvalidRow) -> str:
+        skipped.append(row.text)
+        return "skip"
+
+    if not text or text.isspace():
+        schema = pa.schema(list(types.items()))
+        return _Parsed(schema.empty_table(), text.count(b"\n"), 0)
+    try:
+        table = pacsv.read_csv(
+            pa.BufferReader(text),
+            read_options=pacsv.ReadOptions(column_names=[str(i) for i in range(width)], block_size=_PIECE),
+            parse_options=pacsv.ParseOptions(delimiter=delimiter, invalid_row_handler=skip),
+            convert_options=pacsv.ConvertOptions(
+                column_types=types, include_columns=list(types), null_values=MISSING, strings_can_be_null=True
+            ),
+        )
+    except pa.ArrowInvalid as error:
+        if pa.float64() in types.values():
+            raise
+        raise InputError(f"{path} cannot be parsed: {str(error).splitlines()[0]}") from error
+    empty = [not row.strip(f' "\n{delimiter}') for row in skipped]
+    blank = 0
+    lines = text.count(b"\n") + (not text.endswith(b"\n"))
+    if lines > table.num_rows + len(skipped):
+        ends = np.frombuffer(b"\n" + text, np.uint8) == ord("\n")
+        blank = int((ends[1:] & ends[:-1]).sum())
+        if lines > table.num_rows + len(skipped) + blank:
+            raise InputError(f"{path} has a line break inside quotation marks, or a mark that is never closed")
+    return _Parsed(table, blank + sum(empty), len(empty) - sum(empty))
+
+
+def _assemble(parsed: _Parsed, layout: Layout) -> Chunk:
+    table = parsed.table
+    x = np.empty((table.num_rows, len(layout.features)))
+    x[:, np.array(layout.text)] = np.nan
+    garbled = None
+    text: dict[int, Coded] = {}
+    numeric: list[tuple[int, str]] = []
+    for index, column in enumerate(layout.features):
+        name = str(column)
+        kind = table.schema.field(name).type
+        if layout.text[index]:
+            text[index] = to_coded(table.column(name))
+        elif kind == pa.float64():
+            numeric.append((index, name))
+        else:
+            x[:, index], wrong = to_numbers(table.column(name).combine_chunks())
+            if wrong is not None:
+                garbled = np.zeros(x.shape, bool) if garbled is None else garbled
+                garbled[:, index] = wrong
+    columns = slice(None) if len(numeric) == x.shape[1] else [index for index, _ in numeric]
+    start = 0
+    for batch in table.select([name for _, name in numeric]).to_batches():  # a piece at a time stays in the cache
+        rows = slice(start, start + batch.num_rows)
+        x[rows, columns] = np.array([values.to_numpy(zero_copy_only=False) for values in batch.columns]).T
+        start += batch.num_rows
+    labels = to_coded(table.column(str(layout.label)))
+    return Chunk(x, garbled, text, labels, blank=parsed.blank, malformed=parsed.malformed)

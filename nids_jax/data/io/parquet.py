@@ -1,0 +1,130 @@
+# pyright: reportAttributeAccessIssue=false
+# (pyarrow.compute makes its functions at import, where no checker sees them)
+"""Parquet → chunks of rows."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from nids_jax.data.io.columns import Chunk, Coded, Kind, Layout, guess_kind, to_coded, to_numbers, without_skipped
+from nids_jax.data.io.labels import decode
+from nids_jax.errors import InputError
+
+_ROWS = 1 << 16  # rows read at once
+
+
+class ParquetFile:
+    """A Parquet file: header and kinds of the columns at once, the rows by `chunks`."""
+
+    default_label: int | None = None
+
+    def __init__(self, path: Path) -> None:
+        """Open the file and read its schema.
+
+        Raises:
+          InputError: the file cannot be read or is not a whole Parquet file.
+        """
+        self.path = path
+        self.declared: dict[int, tuple[str, ...]] = {}
+        try:
+            self._file = pq.ParquetFile(path)
+        except (OSError, pa.ArrowException) as error:
+            raise self._refusal(error) from error
+        self.header: list[str] = self._file.schema_arrow.names
+        self.has_rows: bool = self._file.metadata.num_rows > 0
+        self._size = path.stat().st_size
+
+    def _refusal(self, error: BaseException) -> InputError:
+        if self.path.stat().st_size == 0:
+            return InputError(f"{self.path} is empty")
+        reason = str(error).splitlines()[0][:120]
+        return InputError(f"{self.path} is not a whole Parquet file (truncated, or another format): {reason}")
+
+    def kinds(self) -> list[Kind]:
+        """What each column holds, from its type and, for text, from the first rows."""
+        texts = [name for name, kind in zip(self.header, self._file.schema_arrow.types, strict=True) if _is_text(kind)]
+        sample = next(self._batches(texts), None) if texts else None
+        kinds: list[Kind] = []
+        for name, kind in zip(self.header, self._file.schema_arrow.types, strict=True):
+            if sample is not None and name in texts:
+                kinds.append(guess_kind(_strings(sample.column(name)), name))
+            else:
+                kinds.append("number" if _is_number(kind) else "text" if _is_text(kind) else "other")
+        return kinds
+
+    def _batches(self, columns: list[str]) -> Iterator[pa.RecordBatch]:
+        try:
+            yield from self._file.iter_batches(batch_size=_ROWS, columns=columns, use_threads=True)
+        except (OSError, pa.ArrowException) as error:
+            raise self._refusal(error) from error
+
+    def chunks(self, layout: Layout, advance: Callable[[int], object]) -> Iterator[Chunk]:
+        """The data rows, 65,536 at once; `advance` is told the bytes that each chunk stands for.
+
+        Raises:
+          InputError: the file cannot be read.
+        """
+        used = dict.fromkeys([self.header[column] for column in (*layout.features, layout.label)])
+        done = read = 0
+        for batch in self._batches(list(used)):
+            try:
+                chunk = self._chunk(batch, layout)
+            except (pa.ArrowException, UnicodeDecodeError) as error:
+                raise self._refusal(error) from error
+            yield without_skipped(chunk, layout)
+            done += batch.num_rows
+            now = self._size * done // max(self._file.metadata.num_rows, 1)
+            advance(now - read)
+            read = now
+
+    def _chunk(self, batch: pa.RecordBatch, layout: Layout) -> Chunk:
+        x = np.full((batch.num_rows, len(layout.features)), np.nan)
+        garbled = None
+        text: dict[int, Coded] = {}
+        for index, column in enumerate(layout.features):
+            values = batch.column(self.header[column])
+            if layout.text[index]:
+                text[index] = to_coded(_strings(values))
+            elif _is_number(values.type):
+                x[:, index] = pc.cast(values, pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+            else:
+                x[:, index], wrong = to_numbers(_strings(values))
+                if wrong is not None:
+                    garbled = np.zeros(x.shape, bool) if garbled is None else garbled
+                    garbled[:, index] = wrong
+        labels = to_coded(_strings(batch.column(self.header[layout.label])))
+        return Chunk(x, garbled, text, labels)
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    types = pa.types
+    numeric = types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind)
+    return numeric or types.is_boolean(kind) or types.is_null(kind)
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    types = pa.types
+    if types.is_dictionary(kind):
+        return _is_text(kind.value_type)
+    return types.is_string(kind) or types.is_large_string(kind) or types.is_binary(kind) or types.is_large_binary(kind)
+
+
+def _strings(values: pa.Array) -> pa.Array:
+    """Any scalar column as text; whole floats without a fraction, so that label 1.0 is `1`."""
+    if pa.types.is_dictionary(values.type):
+        values = values.dictionary_decode()
+    if pa.types.is_floating(values.type):
+        values = pc.if_else(pc.is_nan(values), pa.scalar(None, values.type), values)
+        if pc.all(pc.and_(pc.is_finite(values), pc.equal(values, pc.round(values)))).as_py():
+            values = pc.cast(values, pa.int64(), safe=False)
+    if pa.types.is_binary(values.type) or pa.types.is_large_binary(values.type):
+        coded = values.dictionary_encode()
+        return pa.array([decode(text) for text in coded.dictionary.to_pylist()], pa.large_string()).take(coded.indices)
+    return values if _is_text(values.type) else pc.cast(values, pa.large_string())

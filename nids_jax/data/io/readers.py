@@ -1,0 +1,79 @@
+"""CSV, Parquet and ARFF files → one FlowTable, and a report of what became of every row.
+
+Files are read in chunks, so that memory holds the kept rows and one chunk.  What the published files need:
+
+- headers in any of CICFlowMeter's spellings, with leading blanks, repeated inside a file, one of them doubled;
+- identifier columns dropped before validity is judged (a missing port invalidates nothing unless it is a feature);
+- `Infinity`, `NaN`, `?` and empty cells in any spelling; blank lines and lines of separators; CRLF; a byte order mark;
+- class names in UTF-8, cp1252 or with U+FFFD where a decoder gave up, all of them with an ASCII hyphen in the end;
+- text columns with few distinct values become categories; others with text are left out and named in the report.
+
+A line with more or fewer fields than the header is an invalid row.  A last line without a line end is one as well if
+its label is new and only the beginning of a label seen before: the file was cut off there.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import get_args
+
+from tqdm import tqdm
+
+from nids_jax.data.io.arff import ArffFile
+from nids_jax.data.io.collector import Collector, OnInvalid
+from nids_jax.data.io.delimited import DelimitedFile
+from nids_jax.data.io.parquet import ParquetFile
+from nids_jax.data.io.read_report import ReadReport
+from nids_jax.data.io.sources import PathLike, find_files
+from nids_jax.data.table import FlowTable
+from nids_jax.errors import InputError
+
+_OPENERS = {".csv": DelimitedFile, ".parquet": ParquetFile, ".arff": ArffFile}
+
+
+def read_flows(
+    source: PathLike | Sequence[PathLike],
+    *,
+    label_column: str | None = None,
+    keep_ports: bool = False,
+    on_invalid: OnInvalid = "drop",
+    cap: int | None = None,
+    rename: Callable[[str], str | None] | None = None,
+    order: Sequence[str] = (),
+    progress: bool = True,
+) -> tuple[FlowTable, ReadReport]:
+    """Read labelled flow records.
+
+    Args:
+      source: a file, a list of files, or a folder searched for `*.csv`, `*.parquet` and `*.arff`.
+      label_column: the label's header in any spelling; None looks for `Label` and the like, in ARFF also for the last
+        nominal attribute.
+      keep_ports: keep `destination_port` as a feature; the other identifiers never are.
+      on_invalid: what becomes of a row with a missing, infinite or non-numeric value: `drop` it, raise an `error`, or
+        `impute` the median of the column's valid values (for categories: a category `?`).  A row without a label, or
+        with the wrong number of fields, is dropped unless this is `error`.
+      cap: keep the first so many valid rows of each class, in the order of files and lines.
+      rename: class name → class name, or None to leave the class out; applied to cleaned names, before the cap.
+      order: classes to list first, in this order; the others follow sorted.
+      progress: show a bar of bytes on standard error.
+
+    Returns:
+      The table (classes with no row left are not among its classes), and the report.
+
+    Raises:
+      InputError: nothing to read, an unreadable file, files of different layouts, no label column, no valid row, or
+        any invalid value with `on_invalid="error"`.
+    """
+    if on_invalid not in get_args(OnInvalid):
+        raise InputError(f"on_invalid is {on_invalid!r}; choose from {', '.join(get_args(OnInvalid))}")
+    if cap is not None and cap < 1:
+        raise InputError(f"the cap is {cap} rows per class; it must be at least 1")
+    files = find_files(source)
+    collector = Collector(label_column, keep_ports, on_invalid, cap, rename)
+    size = sum(path.stat().st_size for path in files)
+    with tqdm(total=size, unit="B", unit_scale=True, desc="reading", leave=False, disable=not progress) as bar:
+        for path in files:
+            file = _OPENERS[path.suffix.lower()](path)
+            try:
+                collector.read(file, bar.update)
+            finally:
+                file.close()
+    return collector.finish(order)

@@ -1,0 +1,307 @@
+"""Packets to flow records: the features of CICFlowMeter, computed over whole arrays.
+
+Facts about CICFlowMeter are from its Java source (github.com/ahlashkari/CICFlowMeter: FlowGenerator, BasicFlow,
+BasicPacketInfo, PacketReader) and were checked against what the program writes.  The meaning of the six later features
+(RST counts, ICMP code and type, Total TCP Flow Time) is that of the corrected CIC-IDS2017 (Engelen et al. 2021, Liu et
+al. 2022).
+"""
+
+from dataclasses import dataclass, replace
+from typing import Literal, get_args
+
+import numpy as np
+
+from nids_jax.errors import InputError
+from nids_jax.flows.meter.splitting import Split, split_flows
+from nids_jax.flows.meter.statistics import GAP, find_bulks, summarise
+from nids_jax.flows.packets import ACK, CWR, ECE, FIN, PSH, RST, SYN, TCP, UDP, URG, Packets
+from nids_jax.flows.schema import FEATURES
+
+Compat = Literal["corrected", "cicflowmeter"]
+
+TIMEOUT = 120_000_000  # µs
+
+# The features in which `compat="corrected"` departs from CICFlowMeter, which adds the first packet of a flow twice to
+# the length statistics and reads PSH and URG off the first packet only.
+CORRECTED: frozenset[str] = frozenset(
+    [
+        "packet_length_mean",
+        "packet_length_std",
+        "packet_length_variance",
+        "average_packet_size",
+        "fwd_psh_flags",
+        "bwd_psh_flags",
+        "fwd_urg_flags",
+        "bwd_urg_flags",
+    ]
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flows:
+    """`n` flow records in order of their first packets."""
+
+    x: np.ndarray  # [n, d] float64, raw units
+    features: tuple[str, ...]  # d canonical names: all of schema.FEATURES
+    source: np.ndarray  # [n] int64, the initiator's host number
+    destination: np.ndarray  # [n] int64
+    source_port: np.ndarray  # [n] int32
+    destination_port: np.ndarray  # [n] int32
+    protocol: np.ndarray  # [n] int16
+    start: np.ndarray  # [n] int64, µs since the epoch
+    packets: np.ndarray  # [n] int64, number of packets counted
+    first_packet: np.ndarray  # [n] int64, index into the packets
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+
+def meter(
+    packets: Packets,
+    *,
+    timeout_us: int = TIMEOUT,
+    activity_timeout_us: int = 5_000_000,
+    compat: Compat = "corrected",
+) -> Flows:
+    """Flow records of `packets`, [n flows, d features].
+
+    Packets are taken in order of capture, as CICFlowMeter does; where times go backwards, inter-arrival times (and with
+    them durations and rates) can be negative.  How packets are split into flows: see `meter_split`.
+
+    Args:
+      packets: in order of capture.
+      timeout_us: a packet more than this after the first packet of its flow begins a new flow.
+      activity_timeout_us: a longer pause between two packets is idle time and ends an active period.
+      compat: "cicflowmeter" reproduces today's CICFlowMeter (Java) with its defects.  "corrected" departs from it in
+        the features `CORRECTED`, tells the two directions of traffic from a host to itself apart by port, keeps flows
+        of one packet (whose rates, over no time at all, are 0), and keeps the protocol number, header and payload of
+        what is neither TCP nor UDP, where CICFlowMeter writes 0 and merges all such traffic of two hosts.
+
+    Both modes keep what CICFlowMeter means by its other features, even where the name says something else: the bulk
+    features put the packets of both directions under backward, `bwd_init_win_bytes` is the window of the last backward
+    packet, `fwd_act_data_packets` leaves out the first packet, `down_up_ratio`, subflow and bulk averages are rounded
+    towards zero, subflow features divide by the number of pauses over 1 s, the last active period is not counted.
+    A rate over a duration of 0 is infinite, or NaN where nothing is divided (`fwd_packets_s` and `bwd_packets_s`: 0 for
+    durations of 0 and below).
+
+    Raises:
+      InputError: columns that differ in length, hold something else than integers or leave their range; a timeout that
+        is not positive; an unknown `compat`.
+    """
+    if compat not in get_args(Compat):
+        raise InputError(f"unknown compat {compat!r}; choose from {', '.join(get_args(Compat))}")
+    for name, value in (("timeout_us", timeout_us), ("activity_timeout_us", activity_timeout_us)):
+        if not value > 0:
+            raise InputError(f"{name} is {value}; give a number of µs above 0")
+    packets = _checked(packets)
+    exact = compat == "cicflowmeter"
+    if exact:
+        packets = _without_other_protocols(packets)
+    split = split_flows(packets, timeout=timeout_us, by_host=exact)
+    columns = _features(packets, split, activity_timeout=activity_timeout_us, exact=exact)
+    count = np.diff(split.begin, append=len(split.rows))
+    first = split.rows[split.begin]
+    shown = np.flatnonzero(count > 1) if exact else np.arange(len(count))
+    shown = shown[np.argsort(first[shown], kind="stable")]
+    # A flow that a timeout began keeps the end points of the one before.
+    origin, first = first[split.connection[shown]], first[shown]
+    x = np.empty((len(FEATURES), len(shown)))
+    for row, feature in zip(x, FEATURES, strict=True):
+        row[:] = getattr(packets, feature.name)[origin] if feature.name in _KEYS else columns[feature.name][shown]
+    return Flows(
+        x=x.T,
+        features=tuple(feature.name for feature in FEATURES),
+        source=packets.source[origin],
+        destination=packets.destination[origin],
+        source_port=packets.source_port[origin],
+        destination_port=packets.destination_port[origin],
+        protocol=packets.protocol[origin],
+        start=packets.time[first],
+        packets=count[shown],
+        first_packet=first,
+    )
+
+
+_KEYS = ("destination_port", "protocol")  # features that are packet columns
+
+_FLAGS = {"fin": FIN, "syn": SYN, "rst": RST, "psh": PSH, "ack": ACK, "urg": URG, "cwr": CWR, "ece": ECE}
+
+_EXACT = 2**53  # a float64 holds every whole number up to here
+_RANGES = {
+    "time": (0, _EXACT),
+    "source": (-(2**63), 2**63 - 1),
+    "destination": (-(2**63), 2**63 - 1),
+    "source_port": (0, 65535),
+    "destination_port": (0, 65535),
+    "protocol": (0, 255),
+    "payload": (0, 2**31 - 1),
+    "header": (0, 2**31 - 1),
+    "flags": (0, 255),
+    "window": (0, 2**31 - 1),
+}
+
+
+def _checked(packets: Packets) -> Packets:
+    """The same packets with times as int64, so that differences cannot wrap."""
+    for name, column in vars(packets).items():
+        if column.shape != (len(packets),):
+            raise InputError(f"packet column {name!r} has shape {column.shape}, but there are {len(packets)} times")
+        if column.dtype.kind not in "iu":
+            raise InputError(f"packet column {name!r} holds {column.dtype}; give integers")
+        low, high = _RANGES[name]
+        for value in (column.min(), column.max()) if len(column) else ():
+            if not low <= int(value) <= high:
+                raise InputError(f"packet column {name!r} holds {value}; it runs from {low} to {high}")
+    wide = {name: getattr(packets, name).astype(np.int64, copy=False) for name in ("time", "source", "destination")}
+    return replace(packets, **wide)
+
+
+def _without_other_protocols(packets: Packets) -> Packets:
+    """CICFlowMeter's view: what carries no TCP or UDP header has neither ports, sizes nor a protocol number."""
+    known = ((packets.protocol == TCP) | (packets.protocol == UDP)) & (packets.header > 0)
+    if known.all():
+        return packets
+    blank = {name: np.where(known, column, 0) for name, column in vars(packets).items()}
+    return replace(packets, **blank | {name: getattr(packets, name) for name in ("time", "source", "destination")})
+
+
+def _features(packets: Packets, split: Split, *, activity_timeout: int, exact: bool) -> dict[str, np.ndarray]:
+    """Every feature but the key columns, [n] each, in the order of `split`."""
+    n = len(split.begin)
+    flow, forward, rows = split.flow, split.forward, split.rows
+    time, flags = packets.time[rows], packets.flags[rows]
+    payload, header = packets.payload[rows].astype(np.int64), packets.header[rows].astype(np.int64)
+    is_first = np.zeros(len(rows), bool)
+    is_first[split.begin] = True
+    last = np.append(split.begin[1:], len(rows))[:n] - 1
+    both = np.ones(len(rows), bool)
+    sides = {"fwd": forward, "bwd": ~forward}
+    c: dict[str, np.ndarray] = {}
+
+    duration = time[last] - time[split.begin]
+    c["flow_duration"] = duration
+    seconds = duration / 1e6
+    for side, mask in sides.items():
+        lengths = summarise(payload[mask], flow[mask], n)
+        c[f"total_{side}_packets"] = lengths.count
+        c[f"total_length_of_{side}_packets"] = lengths.total
+        for statistic in ("max", "min", "mean", "std"):
+            c[f"{side}_packet_length_{statistic}"] = getattr(lengths, statistic)
+        c[f"{side}_segment_size_avg"] = lengths.mean
+        c[f"{side}_packets_s"] = np.divide(lengths.count, seconds, out=np.zeros(n), where=seconds > 0)
+        c[f"{side}_header_length"] = _sum(header[mask], flow[mask], n)
+    c["fwd_header_length_1"] = c["fwd_header_length"]
+    count = c["total_fwd_packets"] + c["total_bwd_packets"]
+    c["flow_bytes_s"] = _rate(c["total_length_of_fwd_packets"] + c["total_length_of_bwd_packets"], seconds, count)
+    c["flow_packets_s"] = _rate(count, seconds, count)
+
+    times = 1 + is_first if exact else 1
+    lengths = summarise(np.repeat(payload, times), np.repeat(flow, times), n)
+    c["packet_length_mean"], c["packet_length_std"] = lengths.mean, lengths.std
+    c["packet_length_max"], c["packet_length_min"] = lengths.max, lengths.min
+    c["packet_length_variance"] = lengths.std**2
+    c["average_packet_size"] = lengths.total / count
+
+    for side, mask in {"flow": both, **sides}.items():
+        gaps, owner = _gaps(time[mask], flow[mask])
+        iat = summarise(gaps, owner, n)
+        for statistic in ("max", "min", "mean", "std"):
+            c[f"{side}_iat_{statistic}"] = getattr(iat, statistic)
+        if side != "flow":
+            c[f"{side}_iat_total"] = iat.total
+
+    for name, bit in _FLAGS.items():
+        flagged = flags & bit != 0
+        c[f"{name}_flag_count"] = _count(flow[flagged], n)
+        if name in ("psh", "urg", "rst"):
+            read = flagged & is_first if exact and name != "rst" else flagged
+            for side, mask in sides.items():
+                c[f"{side}_{name}_flags"] = _count(flow[read & mask], n)
+
+    c["down_up_ratio"] = c["total_bwd_packets"] // c["total_fwd_packets"]
+    c |= _bulk_features(time, payload, flow, n)
+    c |= _subflow_features(c, *_gaps(time, flow), n)
+    c |= _active_features(time, flow, split, last, activity_timeout)
+
+    window = packets.window[rows]
+    c["fwd_init_win_bytes"] = window[split.begin]
+    final = np.maximum.reduceat(np.where(forward, -1, np.arange(len(rows))), split.begin)
+    c["bwd_init_win_bytes"] = np.where(final < 0, 0, window[final])
+    c["fwd_act_data_packets"] = _count(flow[forward & ~is_first & (payload > 0)], n)
+    c["fwd_segment_size_min"] = summarise(header[forward], flow[forward], n).min
+    c["icmp_code"] = c["icmp_type"] = np.full(n, -1)
+    tcp = packets.protocol[rows[split.begin]] == TCP
+    c["total_tcp_flow_time"] = np.where(tcp, time[last] - time[split.begin][split.connection], 0)
+    return c
+
+
+def _count(flow: np.ndarray, n: int) -> np.ndarray:
+    return np.bincount(flow, minlength=n)
+
+
+def _sum(values: np.ndarray, flow: np.ndarray, n: int) -> np.ndarray:
+    return np.bincount(flow, weights=values, minlength=n)
+
+
+def _rate(amount: np.ndarray, seconds: np.ndarray, packets: np.ndarray) -> np.ndarray:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(packets > 1, amount / seconds, 0.0)
+
+
+def _gaps(time: np.ndarray, flow: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Times from packet to packet within a flow, and the flow of each."""
+    inside = np.diff(flow) == 0
+    return np.diff(time)[inside], flow[1:][inside]
+
+
+def _bulk_features(time: np.ndarray, payload: np.ndarray, flow: np.ndarray, n: int) -> dict[str, np.ndarray]:
+    """Averages over the bulks of either direction, under backward: CICFlowMeter takes no packet for a forward one."""
+    data = payload > 0
+    found = find_bulks(time[data], payload[data], flow[data], n)
+    bulks = np.maximum(found.bulks, 1)
+    rate = np.divide(found.size, found.duration / 1e6, out=np.zeros(n), where=found.duration != 0)
+    none = np.zeros(n)
+    return {
+        "fwd_bytes_bulk_avg": none,
+        "fwd_packets_bulk_avg": none,
+        "fwd_bulk_rate_avg": none,
+        "bwd_bytes_bulk_avg": found.size // bulks,
+        "bwd_packets_bulk_avg": found.packets // bulks,
+        "bwd_bulk_rate_avg": np.trunc(rate),
+    }
+
+
+def _subflow_features(c: dict[str, np.ndarray], gaps: np.ndarray, owner: np.ndarray, n: int) -> dict[str, np.ndarray]:
+    pauses = _count(owner[gaps > GAP], n)
+    divisor = np.maximum(pauses, 1)
+    return {
+        f"subflow_{side}_{what}": np.where(pauses > 0, c[total] // divisor, 0)
+        for side in ("fwd", "bwd")
+        for what, total in (("packets", f"total_{side}_packets"), ("bytes", f"total_length_of_{side}_packets"))
+    }
+
+
+def _active_features(
+    time: np.ndarray, flow: np.ndarray, split: Split, last: np.ndarray, threshold: int
+) -> dict[str, np.ndarray]:
+    """Pauses longer than `threshold`, and how long the flow had been active before each of them."""
+    n = len(split.begin)
+    gap = np.diff(time, prepend=time[:1])
+    needed = np.full(len(time), threshold)
+    # CICFlowMeter looks at the packet that ends a flow only where it also parts two subflows.
+    needed[last[split.terminated]] = max(threshold, GAP)
+    idle = gap > needed
+    idle[split.begin] = False
+    opens = idle.copy()
+    opens[split.begin] = True
+    at = np.flatnonzero(opens)  # where an active period begins
+    resumes = np.flatnonzero(idle[at])
+    paused = at[resumes]
+    active = time[paused - 1] - time[at[resumes - 1]]
+    some = active > 0
+    result = {}
+    for name, values, owner in (("active", active[some], flow[paused[some]]), ("idle", gap[paused], flow[paused])):
+        summary = summarise(values, owner, n)
+        for statistic in ("mean", "std", "max", "min"):
+            result[f"{name}_{statistic}"] = getattr(summary, statistic)
+    return result

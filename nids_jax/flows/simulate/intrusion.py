@@ -1,0 +1,221 @@
+"""Finding a way in and using it: port scans, password guessing, Heartbleed, web attacks, botnet and infiltration.
+
+Sources: the code and manuals of nmap, Patator, Ares, Metasploit and DVWA; vsftpd and OpenSSH with their default
+settings; CVE-2014-0160.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from nids_jax.flows.simulate.parts import (
+    ATTACKER,
+    CLIENT_CLOSES,
+    EITHER_CLOSES,
+    FAR,
+    FORM_PAGE,
+    HTTP,
+    HTTPS,
+    IDLE_TIMEOUT,
+    NEAR,
+    OFFICE,
+    SERVER_CLOSES,
+    STAYS_OPEN,
+    TLS,
+    ssh_keys,
+    tcp,
+)
+from nids_jax.flows.simulate.script import About, Loop, Traffic, down, repeat, say, up
+
+# ---------------------------------------------------------------------------------------------------------- scans
+
+
+def _scan(clients: Mapping[str, float], **opens: float) -> Traffic:
+    """One probe of one port; what comes back depends on the port, not on the scanner."""
+    return tcp(ports=range(1, 65536), clients=clients, opens=opens, closes=STAYS_OPEN)
+
+
+_NMAP = {"nmap": 1.0}
+_SYN_SCAN = _scan(_NMAP, refused=0.6, half_open=0.12, unanswered_twice=0.18, unanswered=0.1)
+_STEALTH_SCANS = _scan(_NMAP, fin_probe=0.25, null_probe=0.2, xmas_probe=0.2, ack_probe=0.25, fin_probe_unanswered=0.1)
+_CONNECT_SCAN = _scan(ATTACKER, refused=0.7, probed=0.15, unanswered_often=0.1, unanswered=0.05)
+
+# nmap -sV: reads a banner if there is one, sends a probe if there is none
+_VERSION_SCAN = tcp(
+    say(down(About(40, 0.6), About(0.01, 1.0), chance=0.4)),
+    say(up(About(18, 0.3), About((0.001, 6), 0.2), chance=0.7), down(About(420, 1.0), About(0.005, 1.2), chance=0.5)),
+    ports=(21, 22, 25, 80, 110, 139, 443, 445, 3306, 8080),
+    clients=ATTACKER,
+    opens={"accepted": 1.0},
+    closes=CLIENT_CLOSES,
+)
+
+PORTSCAN = ((0.5, _SYN_SCAN), (0.28, _CONNECT_SCAN), (0.14, _STEALTH_SCANS), (0.08, _VERSION_SCAN))
+
+# ------------------------------------------------------------------------------------------------ password guessing
+
+# Patator ftp_login: user, password, "530 Login incorrect" after the server's delay, and again until the server has had
+# enough (vsftpd: three times)
+_FTP_PATATOR = tcp(
+    say(down(About((20, 45, 30), 0.1), About(0.005, 1.0))),
+    repeat(
+        About((1, 3, 3), 0.2, low=1, high=6),
+        up(About(12, 0.12), About(0.001, 1.0, 0.5)),
+        down(About(34, 0.05), About(0.001, 0.8, 0.4)),
+        up(About(16, 0.1, 0.2, low=8), About(0.001, 1.0, 0.5)),
+        down(About((22, 22, 26), 0.02), About((1, 3), 0.3, 0.15)),
+    ),
+    say(up(About(6), About(0.001, 1.0), chance=0.4), down(About(14), About(0.0005, 0.5), chance=0.4)),
+    ports=(21, 21, 21, 2121),
+    clients=ATTACKER,
+)
+
+# Patator ssh_login (paramiko): a key exchange for each connection, then passwords, each refused after about 2 s
+_SSH_PATATOR = tcp(
+    ssh_keys(About((22, 24), 0.02)),
+    repeat(
+        About((1, 3, 5), 0.2, low=1, high=6),
+        up(About((84, 148), 0.08, 0.04), About(0.005, 1.0, 0.5)),
+        down(About((36, 52, 68), 0.03), About(2.0, 0.3, 0.2)),
+    ),
+    ports=(22, 22, 22, 2222),
+    clients=ATTACKER,
+)
+
+FTP_PATATOR, SSH_PATATOR = ((1.0, _FTP_PATATOR),), ((1.0, _SSH_PATATOR),)
+
+# ------------------------------------------------------------------------------------- intrusion and its aftermath
+
+# A TLS handshake left half done, then heartbeats that claim up to 64 kB, each answered with as much of the memory
+_HEARTBLEED = tcp(
+    say(up(About((220, 310, 517), 0.1), About(0.001, 0.8)), down(About(2200, 0.4), About(0.005, 0.9))),
+    repeat(
+        About((1, 6), 0.6, low=1, high=40),
+        up(About((8, 66), 0.1), About((0.2, 1), 0.3, 0.1)),
+        down(About((16_400, 32_800, 65_550), 0.05), About(0.003, 0.9, 0.4)),
+    ),
+    ports=(443, 444, 8443),
+    clients=ATTACKER,
+    servers={"linux_3": 1.0},
+    closes=EITHER_CLOSES | {"client_reset": 0.3},
+)
+HEARTBLEED = ((1.0, _HEARTBLEED),)
+
+# Ares: the agent on the victim asks its server for commands on a timer, a small form post each, over a new connection
+# or a kept one; now and then it uploads a screenshot or what a command printed
+_C2_PORTS = (8080, 8080, 80, 443)
+_POLL, _NO_COMMAND = About(195, 0.15, 0.02), About(128, 0.15, 0.05)
+BOT = (
+    (0.6, tcp(say(up(_POLL, About(0.001, 0.8)), down(_NO_COMMAND, About(0.01, 1.0))), ports=_C2_PORTS)),
+    (
+        0.25,
+        tcp(
+            repeat(
+                About(5, 0.6, low=2),
+                up(_POLL, About((2, 5, 10), 0.1, 0.05)),
+                down(_NO_COMMAND, About(0.01, 1.0, 0.4)),
+            ),
+            ports=_C2_PORTS,
+        ),
+    ),
+    (
+        0.15,
+        tcp(
+            say(up(_POLL, About(0.001, 0.8)), up(About(30_000, 0.8), About(0.002, 0.8))),
+            say(down(_NO_COMMAND, About(0.02, 1.0))),
+            ports=_C2_PORTS,
+        ),
+    ),
+)
+
+# The victim opens an infected file, which calls the attacker back (Metasploit): a second stage comes, then commands
+# and what they print, then files; from the victim its own network is scanned.
+_BACK_PORTS = (444, 4444, 443, 8080)
+_MOSTLY_OPEN = EITHER_CLOSES | {"left_open": 0.5}
+_INFECTED_FILE = tcp(
+    TLS,
+    say(up(About(600, 0.3), About(0.05, 1.0)), down(About(150_000, 0.6, high=1_000_000), About(0.1, 1.0))),
+    ports=HTTPS,
+    rtt=FAR,
+)
+_BACKDOOR = tcp(
+    say(down(About((40_000, 120_000), 0.25), About(0.05, 1.0), chance=0.5)),
+    repeat(
+        About(8, 0.6, low=1),
+        down(About((110, 180), 0.2, 0.3), About(4, 0.8, 1.0)),
+        up(About(600, 0.4, 0.8), About(0.05, 1.0, 0.8)),
+    ),
+    ports=_BACK_PORTS,
+    servers=ATTACKER,
+    closes=_MOSTLY_OPEN,
+)
+_STOLEN_FILES = tcp(
+    repeat(
+        About(4, 0.6, low=1),
+        down(About(150, 0.3, 0.3), About(3, 1.0, 0.7)),
+        up(About(20_000, 1.0, 0.8), About(0.1, 1.0, 0.6)),
+    ),
+    ports=_BACK_PORTS,
+    servers=ATTACKER,
+    closes=_MOSTLY_OPEN,
+)
+_INNER_SCAN = replace(_CONNECT_SCAN, clients=OFFICE, rtt=NEAR)
+INFILTRATION = ((0.76, _BACKDOOR), (0.1, _INFECTED_FILE), (0.1, _STOLEN_FILES), (0.04, _INNER_SCAN))
+
+# ----------------------------------------------------------------------------------------------------- web attacks
+
+
+def _web_attack(act: Loop, closes: Mapping[str, float] = EITHER_CLOSES) -> Traffic:
+    """Requests to one web application, by hand or by a script that drives a browser, on a keep-alive connection."""
+    return tcp(act, ports=HTTP, clients=ATTACKER, closes=closes, linger=IDLE_TIMEOUT)
+
+
+# Brute force: the login form is posted and leads back to itself; or the password stands in the address
+_LOGIN_PAGE = About(1250, 0.3, 0.03)
+_POSTED_PASSWORDS = _web_attack(
+    repeat(
+        About(9, 0.5, low=1, high=40),
+        up(About(600, 0.06, 0.02), About(0.2, 0.6, 0.5)),
+        down(About(420, 0.15, 0.01), About(0.01, 0.9, 0.4)),
+        up(About(470, 0.1, 0.01), About(0.005, 0.8, 0.4)),
+        down(_LOGIN_PAGE, About(0.01, 0.9, 0.4)),
+    )
+)
+_PASSWORDS_IN_ADDRESS = _web_attack(
+    repeat(
+        About(9, 0.5, low=1, high=40),
+        up(About(480, 0.1, 0.02), About(0.2, 0.6, 0.5)),
+        down(_LOGIN_PAGE, About(0.01, 0.9, 0.4)),
+    )
+)
+BRUTE_FORCE = ((0.75, _POSTED_PASSWORDS), (0.25, _PASSWORDS_IN_ADDRESS))
+
+# SQL injection: long addresses that hold the query, and an answer that lists the table; or blind, where the answer
+# comes late or not by the truth of a guess
+_LISTED = _web_attack(
+    repeat(
+        About(1.3, 0.5, low=1, high=10),
+        up(About(640, 0.15, 0.1), About(0.5, 1.0, 1.0)),
+        down(About(2800, 0.45, 0.4), About(0.02, 0.9, 0.6)),
+    ),
+    closes=SERVER_CLOSES,
+)
+_BLIND = _web_attack(
+    repeat(
+        About(6, 0.6, low=1, high=40),
+        up(About(700, 0.15, 0.05), About(0.05, 1.0, 0.5)),
+        down(FORM_PAGE, About(0.3, 1.0, 1.2)),
+    )
+)
+SQL_INJECTION = ((0.75, _LISTED), (0.25, _BLIND))
+
+# Cross-site scripting: a script in a form's field, posted again and again; the page that comes back shows it
+_SCRIPTS = _web_attack(
+    repeat(
+        About(8, 0.6, low=1, high=40),
+        up(About(585, 0.08, 0.04), About(0.7, 0.6, 0.6)),
+        down(About(350, 0.15, 0.01), About(0.01, 0.9, 0.4), chance=0.5),
+        up(About(480, 0.12, 0.02), About(0.005, 0.8, 0.4), chance=0.5),
+        down(About(3200, 0.25, 0.1), About(0.01, 0.9, 0.4)),
+    )
+)
+XSS = ((1.0, _SCRIPTS),)

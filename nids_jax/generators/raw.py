@@ -1,0 +1,71 @@
+"""Generators that take and make rows in raw units: on the columns themselves, or on what these follow from."""
+
+from collections.abc import Sequence
+from typing import Self
+
+import numpy as np
+from jax import Array
+
+from nids_jax.data.scaling import Scaler, fit_scaler
+from nids_jax.flows.free_features import from_base, to_base
+from nids_jax.generators.base import Generator
+
+
+class OnColumns:
+    """A generator of scaled rows and the scaler; `losses_` are the generator's, if it has any."""
+
+    def __init__(self, generator: Generator, scaler: Scaler):
+        self.generator, self.scaler = generator, scaler
+
+    @property
+    def losses_(self) -> np.ndarray | None:
+        return getattr(self.generator, "losses_", None)
+
+    def fit(self, x: np.ndarray, y: np.ndarray, key: Array) -> Self:
+        """x [n, d] rows in raw units, y [n] class indices.
+
+        Raises:
+          InputError: rows that the scaler or the generator refuses.
+        """
+        self.generator.fit(self.scaler.transform(x), y, key)
+        return self
+
+    def sample(self, labels: np.ndarray, key: Array) -> np.ndarray:
+        """labels [m] → rows [m, d] float64 in raw units; row i depends on (key, i, labels[i]) alone."""
+        return self.scaler.inverse(self.generator.sample(labels, key))
+
+
+class OnBase(OnColumns):
+    """A generator of scaled rows, fitted on base columns (`flows.base_features`) that fill [-1, 1].
+
+    Its rows keep every rule of `flows.consistency`, whatever the generator makes.
+
+    Fitted attribute: `scaler`, of the base columns (bounded).
+    """
+
+    def __init__(self, generator: Generator, features: Sequence[str]):
+        """`features`: the canonical names of the columns of the raw rows."""
+        self.generator, self.features = generator, tuple(features)
+
+    def fit(self, x: np.ndarray, y: np.ndarray, key: Array) -> Self:
+        """x [n, d] rows in raw units, y [n] class indices.
+
+        Raises:
+          InputError: rows that `to_base` or the generator refuses.
+        """
+        self.scaler = base_scaler(x, self.features)
+        self.generator.fit(self.scaler.transform(to_base(x, self.features)), y, key)
+        return self
+
+    def sample(self, labels: np.ndarray, key: Array) -> np.ndarray:
+        """labels [m] → rows [m, d] float64 in raw units; row i depends on (key, i, labels[i]) alone."""
+        return from_base(self.scaler.inverse(self.generator.sample(labels, key)), self.features)
+
+
+def base_scaler(x: np.ndarray, features: Sequence[str]) -> Scaler:
+    """The scaler that brings base columns of the raw rows x [n, d] into [-1, 1].
+
+    Raises:
+      InputError: rows that `to_base` refuses, or none.
+    """
+    return fit_scaler("minmax", to_base(x, features))

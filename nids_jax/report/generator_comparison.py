@@ -1,0 +1,198 @@
+"""What the generation experiments say: P1's Table V with its controls, rare attacks, and how real the rows look."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+
+from nids_jax.evaluation.statistics import Interval
+from nids_jax.report.conditions import ENOUGH_SEEDS, Arm, Group, Record, Table, difference, interval, show
+
+EXPERIMENTS = ("generation", "rare_attacks", "transfer_benign", "transfer_unlabelled")
+CONTROLS = ("real", "real_weighted", "copies", "real_all")
+_FEW = {"accuracy": "accuracy", "macro_f1": "macro F1"}
+_RARE = {
+    "macro_f1": "macro F1",
+    "attack_recall": "attack recall",
+    "attack_recall_at_0.001": "attack recall at FPR 0.1 %",
+    "attack_recall_at_0.01": "attack recall at FPR 1 %",
+    "false_positive_rate": "false-positive rate",
+}
+METRICS = {name: _RARE if name == "rare_attacks" else _FEW for name in EXPERIMENTS}
+JUDGED = {name: "attack_recall_at_0.01" if name == "rare_attacks" else "accuracy" for name in EXPERIMENTS}
+FIDELITY = {
+    "wasserstein": "Wasserstein",
+    "ks": "KS",
+    "correlation_difference": "correlation",
+    "density": "density",
+    "coverage": "coverage",
+    "two_sample_auc": "two-sample AUC",
+    "nearest_train_ratio": "distance to training row",
+    "copied": "copied",
+    "consistent": "consistent",
+    "consistent_real": "consistent (real)",
+}
+
+
+def tables(group: Group, members: Mapping[Arm, list[Record]]) -> list[Table]:
+    """Scores, differences to each control, and the fidelity of the generated rows."""
+    metric = JUDGED[group.experiment]
+    named = METRICS[group.experiment][metric]
+    compared = differences(group, members, _controls(group), metric, named)
+    return [_scores(group, members), compared, *fidelity(group, members)]
+
+
+def verdict(group: Group, members: Mapping[Arm, list[Record]]) -> list[str]:
+    """For each generator: with which classifiers it helped or hurt, against each control; and `best`."""
+    metric = JUDGED[group.experiment]
+    named = METRICS[group.experiment][metric]
+    generators = dict.fromkeys(arm.generator for arm in members if arm.generator not in CONTROLS)
+    sentences = judged(group, members, generators, _controls(group), metric, named)
+    # What learns from auxiliary rows is no rival of what has the few rows alone.
+    transfer = group.experiment.startswith("transfer")
+    return sentences if transfer else [*sentences, *best(group, members, metric, named)]
+
+
+def best(group: Group, members: Mapping[Arm, list[Record]], metric: str, named: str) -> list[str]:
+    """The best arm with generated rows beside the best without; `real_all`, which has more real rows, is no rival.
+
+    One sentence, of the arms with as many split seeds as any; none where either kind is missing, or for one seed.
+    """
+    means = {arm: value for arm, runs in members.items() if (value := interval(runs, metric)) is not None}
+    seeds = max((value.n for value in means.values()), default=0)
+    scores = {arm: value.mean for arm, value in means.items() if value.n == seeds and arm.generator != "real_all"}
+    made = max((arm for arm in scores if arm.generator not in CONTROLS), key=scores.__getitem__, default=None)
+    real = max((arm for arm in scores if arm.generator in CONTROLS), key=scores.__getitem__, default=None)
+    if made is None or real is None:
+        return []
+    found = difference(members, made, real, metric)
+    if found is None or found.side is None:
+        return []
+    caution = f"; fewer than {ENOUGH_SEEDS}, so preliminary" if found.n < ENOUGH_SEEDS else ""
+    return [
+        f"{group}, {named}: the best with generated rows is {made} ({scores[made]:.3f}), the best without is {real}"
+        f" ({scores[real]:.3f}); difference {show(found, signed=True)}, n = {found.n} split seeds{caution}."
+        "  Both were picked by these figures, which flatters whichever was picked from more."
+    ]
+
+
+def judged(
+    group: Group,
+    members: Mapping[Arm, list[Record]],
+    generators: Iterable[str],
+    controls: Iterable[str],
+    metric: str,
+    named: str,
+) -> list[str]:
+    """A sentence for each of the generators and controls (see `_control`): whole intervals of the metric count."""
+    sentences = []
+    for generator in generators:
+        own = [arm for arm in members if arm.generator == generator]
+        for control in controls:
+            found = [(arm, difference(members, arm, _control(arm, control), metric)) for arm in own]
+            shown = {arm.classifier: value for arm, value in found if value is not None and value.side is not None}
+            if not shown:
+                continue
+            parts = []
+            for side, word in ((1, "helped"), (-1, "hurt"), (0, "no difference shown with")):
+                names = [
+                    f"{name} ({show(value, signed=True)})" if side else name
+                    for name, value in shown.items()
+                    if value.side == side
+                ]
+                parts += [f"{word} {', '.join(names)}"] if names else []
+            what = "its classifier on the same rows without it" if control == "real" else _named(control)
+            few = min(value.n for value in shown.values()) < ENOUGH_SEEDS
+            caution = f"; fewer than {ENOUGH_SEEDS} seeds, so preliminary" if few else ""
+            sentences.append(f"{group}, {generator} against {what}, {named}: {'; '.join(parts)}{caution}.")
+    return sentences
+
+
+def _controls(group: Group) -> tuple[str, ...]:
+    """Names of generators whose rows the same classifier is trained on, and `forest`."""
+    rare = ("real", "real_weighted", "copies", "forest_weighted")
+    return rare if group.experiment == "rare_attacks" else ("real", "copies", "forest")
+
+
+def _control(arm: Arm, control: str) -> Arm:
+    if control == "forest":
+        return Arm("real", "random_forest")
+    if control == "forest_weighted":
+        return Arm("real_weighted", "random_forest")
+    return Arm(control, arm.classifier)
+
+
+def _named(control: str) -> str:
+    return {
+        "real": "real",
+        "real_weighted": "class weights",
+        "copies": "copies",
+        "smote": "SMOTE",
+        "forest": "a random forest on the real rows",
+        "forest_weighted": "a class-weighted random forest",
+    }[control]
+
+
+def _scores(group: Group, members: Mapping[Arm, list[Record]]) -> Table:
+    metrics = METRICS[group.experiment]
+    rows = []
+    for arm, runs in members.items():
+        seeds = str(len({run["split_seed"] for run in runs}))
+        rows.append((*arm, seeds, str(len(runs)), *(show(interval(runs, name)) for name in metrics)))
+    note = (
+        "Attack recall: share of attacks taken for any attack, mean over classes; at a false-positive rate: where the "
+        "threshold on the probability of benign lets that share of benign test rows through."
+    )
+    return Table(
+        f"{group}: mean and 95 % interval over split seeds",
+        ("generator", "classifier", "seeds", "runs", *metrics.values()),
+        rows,
+        note if group.experiment == "rare_attacks" else "",
+    )
+
+
+def differences(
+    group: Group, members: Mapping[Arm, list[Record]], controls: Sequence[str], metric: str, named: str
+) -> Table:
+    """Every arm minus each of the controls (see `_control`) in the metric, paired."""
+    rows = []
+    for arm in members:
+        found: Sequence[Interval | None] = [
+            difference(members, arm, _control(arm, control), metric) for control in controls
+        ]
+        if any(value is not None for value in found):
+            rows.append((*arm, *(show(value, signed=True) for value in found)))
+    return Table(
+        f"{group}: paired differences in {named}",
+        ("generator", "classifier", *(f"− {_named(control)}" for control in controls)),
+        rows,
+        "Paired by split seed, 95 % interval of Student's t, not corrected for the number of comparisons.  Where no "
+        "forest is named: the same classifier.",
+    )
+
+
+def fidelity(group: Group, members: Mapping[Arm, list[Record]]) -> list[Table]:
+    """How real each generator's rows look; no table where nothing was generated."""
+    rows = []
+    for generator in dict.fromkeys(arm.generator for arm in members):
+        runs = {
+            (run["split_seed"], run["generation_seed"]): run["fidelity"]
+            for arm, each in members.items()
+            if arm.generator == generator
+            for run in each
+            if run.get("fidelity")
+        }
+        if runs:
+            values = [[run.get(name) for run in runs.values()] for name in FIDELITY]
+            known = [[value for value in column if value is not None] for column in values]
+            rows.append((generator, *(f"{np.mean(column):.3f}" if column else "–" for column in known)))
+    if not rows:
+        return []
+    return [
+        Table(
+            f"{group}: generated rows beside unseen real ones",
+            ("generator", *FIDELITY.values()),
+            rows,
+            "Means over all runs.  Ideal: 0 for the first three and `copied`, 1 for density, coverage and the distance "
+            "to the nearest training row (over that of unseen rows), 0.5 for the AUC.",
+        )
+    ]

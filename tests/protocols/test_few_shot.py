@@ -1,0 +1,306 @@
+"""The whole job on a small table: records, files, resuming, and no recompilation."""
+
+import json
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import jax
+import numpy as np
+import pandas as pd
+import pytest
+
+from nids_jax import random, store
+from nids_jax.classifiers.neural import DetectorConfig
+from nids_jax.data.scaling import Scaler
+from nids_jax.data.split import deduplicate
+from nids_jax.data.table import FlowTable
+from nids_jax.diffusion.samplers import DPMpp2M
+from nids_jax.diffusion.schedule import Schedule
+from nids_jax.errors import InputError
+from nids_jax.flows.consistency import repair
+from nids_jax.flows.schema import CICIDS2017
+from nids_jax.flows.simulate import SIMULATED_CLASSES, simulate_flows
+from nids_jax.generators.cddpm import CDDPM, CDDPMConfig
+from nids_jax.generators.gan import GANConfig
+from nids_jax.nn.detector import RecurrentConfig
+from nids_jax.nn.unet1d import UNetConfig
+from nids_jax.pipeline.auxiliary import Kind, separate
+from nids_jax.pipeline.training_sets import Arm
+from nids_jax.presets import PRESETS, Preset, get_preset
+from nids_jax.protocols import few_shot
+from nids_jax.protocols.few_shot import FewShot
+from nids_jax.report.page import build_report
+from nids_jax.runtime import CompileClock
+from nids_jax.training.checkpoint import fingerprint
+
+TINY = Preset(
+    cddpm=CDDPMConfig(
+        network=UNetConfig(widths=(8, 8, 16, 16), deep=16, embedding=16),
+        schedule=Schedule(steps=100),
+        sampler=DPMpp2M(steps=12),
+        steps=60,
+        batch=16,
+    ),
+    gan=GANConfig(hidden=(16,), noise=4, steps=20),
+    detector=DetectorConfig(network=RecurrentConfig(channels=(8, 8), hidden=(8, 4)), batch=16, steps=60),
+    table=DetectorConfig(network=RecurrentConfig(channels=(8, 8), hidden=(8, 4)), batch=16, steps=60),
+    test_rows=20,
+    shap_rows=1,
+    shap_samples=200,
+)
+CLASSES = ("BENIGN", "PortScan", "FTP-Patator")
+JOB = FewShot(dataset="simulated", preset=TINY, split_seeds=2, generated=10, progress=False)
+
+
+@pytest.fixture(scope="module")
+def table() -> FlowTable:
+    x, y = simulate_flows(dict.fromkeys(CLASSES, 60), seed=0)
+    names = [CLASSES.index(SIMULATED_CLASSES[label]) for label in y]
+    whole = FlowTable(x=x, y=np.array(names, np.int32), features=CICIDS2017, classes=CLASSES)
+    return whole.select(CICIDS2017[1:])
+
+
+@pytest.fixture(scope="module")
+def finished(table: FlowTable, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One split, then the second with every function already compiled."""
+    out = tmp_path_factory.mktemp("fewshot")
+    few_shot.run(table, replace(JOB, split_seeds=1), out, ["test"], lambda line: None)
+    clock = CompileClock()
+    few_shot.run(table, JOB, out, ["test"], lambda line: None)
+    (out / "compilations").write_text(str(clock.count))
+    return out
+
+
+def test_nothing_recompiles_after_the_first_split(finished: Path):
+    assert (finished / "compilations").read_text() == "0"
+
+
+def test_what_is_named_twice_runs_once(table: FlowTable, tmp_path: Path):
+    job = replace(JOB, arms=("real", "real"), classifiers=("knn", "knn"), split_seeds=1)
+    few_shot.run(table, job, tmp_path, ["test"], lambda line: None)
+    assert len((tmp_path / "store.jsonl").read_text(encoding="utf-8").splitlines()) == 1
+
+
+def test_every_run_has_one_record_that_adds_up(finished: Path):
+    found = store.read(finished)
+    assert len(found) == 2 * 4 * 2
+    assert len({store.run_key(record) for record in found}) == len(found)
+    for record in found:
+        assert set(record["metrics"]["per_class_recall"]) == set(CLASSES)
+        matrix = np.array(record["confusion"])
+        assert record["metrics"]["accuracy"] == pytest.approx(np.trace(matrix) / matrix.sum())
+        assert matrix.sum() == record["rows"]["test"] == 60
+        extra = {"real": (15, 0), "copies": (15, 30), "cddpm": (15, 30), "real_all": (45, 0)}[record["generator"]]
+        assert (record["rows"]["train"], record["rows"]["generated"]) == extra
+        assert record["timing"].keys() >= {"compile_s", "fit_s", "sample_s", "classify_s"}
+
+
+def test_a_finished_run_is_never_computed_twice(finished: Path, table: FlowTable):
+    before = (finished / "store.jsonl").read_bytes()
+    said: list[str] = []
+    few_shot.run(table, JOB, finished, ["test"], said.append)
+    assert said == []
+    assert (finished / "store.jsonl").read_bytes() == before
+
+
+def test_a_lost_record_comes_back_the_same(finished: Path, table: FlowTable, tmp_path: Path):
+    """Interrupted after half of the runs: the rest is computed, and every metric is the same to the last bit."""
+    lines = (finished / "store.jsonl").read_text().splitlines(keepends=True)
+    (tmp_path / "store.jsonl").write_text("".join(lines[:9]) + lines[9][:40])
+    few_shot.run(table, JOB, tmp_path, ["test"], lambda line: None)
+
+    def metrics(folder: Path) -> dict:
+        return {store.run_key(record): record["metrics"] for record in store.read(folder)}
+
+    assert metrics(tmp_path) == metrics(finished)
+
+
+def test_synthetic_flows_are_raw_consistent_and_labelled(finished: Path, table: FlowTable):
+    frame = pd.read_parquet(finished / "runs" / "shots5-split0" / "synthetic.parquet")
+    assert list(frame.columns) == [*table.features, "Label"]
+    assert Counter(frame["Label"]) == dict.fromkeys(CLASSES, 10)
+    values = {name: frame[name].to_numpy() for name in ("total_fwd_packets", "flow_iat_min", "flow_iat_max")}
+    np.testing.assert_array_equal(values["total_fwd_packets"] % 1, 0)
+    assert np.all(values["flow_iat_min"] <= values["flow_iat_max"])
+    train = pd.read_parquet(finished / "runs" / "shots5-split0" / "train.parquet")
+    assert Counter(train["Label"]) == dict.fromkeys(CLASSES, 5)
+    assert frame["flow_duration"].to_numpy().max() <= train["flow_duration"].to_numpy().max() * 1.001
+
+
+def test_the_checkpoint_generates_the_rows_on_file(finished: Path, table: FlowTable):
+    folder = finished / "runs" / "shots5-split1"
+    model, about = CDDPM.load(folder / "cddpm")
+    assert about["classes"] == list(CLASSES)
+    key = random.stream(random.stream(jax.random.key(1), "cddpm"), "sample")
+    rows = model.sample(np.repeat(np.arange(3), 10), jax.random.fold_in(key, 0))
+    raw = Scaler.from_json(about["scaler"]).inverse(rows)
+    train = pd.read_parquet(folder / "train.parquet").drop(columns="Label").to_numpy()
+    whole = np.array([all(float(value).is_integer() for value in column) for column in train.T])
+    raw[:, whole] = np.rint(raw[:, whole])
+    raw = repair(raw, table.features)
+    on_file = pd.read_parquet(folder / "synthetic.parquet").drop(columns="Label").to_numpy()
+    np.testing.assert_array_equal(raw, on_file)
+
+
+def test_explanations_and_report(finished: Path):
+    shap = json.loads((finished / "runs" / "shots5-split0" / "shap.json").read_text())
+    assert [item["class"] for item in shap["local"]] == list(CLASSES)
+    for item in shap["local"]:
+        assert item["base"] + sum(item["phi"]) == pytest.approx(item["probability"], abs=1e-3)
+    page = build_report(finished).read_text(encoding="utf-8")
+    assert "nothing shown" in page or "no difference shown" in page or "helped" in page or "hurt" in page
+
+
+@pytest.fixture(scope="module")
+def rare(table: FlowTable, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Attacks are rare, benign flows are not; two learning rates to choose from."""
+    out = tmp_path_factory.mktemp("rare")
+    job = replace(
+        JOB,
+        experiment="rare_attacks",
+        split_seeds=1,
+        generations=2,
+        arms=("real", "real_weighted", "jitter", "cddpm", "cddpm_calibrated", "smote_base"),
+        classifiers=("random_forest",),
+        benign_rows=30,
+        explain=False,
+    )
+    few_shot.run(table, job, out, ["test"], lambda line: None)
+    few_shot.run(
+        table,
+        replace(job, arms=("real", "jitter"), classifiers=("cnn_bigru",), rates=(1e-5, 1e-2)),
+        out,
+        ["test"],
+        lambda line: None,
+    )
+    return out
+
+
+def test_only_attacks_are_generated_where_benign_flows_abound(rare: Path):
+    found = store.read(rare)
+    assert len(found) == 2 + 4 * 2 + 1 + 2
+    for record in found:
+        made = 0 if record["generator"].startswith("real") else 20
+        assert record["rows"] == {"train": 40, "generated": made, "test": 60}
+        assert 0 <= record["metrics"]["attack_recall_at_0.01"] <= 1
+        assert ("fidelity" in record) == (made > 0)
+    frame = pd.read_parquet(rare / "runs" / "shots5-split0" / "synthetic.parquet")
+    assert Counter(frame["Label"]) == {"PortScan": 10, "FTP-Patator": 10}
+
+
+def test_calibrated_rows_come_from_the_same_model_and_lie_nearer(rare: Path):
+    folder = rare / "runs" / "shots5-split0"
+    assert (folder / "cddpm").exists()
+    assert not (folder / "cddpm_calibrated").exists()
+    ratio = {r["generator"]: r["fidelity"]["nearest_train_ratio"] for r in store.read(rare) if "fidelity" in r}
+    assert ratio["cddpm_calibrated"] < ratio["cddpm"]
+
+
+def test_an_arm_may_name_the_number_of_timesteps():
+    arm = Arm("cddpm_50")
+    assert (arm.generator, arm.trained) == ("cddpm", "cddpm_50")
+    changed = arm.diffusion(TINY.cddpm)
+    assert changed == replace(TINY.cddpm, schedule=Schedule(steps=50))
+    assert Arm("cddpm").diffusion(TINY.cddpm) == TINY.cddpm
+
+
+def test_rows_from_base_columns_are_consistent(rare: Path):
+    consistent = {r["generator"]: r["fidelity"]["consistent"] for r in store.read(rare) if "fidelity" in r}
+    assert consistent["smote_base"] == 1
+    assert consistent["jitter"] < 1
+
+
+def test_each_arm_chooses_its_learning_rate_on_rows_of_its_own(rare: Path):
+    tuning = json.loads((rare / "tuning.json").read_text())
+    assert list(tuning) == ["5 shots, real, cnn_bigru", "5 shots, jitter, cnn_bigru"]
+    for scores in tuning.values():
+        assert scores["0.01"] > scores["1e-05"]  # at which nothing is learnt in 60 steps
+    assert (rare / "runs" / "shots5-split0" / "cnn_bigru-jitter-1-0.01").exists()
+    assert not (rare / "runs" / "shots5-split0" / "cnn_bigru-jitter-1-1e-05").exists()
+
+
+@pytest.mark.parametrize(
+    ("kind", "arms", "classifiers", "splits"),
+    [
+        ("unlabelled", ("real", "cddpm_edit"), ("random_forest", "self_training"), 2),
+        pytest.param("benign", ("real", "cddpm_adapted"), ("random_forest",), 1, marks=pytest.mark.slow),
+    ],
+)
+def test_auxiliary_rows_serve_every_split_and_are_in_none(
+    tmp_path: Path, kind: Kind, arms: tuple[str, ...], classifiers: tuple[str, ...], splits: int
+):
+    job = replace(
+        JOB,
+        experiment=f"transfer_{kind}",
+        auxiliary=kind,
+        arms=arms,
+        classifiers=classifiers,
+        split_seeds=splits,
+        explain=False,
+    )
+    x, y = simulate_flows(dict.fromkeys(CLASSES, 300), seed=0)
+    names = [CLASSES.index(SIMULATED_CLASSES[label]) for label in y]
+    repeated = FlowTable(x=x, y=np.array(names, np.int32), features=CICIDS2017, classes=CLASSES)
+    table, _ = deduplicate(repeated.select(CICIDS2017[1:]))
+    few_shot.run(table, job, tmp_path, ["test"], lambda line: None)
+    found = store.read(tmp_path)
+    assert len(found) == splits * len(arms) * len(classifiers)
+    extra = 10 if kind == "benign" else 0  # benign rows instead of generated ones
+    for record in found:
+        made = 0 if record["generator"] == "real" else 30 - extra
+        assert (record["rows"]["train"], record["rows"]["generated"]) == (15 + extra, made)
+    rest, auxiliary = separate(table, kind, TINY, tmp_path / "runs" / "pretrained", progress=False)
+    counts = [n for name, n in table.counts.items() if n >= 200 and (kind == "unlabelled" or name == "BENIGN")]
+    assert len(auxiliary.table) == sum(n // 2 for n in counts) > 0
+    about = json.loads((tmp_path / "runs" / "pretrained" / "description.json").read_text())
+    assert about["rows"] == fingerprint(auxiliary.x, np.zeros(len(auxiliary.x), np.int32))
+    held = {row.tobytes() for row in auxiliary.table.x}
+    for seed in range(splits):
+        split = split_rows.few_shot(rest, 5, seed, test_per_class=20, extra=10)
+        assert not held & {row.tobytes() for row in np.concatenate([split.train.x, split.test.x])}
+
+
+def test_bad_jobs_are_refused(table: FlowTable, tmp_path: Path):
+    with pytest.raises(InputError, match=r"--generators names 'gan'; choose from adasyn, cddpm, .*copies, .*, wgan"):
+        replace(JOB, arms=("real", "gan"))
+    with pytest.raises(InputError, match="'real_all_base', but real_all generates nothing"):
+        replace(JOB, arms=("real_all_base",))
+    with pytest.raises(InputError, match="--classifiers names nothing"):
+        replace(JOB, classifiers=())
+    with pytest.raises(InputError, match=r"cddpm_7: .* use at least 21 steps"):
+        replace(JOB, arms=("cddpm_7",))
+    with pytest.raises(InputError, match="benign_rows is 9, but no class is benign: x, y"):
+        replace(JOB, benign_rows=9).plenty(("x", "y"))
+    attacks = table.regroup({name: name for name in CLASSES[1:]}, CLASSES[1:])
+    with pytest.raises(InputError, match="auxiliary is 'benign', but no class is: PortScan, FTP-Patator"):
+        few_shot.run(attacks, replace(JOB, auxiliary="benign"), tmp_path, ["test"], lambda line: None)
+    with pytest.raises(InputError, match="choose one"):
+        replace(JOB, auxiliary="benign", benign_rows=9)
+    for wrong in ({"arms": ("cddpm_adapted",)}, {"classifiers": ("self_training",)}):  # without auxiliary rows
+        with pytest.raises(InputError, match="choose from"):
+            replace(JOB, **wrong)
+    with pytest.raises(InputError, match="generated is 0"):
+        replace(JOB, generated=0)
+    with pytest.raises(InputError, match=r"unknown preset 'gpu'; choose from \['cpu', 'demo', 'paper'\]"):
+        get_preset("gpu")
+    single = table.take(np.concatenate([np.flatnonzero(table.y == 0), np.flatnonzero(table.y == 1)[:1]]))
+    with pytest.raises(InputError, match="class 'PortScan' has 1 row"):
+        few_shot.run(single, JOB, tmp_path, ["test"], lambda line: None)
+
+
+def test_paper_preset_is_the_papers():
+    paper = PRESETS["paper"]
+    assert paper.cddpm_config(75).steps == 2000 * 2
+    assert paper.detector.total_steps(75) == 200
+    assert (paper.cddpm.sampler.calls, paper.cddpm.label_dropout, paper.cddpm.guidance) == (1000, 0.0, 1.0)
+
+
+def test_sources_that_would_give_wrong_rows_are_refused():
+    def source(split):
+        raise NotImplementedError
+
+    with pytest.raises(InputError, match="'smote' is there already"):
+        FewShot(dataset="simulated", preset=get_preset("demo"), sources={"smote": source})
+    with pytest.raises(InputError, match="sources number the rows"):
+        FewShot(dataset="simulated", preset=get_preset("demo"), sources={"mine": source}, auxiliary="benign")

@@ -1,0 +1,94 @@
+"""Table IV and its verdicts, on made-up records."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from nids_jax.report import detector_comparison, tables
+from nids_jax.report.conditions import Arm, Group, arms
+
+SEEDS = 5
+
+
+def _record(classifier: str, seed: int, accuracy: float, *, experiment: str = "detection", **metrics) -> dict:
+    return {
+        "experiment": experiment,
+        "dataset": "cicids2017_improved",
+        "generator": "real",
+        "classifier": classifier,
+        "shots": 5,
+        "split_seed": seed,
+        "generation_seed": 0,
+        "metrics": {
+            "accuracy": accuracy,
+            "macro_f1": accuracy - 0.1,
+            "per_class_recall": {"BENIGN": accuracy, "Bot": 0.5 + seed / 10},
+            **metrics,
+        },
+        "timing": {"fit_s": 1.0},
+        "rows": {"train": 10, "generated": 0, "test": 20},
+        "environment": {},
+        "classes": ["BENIGN", "Bot"],
+    }
+
+
+ACCURACY = {
+    "cnn_bigru": [0.90, 0.92, 0.88, 0.91, 0.90],
+    "bilstm": [0.80, 0.83, 0.77, 0.80, 0.82],
+    "random_forest": [0.95, 0.96, 0.94, 0.95, 0.97],
+    "knn": [0.85, 0.97, 0.86, 0.95, 0.88],
+}
+RECORDS = [_record(name, seed, values[seed]) for name, values in ACCURACY.items() for seed in range(SEEDS)]
+GROUP, MEMBERS = next(iter(arms(RECORDS).items()))
+
+
+def test_the_table_has_every_detector_beside_the_papers_figure():
+    scores, differences, recall = detector_comparison.tables(GROUP, MEMBERS)
+    assert scores.header[-1] == "P1 prints (accuracy)"
+    by_name = {row[0]: row for row in scores.rows}
+    assert by_name["cnn_bigru"][-1] == "0.5189"
+    assert by_name["random_forest"][-1] == "0.7649"
+    assert by_name["cnn_bigru"][2].startswith("0.902 [")
+    assert "unseen attack flagged" not in scores.header
+    assert [row[0] for row in differences.rows] == ["bilstm", "random_forest", "knn"]
+    assert recall.rows[1][:2] == ("Bot", "0.700")
+    other = Group("detection", "another", 5)
+    assert "P1 prints (accuracy)" not in detector_comparison.tables(other, MEMBERS)[0].header
+
+
+def test_differences_are_paired_by_split_seed():
+    found = {row[0]: row[1] for row in detector_comparison.tables(GROUP, MEMBERS)[1].rows}
+    for name in ("bilstm", "random_forest", "knn"):
+        paired = stats.ttest_rel(ACCURACY["cnn_bigru"], ACCURACY[name]).confidence_interval()
+        mean = np.mean(np.subtract(ACCURACY["cnn_bigru"], ACCURACY[name]))
+        assert found[name] == f"{mean:+.4f} [{paired.low:+.4f}, {paired.high:+.4f}]"
+
+
+def test_the_verdict_goes_by_the_whole_interval():
+    sentences = tables.verdict(RECORDS)
+    assert len(sentences) == 3
+    for word, rival in (("beats", "bilstm"), ("loses to", "random_forest"), ("shows no difference to", "knn")):
+        assert [s for s in sentences if f"CNN-BiGRU {word} {rival} (accuracy" in s]
+    alone = [r for r in RECORDS if r["classifier"] == "knn"]
+    assert tables.verdict(alone) == ["There are no runs to compare with CNN-BiGRU, hence no verdict."]
+    once = [r for r in RECORDS if r["split_seed"] == 0]
+    assert all("one split seed in common, which shows nothing" in s for s in tables.verdict(once))
+
+
+def test_unseen_attacks_have_a_column():
+    records = [_record("knn", s, 0.9, experiment="unseen_attack", unseen_flagged=0.25) for s in range(2)]
+    group, members = next(iter(arms(records).items()))
+    scores = detector_comparison.tables(group, members)[0]
+    assert scores.rows[0][scores.header.index("unseen attack flagged")].startswith("0.250")
+
+
+@pytest.mark.parametrize(
+    ("names", "wanted"),
+    [
+        (["knn", "cnn_bigru", "bilstm", "random_forest"], ["cnn_bigru", "bilstm"]),
+        (["knn", "xgboost"], ["knn", "xgboost"]),
+    ],
+)
+def test_confusion_matrices_of_the_networks_come_first(names, wanted):
+    members = {Arm("real", name): [] for name in names}
+    assert [arm.classifier for arm in detector_comparison.shown(members)] == wanted
