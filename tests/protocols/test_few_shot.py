@@ -12,6 +12,7 @@ import pytest
 
 from nids_jax import random, store
 from nids_jax.classifiers.neural import DetectorConfig
+from nids_jax.data import split as split_rows
 from nids_jax.data.scaling import Scaler
 from nids_jax.data.split import deduplicate
 from nids_jax.data.table import FlowTable
