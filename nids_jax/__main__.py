@@ -2,32 +2,131 @@
 
 import importlib
 import sys
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+
+class Command(NamedTuple):
+    """Where a command is found, and a line about it."""
+
+    module: str  # with `main(arguments)` and FLAGS; of an experiment, the protocol's
+    protocol: str  # the protocol's class; empty for what is no experiment
+    summary: str
+    jax: bool = True  # it computes
+
 
 COMMANDS = {
-    "generate": "any number of flows from a trained model, to Parquet or CSV files",
-    "meter": "captures (pcap, pcapng) to flow records, as a CSV or Parquet file",
+    "fewshot": Command("protocols.few_shot", "FewShot", "few flows per class: do synthetic ones help?"),
+    "generator_comparison": Command(
+        "protocols.generator_comparison", "GeneratorComparison", "every generator beside its controls (P1, Table V)"
+    ),
+    "imbalance": Command(
+        "protocols.imbalance", "Imbalance", "rare attacks raised by over-samplers (P2, Tables 3 and 4)"
+    ),
+    "detector_comparison": Command(
+        "protocols.detector_comparison", "DetectorComparison", "every detector on few rows (P1, Table IV)"
+    ),
+    "packet_augmentation": Command(
+        "protocols.packet_augmentation", "PacketComparison", "captured flows with their packets varied"
+    ),
+    "sampler_tradeoff": Command("protocols.sampler_tradeoff", "SamplerTradeoff", "how few calls of the network do"),
+    "cost": Command("protocols.cost", "Cost", "what each generator costs (P1, Table VI)"),
+    "generate": Command("cli.generate", "", "any number of flows from a trained model, to Parquet or CSV files"),
+    "meter": Command("cli.meter", "", "captures (pcap, pcapng) to flow records, as a CSV or Parquet file", jax=False),
+    "report": Command("cli.report", "", "the report of an experiment's folder, or of several shards", jax=False),
 }
+USAGE = "\n".join(
+    [
+        "usage: nids_jax COMMAND --flags",
+        "",
+        *(f"  {name:22}{command.summary}" for name, command in COMMANDS.items()),
+        "",
+        "nids_jax COMMAND --help lists a command's flags; nids_jax --version says which version this is.",
+    ]
+)
 
 
-def main() -> None:
-    """Run the command that the command line names."""
-    name = sys.argv[1] if len(sys.argv) > 1 else ""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command that the arguments name (those of the process by default); the exit status."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        return _run(given[0] if given else "", given[1:])
+    except KeyboardInterrupt:  # while a command is still being imported
+        print("interrupted", file=sys.stderr)
+        return 130
+
+
+def _run(name: str, arguments: Sequence[str]) -> int:
+    from nids_jax.cli import frame, output
+
+    name = name.replace("-", "_") if not name.startswith("-") else name
+    if name in ("--help", "-h", "help"):
+        output.say(USAGE)
+        return frame.DONE
+    if name == "--version":
+        import nids_jax
+
+        output.say(f"nids_jax {nids_jax.__version__}")
+        return frame.DONE
     if name not in COMMANDS:
-        lines = [f"  {each:10} {what}" for each, what in COMMANDS.items()]
-        usage = "\n".join(["usage: nids_jax COMMAND --flags (COMMAND --help lists them)", *lines])
-        if name in ("--help", "-h", "help"):
-            print(usage)
-            return
-        print(
-            f"error: {f'unknown command {name!r}' if name else 'no command'}; choose from {', '.join(COMMANDS)}"
-            f"\n{usage}",
-            file=sys.stderr,
-        )
-        sys.exit(2)
-    command = importlib.import_module(f"nids_jax.commands.{name}")
-    sys.argv[:2] = [command.__name__]  # --help lists the flags of the module of this name
-    command.frame.run(command.main)
+        found = f"unknown command {name!r}" if name else "no command"
+        output.warn(f"error: {found}; choose from {', '.join(COMMANDS)}")
+        return frame.BAD_INPUT
+    command = COMMANDS[name]
+
+    def run(arguments: Sequence[str]) -> None:
+        from nids_jax.cli.flags import HelpRequested, UnknownFlagError
+
+        if command.jax:
+            frame.start_jax()
+        try:
+            _action(command)(arguments)
+        except HelpRequested:
+            output.say(
+                flags_of(name).help(f"nids_jax {name}: {command.summary}", sys.modules[_module(command)].__doc__ or "")
+            )
+        except UnknownFlagError as error:
+            others = [each for each in COMMANDS if each != name and error.flag in flags_of(each).names]
+            if others:
+                raise UnknownFlagError(
+                    error.flag, f": it is about {others[0]}, not about {name}; leave it out"
+                ) from None
+            raise
+
+    return frame.run(run, arguments, lambda: flags_of(name).names)
+
+
+def _module(command: Command) -> str:
+    return f"nids_jax.{command.module}"
+
+
+def _action(command: Command) -> Callable[[Sequence[str]], object]:
+    """What runs the command."""
+    module = importlib.import_module(_module(command))
+    if not command.protocol:
+        return module.main
+    from nids_jax.cli import experiment
+
+    return lambda arguments: experiment.run(getattr(module, command.protocol), arguments)
+
+
+def flags_of(name: str) -> Any:
+    """The flags of a command."""
+    from nids_jax.cli.flags import Flags
+
+    command = COMMANDS[name]
+    module = importlib.import_module(_module(command))
+    if not command.protocol:
+        return Flags(module.FLAGS)
+    from nids_jax.cli import experiment
+
+    return experiment.flags_of(getattr(module, command.protocol))
+
+
+def entry_point() -> None:
+    """The installed command."""
+    sys.exit(main())
 
 
 if __name__ == "__main__":
-    main()
+    entry_point()

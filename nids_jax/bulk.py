@@ -104,9 +104,9 @@ def class_counts(classes: Sequence[str], rows: int | None, counts: Mapping[str, 
         check_names("label_counts", list(counts), classes)
         shared = tuple(counts.get(name, 0) for name in classes)
         if rows is not None and rows != sum(shared):
-            raise InputError(f"--rows is {rows}, but --label_counts has {sum(shared)} in all; leave one of them out")
+            raise InputError(f"`rows` is {rows}, but `label_counts` has {sum(shared)} in all; leave one of them out")
     elif rows is None:
-        raise InputError("how many rows? give --rows=10000 or --label_counts=CLASS:ROWS,…")
+        raise InputError("how many rows? give `rows=10000` or `label_counts=CLASS:ROWS,…`")
     else:
         each, more = divmod(rows, len(classes))
         shared = tuple(each + (place < more) for place in range(len(classes)))
@@ -127,10 +127,10 @@ class Generation:
 
     def __post_init__(self) -> None:
         if self.format not in get_args(Format):
-            raise InputError(f"--format is {self.format!r}; choose from {', '.join(get_args(Format))}")
+            raise InputError(f"`format` is {self.format!r}; choose from {', '.join(get_args(Format))}")
         if not 1 <= self.parts <= len(self.labels):
             raise InputError(
-                f"--shards is {self.shards}; {len(self.labels)} rows fill from 1 to {len(self.labels)} files"
+                f"`shards` is {self.shards}; {len(self.labels)} rows fill from 1 to {len(self.labels)} files"
             )
 
     @cached_property
@@ -216,7 +216,7 @@ def _claim(output_dir: Path, job: Generation) -> dict[str, Any]:
         differing = sorted(key for key in {*found, *wanted} if found.get(key) != wanted.get(key))
         if differing:
             raise InputError(
-                f"{output_dir} holds another generation (different {', '.join(differing)}); choose another --output_dir"
+                f"{output_dir} holds another generation (different {', '.join(differing)}); choose another `output_dir`"
             )
     else:
         store.write_json(path, wanted)
@@ -364,4 +364,4 @@ def _write_abreast(job: Generation, output_dir: Path, numbers: Sequence[int], ad
                         advance(len(piece))
     except OSError as error:
         reason = error.strerror or error
-        raise InputError(f"cannot write to {output_dir}: {reason}; choose another --output_dir") from error
+        raise InputError(f"cannot write to {output_dir}: {reason}; choose another `output_dir`") from error

@@ -1,4 +1,4 @@
-"""The one exception that a user's input causes, and the check of names that comes up everywhere."""
+"""The exceptions that a command turns into a sentence, and the check of names that comes up everywhere."""
 
 from collections.abc import Collection
 
@@ -6,17 +6,22 @@ from collections.abc import Collection
 class InputError(ValueError):
     """Bad input: one sentence that says what is wrong, where, with which value, and what to do.
 
-    Command-line programs print it and exit with status 2; library callers catch it as a ValueError.
+    The sentence speaks of arguments, in backticks: "`shots` is 0; give at least 1".  A command line shows them as its
+    flags (--shots), prints the sentence and exits with status 2; library callers catch a ValueError.
     """
 
 
-def check_names(flag: str, names: Collection[str], known: Collection[str]) -> None:
+class TrainingError(RuntimeError):
+    """Training left the finite numbers."""
+
+
+def check_names(argument: str, names: Collection[str], known: Collection[str]) -> None:
     """Refuse a list of names that is empty or holds one that is not `known`.
 
     Raises:
-      InputError: as said.
+      InputError: the list is empty, or one of its names is unknown.
     """
     unknown = [name for name in names if name not in known]
     if unknown or not names:
         found = repr(unknown[0]) if unknown else "nothing"
-        raise InputError(f"--{flag} names {found}; choose from {', '.join(sorted(known))}")
+        raise InputError(f"`{argument}` names {found}; choose from {', '.join(sorted(known))}")

@@ -2,6 +2,9 @@
 
 `records.jsonl` only ever grows, by whole lines that reach the disk before the next run starts.  A kill can at worst
 leave a torn last line: reading ignores it, and the next append removes it.
+
+A record says in which format it is written.  Those of format 1 named some experiments and training sets otherwise;
+they are read under today's names, and no run is added to them.
 """
 
 import json
@@ -20,12 +23,23 @@ from nids_jax.errors import InputError
 from nids_jax.files import write_atomic
 
 RECORDS, CONFIG = "records.jsonl", "config.json"
+FORMAT = 2  # of records and of config.json
+_EXPERIMENTS_1 = {
+    "balance": "imbalance",
+    "detection": "detector_comparison",
+    "generation": "generator_comparison",
+}  # names of format 1
 KEY = ("experiment", "dataset", "generator", "classifier", "shots", "split_seed", "generation_seed")
 RunKey = tuple[str | int | None, ...]  # the values of KEY, in that order
 
 # Flags that a rerun in the same folder may change: they say where things lie, or which further runs to add, and every
 # record names its own choice.
-MAY_DIFFER = frozenset(["output_dir", "data_dir", "seeds", "generations", "shots", "generators", "classifiers"])
+MAY_DIFFER = frozenset(
+    [
+        *("output_dir", "data_dir", "shard", "seeds", "generations", "shots"),
+        *("generators", "classifiers", "timesteps", "explain"),
+    ]
+)
 
 
 def run_key(record: Mapping[str, Any]) -> RunKey:
@@ -53,7 +67,7 @@ def append(output_dir: str | os.PathLike[str], record: Mapping[str, Any]) -> Non
     Raises:
       InputError: the record lacks a key or its metrics, holds something JSON has no form for, or cannot be written.
     """
-    record = _strict(record)
+    record = _strict({"format": FORMAT, **record})
     problem = _problem(record)
     if problem:
         raise InputError(f"the record {problem}")
@@ -72,7 +86,7 @@ def append(output_dir: str | os.PathLike[str], record: Mapping[str, Any]) -> Non
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror}; choose another --output_dir") from error
+        raise InputError(f"cannot write {path}: {error.strerror}; choose another `output_dir`") from error
 
 
 def read(output_dir: str | os.PathLike[str]) -> list[dict[str, Any]]:
@@ -89,7 +103,7 @@ def read(output_dir: str | os.PathLike[str]) -> list[dict[str, Any]]:
     except FileNotFoundError:
         return []
     except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}; pass the --output_dir of an experiment") from error
+        raise InputError(f"cannot read {path}: {error.strerror}; pass the `output_dir` of an experiment") from error
     records: dict[RunKey, dict[str, Any]] = {}
     for number, line in enumerate(_split(content)[0].split(b"\n"), start=1):
         if not line.strip():
@@ -98,8 +112,43 @@ def read(output_dir: str | os.PathLike[str]) -> list[dict[str, Any]]:
         problem = _problem(record) if record is not None else "is not a JSON object"
         if record is None or problem:
             raise InputError(f"line {number} of {path} {problem}; delete that line, and the run will be repeated")
-        records[run_key(record)] = _strict(record)  # 1e999 is valid JSON, and infinite
+        record = _upgraded(_strict(record))  # strict: 1e999 is valid JSON, and infinite
+        records[run_key(record)] = record
     return list(records.values())
+
+
+def _upgraded(record: dict[str, Any]) -> dict[str, Any]:
+    """A record of format 1 under today's names; one of this format as it is."""
+    if record.get("format", 1) == FORMAT:
+        return record
+    name = record["generator"]
+    return {
+        **record,
+        "format": FORMAT,
+        "experiment": _EXPERIMENTS_1.get(record["experiment"], record["experiment"]),
+        "generator": f"{name.removesuffix('_base')}_free" if name.endswith("_base") else name,
+    }
+
+
+def merge(folders: Sequence[Path], into: Path) -> None:
+    """Put the records of several folders (an experiment's shards) into one, with the flags and files of the first.
+
+    Raises:
+      InputError: a folder without records, or one whose runs were made with other flags or on other rows.
+    """
+    for folder in folders:
+        found = read(folder)
+        if not found:
+            raise InputError(f"{folder} holds no finished runs; name the output folders of an experiment")
+        write_config(into, read_json(folder / CONFIG))
+        data = into / "data.json"
+        if data.exists() and read_json(data).get("fingerprint") != read_json(folder / data.name).get("fingerprint"):
+            raise InputError(f"{folder} holds runs on other rows than {folders[0]}; report them apart")
+        write_json(data, read_json(folder / data.name))
+        known = finished(into)
+        for record in found:
+            if run_key(record) not in known:
+                append(into, record)
 
 
 def environment(command: Sequence[str] | str) -> dict[str, Any]:
@@ -137,20 +186,25 @@ def write_config(
       InputError: output_dir holds runs made with another value of any other flag, or cannot be written.
     """
     path = Path(output_dir) / CONFIG
-    new = _strict(flags)
+    new = {**_strict(flags), "format": FORMAT}
     # Without runs there is nothing that other flags could spoil: a first attempt may well have had a wrong one.
     if path.exists() and (path.with_name(RECORDS).exists() or path.with_name("runs").exists()):
         old = read_json(path)
         if not isinstance(old, dict):
-            raise InputError(f"{path} is not a JSON object; choose another --output_dir")
+            raise InputError(f"{path} is not a JSON object; choose another `output_dir`")
+        if old.get("format", 1) != FORMAT:
+            raise InputError(
+                f"{Path(output_dir)} holds runs of format {old.get('format', 1)}, of another version of nids_jax, to "
+                "which none can be added; choose another `output_dir`"
+            )
         for name in sorted((old.keys() | new.keys()) - set(may_differ)):
             before, now = (
                 json.dumps(flags[name], ensure_ascii=False) if name in flags else "not set" for flags in (old, new)
             )
             if before != now:
                 raise InputError(
-                    f"{Path(output_dir)} holds runs with --{name} = {before}, and now it is {now}; choose another "
-                    "--output_dir, or go back to the old value"
+                    f"{Path(output_dir)} holds runs with `{name}` = {before}, and now it is {now}; choose another "
+                    "`output_dir`, or go back to the old value"
                 )
     write_json(path, new)
 
@@ -206,6 +260,8 @@ def _no_constant(name: str) -> None:
 
 def _problem(record: Mapping[str, Any]) -> str | None:
     """What makes this no record, as the end of a sentence."""
+    if record.get("format", 1) not in range(1, FORMAT + 1):
+        return f"has the format {record['format']!r}, and this version of nids_jax reads 1 to {FORMAT}"
     kinds = dict.fromkeys(KEY, str) | {"shots": int | str | None, "split_seed": int, "generation_seed": int | None}
     for name, kind in kinds.items():
         if name not in record:
@@ -249,7 +305,7 @@ def _git_revision() -> str | None:
         return done.stdout.strip()
 
     try:
-        git("ls-files", "--error-unmatch", "records.py")  # an installed copy may lie inside somebody else's repository
+        git("ls-files", "--error-unmatch", "store.py")  # an installed copy may lie inside somebody else's repository
         return git("describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
     except (OSError, subprocess.SubprocessError):
         return None

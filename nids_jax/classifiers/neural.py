@@ -1,10 +1,10 @@
 """Neural detectors, trained by the shared loop."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import jax
 import jax.numpy as jnp
@@ -18,8 +18,9 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils.class_weight import compute_sample_weight
 
 from nids_jax import parallel
+from nids_jax.classifiers.base import Classifier, ClassifierOptions, ClassifierSpec
 from nids_jax.errors import InputError
-from nids_jax.nn.detector import RecurrentConfig, RecurrentNetwork
+from nids_jax.nn.detector import NETWORKS, NetworkConfig, RecurrentConfig
 from nids_jax.nn.layers import Uniforms
 from nids_jax.training import loop
 from nids_jax.training.checkpoint import fingerprint, plain, train_resumably
@@ -50,7 +51,7 @@ class EarlyStopping:
 class DetectorConfig:
     """Settings of a neural detector's training."""
 
-    network: RecurrentConfig = RecurrentConfig()
+    network: NetworkConfig = RecurrentConfig()
     optimiser: OptimiserConfig = OptimiserConfig()
     batch: int = 64
     steps: int = 0  # optimiser steps; 0: `epochs` passes over the rows, within the limits
@@ -59,12 +60,7 @@ class DetectorConfig:
     # True: a row weighs n / (classes · rows of its class), as scikit-learn's "balanced"; numbers: a row of class k, the
     # k-th of them.  Only their proportions count.
     class_weights: bool | tuple[float, ...] = False
-    label_smoothing: float = 0.0
     early_stopping: EarlyStopping | None = None
-
-    def __post_init__(self) -> None:
-        if not 0.0 <= self.label_smoothing < 1.0:
-            raise ValueError(f"label_smoothing is {self.label_smoothing}; it lies in [0, 1)")
 
     def total_steps(self, rows: int) -> int:
         """Optimiser steps of a training on this many rows."""
@@ -75,21 +71,21 @@ class DetectorConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class CrossEntropyObjective:
-    """−Σ_k q_k log p(k | x), q = (1 − s) on the label + s / classes on every class (Szegedy et al. 2016, sec. 7)."""
+    """−log p(label | x), summed over the rows with their weights."""
 
-    network: RecurrentConfig
+    network: NetworkConfig
+    features: int
     classes: int
-    label_smoothing: float = 0.0
 
     def build(self, init: Uniforms) -> nnx.Module:
-        return RecurrentNetwork(self.network, self.classes, init=init)
+        return self.network.build(self.features, self.classes, init)
 
-    def loss(self, network: RecurrentNetwork, x: Array, y: Array, weight: Array, key: Array) -> Array:
+    def loss(self, network: Any, x: Array, y: Array, weight: Array, key: Array) -> Array:
         return jnp.sum(weight * self.losses(network(x, key=key), y))
 
     def losses(self, logits: Array, y: Array) -> Array:
         """The loss of every row, logits [B, classes] → [B]."""
-        wanted = optax.smooth_labels(jax.nn.one_hot(y, self.classes), self.label_smoothing)
+        wanted = jax.nn.one_hot(y, self.classes)
         return optax.softmax_cross_entropy(logits.astype(jnp.float32), wanted)
 
 
@@ -141,7 +137,7 @@ def _forward(objective: CrossEntropyObjective, state: TrainState, x: np.ndarray)
 class NeuralClassifier:
     """CNN-BiGRU and its rivals behind the classifier interface.
 
-    Fitted attributes: `classes_` [c], `state_`, `losses_` [steps].
+    Fitted attributes: `classes_` [c], `features_` (their number), `state_`, `losses_` [steps].
     """
 
     def __init__(
@@ -212,6 +208,7 @@ class NeuralClassifier:
         x, y = np.asarray(x, np.float32), np.asarray(y)
         if x.ndim != 2 or len(x) != len(y) or len(x) == 0:
             raise InputError(f"training rows have shape {x.shape} and labels {y.shape}; expected [n, d] and [n], n > 0")
+        self.features_ = x.shape[1]
         self.classes_, codes = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
             raise InputError(f"all {len(y)} training rows have label {self.classes_[0]}; a detector needs two classes")
@@ -225,10 +222,7 @@ class NeuralClassifier:
         return loop.pad(x, codes, weight=weight)
 
     def _objective(self) -> CrossEntropyObjective:
-        config = self.config
-        return CrossEntropyObjective(
-            network=config.network, classes=len(self.classes_), label_smoothing=config.label_smoothing
-        )
+        return CrossEntropyObjective(network=self.config.network, features=self.features_, classes=len(self.classes_))
 
     def _fit_until_best(
         self, stopping: EarlyStopping, x: np.ndarray, codes: np.ndarray, key: Array
@@ -291,3 +285,29 @@ def fit_together(classifiers: Sequence[NeuralClassifier], sets: Sequence[tuple[n
     )
     for classifier, state, own in zip(classifiers, states, losses, strict=True):
         classifier.state_, classifier.losses_ = jax.device_put(state, jax.local_devices()[0]), own
+
+
+def _spec(name: str, layers: str, *experiments: str) -> ClassifierSpec:
+    def make(options: ClassifierOptions) -> Classifier:
+        config = options.detector or DetectorConfig()
+        config = replace(config, class_weights=options.class_weights or config.class_weights)
+        if name != "cnn_bigru":  # the configuration's own network stands for this one
+            config = replace(config, network=NETWORKS[name])
+        return NeuralClassifier(
+            config, seed=options.seed, checkpoint_dir=options.checkpoint_dir, progress=options.progress
+        )
+
+    return ClassifierSpec(
+        name=name, make=make, summary=f"neural network: {layers}", neural=True, compared_in=frozenset(experiments)
+    )
+
+
+SPECS = (
+    _spec(
+        "cnn_bigru", "convolutions, bidirectional GRU (P1)", "few_shot", "generator_comparison", "detector_comparison"
+    ),
+    _spec("cnn_bigru_paper", "the same with the GRU as P1 writes it (eqs. 13 to 16)"),
+    _spec("cnn_bilstm", "convolutions, bidirectional LSTM", "detector_comparison"),
+    _spec("bilstm_bigru", "bidirectional LSTM, bidirectional GRU", "detector_comparison"),
+    _spec("bilstm", "two bidirectional LSTMs", "detector_comparison"),
+)

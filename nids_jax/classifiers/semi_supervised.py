@@ -8,6 +8,9 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.semi_supervised import LabelSpreading, SelfTrainingClassifier
 
+from nids_jax.classifiers.base import ClassifierOptions, ClassifierSpec
+from nids_jax.classifiers.shallow import forest
+
 UNLABELLED = -1  # scikit-learn's sign for it
 
 
@@ -58,5 +61,26 @@ class Spreading:
         return np.asarray(self.forest.predict_proba(x))
 
 
+def _rows(options: ClassifierOptions) -> np.ndarray:
+    assert options.unlabelled is not None  # the registry sees to it
+    return options.unlabelled
+
+
 def _joined(x: np.ndarray, y: np.ndarray, unlabelled: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.concatenate([x, unlabelled]), np.concatenate([y, np.full(len(unlabelled), UNLABELLED)])
+
+
+SPECS = (
+    ClassifierSpec(
+        name="self_training",
+        make=lambda options: SelfTraining(forest(options), _rows(options)),
+        summary="random forest that labels what it is sure of and learns from it again",
+        needs="unlabelled",
+    ),
+    ClassifierSpec(
+        name="label_spreading",
+        make=lambda options: Spreading(forest(options), _rows(options)),
+        summary="labels spread over the nearest neighbours, then a random forest",
+        needs="unlabelled",
+    ),
+)

@@ -1,1 +1,1 @@
-"""The commands of `nids_jax`: flags and mains."""
+"""The command line: flags made from the settings' dataclasses, one table of exit codes, a module for each command."""

@@ -1,56 +1,66 @@
-"""The frame around every main: flags, exit codes, the process's JAX settings."""
+"""The frame around every command: one error policy and one table of exit codes.
 
-import sys
-from collections.abc import Callable
+| status | meaning |
+|---|---|
+| 0 | done |
+| 2 | bad input, or a training that diverged: one sentence on standard error |
+| 130 | interrupted (Ctrl-C, or SIGTERM): what was finished is kept |
+"""
 
-from absl import app, flags, logging
+import re
+import signal
+from collections.abc import Callable, Collection, Sequence
 
-from nids_jax.errors import InputError
-from nids_jax.runtime import enable_compilation_cache, use_all_cores
-from nids_jax.training.loop import TrainingError
+from nids_jax.cli import output
+from nids_jax.errors import InputError, TrainingError
 
-FLAGS = flags.FLAGS
+DONE, BAD_INPUT, INTERRUPTED = 0, 2, 130
 
 
-def no_arguments(argv: list[str]) -> None:
-    """Refuses what is left of the command line after the flags.
+def as_flags(sentence: str, names: Collection[str]) -> str:
+    """A library's sentence with the arguments that it names (`shots`, `rows=10`) written as flags (--shots)."""
+    return re.sub(
+        r"`(\w+)(=[^`]*)?`", lambda found: f"--{found[1]}{found[2] or ''}" if found[1] in names else found[0], sentence
+    )
 
-    Raises:
-      InputError: there is something left.
+
+def run(command: Callable[[Sequence[str]], object], arguments: Sequence[str], names: Callable[[], set[str]]) -> int:
+    """Run a command on its arguments; the exit status.
+
+    Args:
+      names: the command's flags, for its errors.
     """
-    if len(argv) > 1:
-        raise InputError(f"unexpected argument {argv[1]!r}; flags are written --name=value")
+    output.prepare()
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        command(arguments)
+    except (InputError, TrainingError) as error:
+        return _refuse(as_flags(str(error), names()))
+    except MemoryError as error:
+        return _refuse(f"not enough memory ({error}); ask for fewer rows")
+    except OSError as error:
+        return _refuse(f"{error.strerror}: {error.filename}" if error.filename else str(error) or repr(error))
+    except KeyboardInterrupt:
+        output.warn("interrupted; what was finished is kept, so run the same command again")
+        return INTERRUPTED
+    return DONE
 
 
-def run(main: Callable[[list[str]], None]) -> None:
-    """Run a main: exit status 0 done, 2 bad input (one sentence on standard error), 130 interrupted."""
+def _refuse(sentence: str) -> int:
+    output.warn(f"error: {sentence}")
+    return BAD_INPUT
 
-    def guarded(argv: list[str]) -> int:
-        logging.set_verbosity(logging.WARNING)  # JAX reports absent accelerators at INFO
-        enable_compilation_cache()
-        use_all_cores()
-        try:
-            main(argv)
-        except (InputError, TrainingError) as error:
-            print(f"error: {error}", file=sys.stderr)
-            return 2
-        except MemoryError as error:
-            print(f"error: not enough memory ({error}); ask for fewer rows", file=sys.stderr)
-            return 2
-        except OSError as error:
-            print(f"error: {error.strerror}: {error.filename}", file=sys.stderr)
-            return 2
-        except KeyboardInterrupt:
-            print("interrupted; what was finished is kept, so run the same command again", file=sys.stderr)
-            return 130
-        return 0
 
-    def parse(argv: list[str]) -> list[str]:
-        try:
-            return FLAGS(argv)
-        except flags.Error as error:
-            first = " ".join(str(error).split())
-            print(f"error: {first}", file=sys.stderr)
-            sys.exit(2)
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
 
-    app.run(guarded, flags_parser=parse)
+
+def start_jax() -> None:
+    """The process's JAX settings, for commands that compute: compiled functions on disk, each core a device."""
+    from absl import logging
+
+    from nids_jax.runtime import enable_compilation_cache, use_all_cores
+
+    logging.set_verbosity(logging.WARNING)  # JAX reports absent accelerators at INFO
+    enable_compilation_cache()
+    use_all_cores()

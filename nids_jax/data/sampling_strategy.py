@@ -35,12 +35,12 @@ def parse_strategy(text: str) -> Strategy:
         return float(text)
     except ValueError:
         raise InputError(
-            f"--sampling_strategy is {text!r}; give {', '.join(NAMES)}, a number (two classes), or CLASS:ROWS,…"
+            f"`sampling_strategy` is {text!r}; give {', '.join(NAMES)}, a number (two classes), or CLASS:ROWS,…"
         ) from None
 
 
-def parse_rows(text: str, flag: str) -> dict[str, int]:
-    """The numbers of `CLASS:ROWS,CLASS:ROWS,…`, as --`flag` has it, by class.
+def parse_rows(text: str, argument: str) -> dict[str, int]:
+    """The numbers of `CLASS:ROWS,CLASS:ROWS,…`, by class; `argument` is where they come from.
 
     Raises:
       InputError: something else, or a class named twice.
@@ -49,9 +49,9 @@ def parse_rows(text: str, flag: str) -> dict[str, int]:
     for part in text.split(","):
         name, _, number = (piece.strip() for piece in part.rpartition(":"))
         if not name or not re.fullmatch("[0-9]{1,12}", number):
-            raise InputError(f"--{flag} has {part.strip()!r}; give CLASS:ROWS, such as Botnet:2000")
+            raise InputError(f"`{argument}` has {part.strip()!r}; give CLASS:ROWS, such as Botnet:2000")
         if name in rows:
-            raise InputError(f"--{flag} names {name!r} twice")
+            raise InputError(f"`{argument}` names {name!r} twice")
         rows[name] = int(number)
     return rows
 
@@ -79,7 +79,7 @@ def raised_counts(strategy: Strategy, counts: Mapping[str, int]) -> dict[str, in
 
 def _to_majority(name: str, present: Mapping[str, int]) -> dict[str, int]:
     if name not in NAMES:
-        raise InputError(f"--sampling_strategy is {name!r}; choose from {', '.join(NAMES)}")
+        raise InputError(f"`sampling_strategy` is {name!r}; choose from {', '.join(NAMES)}")
     smallest = min(present, key=lambda each: present[each])
     if name == "minority":
         chosen = [smallest]
@@ -90,10 +90,10 @@ def _to_majority(name: str, present: Mapping[str, int]) -> dict[str, int]:
 
 def _to_ratio(ratio: float, present: Mapping[str, int]) -> dict[str, int]:
     if not 0 < ratio <= 1:
-        raise InputError(f"--sampling_strategy is {ratio}; as a number it lies in (0, 1]")
+        raise InputError(f"`sampling_strategy` is {ratio}; as a number it lies in (0, 1]")
     if len(present) != 2:
         raise InputError(
-            f"--sampling_strategy is {ratio}, but a number is for two classes and there are {len(present)}; name rows, "
+            f"`sampling_strategy` is {ratio}, but a number is for two classes and there are {len(present)}; name rows, "
             f"such as {next(iter(present))}:2000"
         )
     larger = max(present, key=lambda each: present[each])
@@ -101,7 +101,7 @@ def _to_ratio(ratio: float, present: Mapping[str, int]) -> dict[str, int]:
     wanted = int(present[larger] * ratio)
     if wanted <= present[smaller]:
         raise InputError(
-            f"--sampling_strategy is {ratio}, which gives {smaller!r} {wanted} rows where it has {present[smaller]}; "
+            f"`sampling_strategy` is {ratio}, which gives {smaller!r} {wanted} rows where it has {present[smaller]}; "
             "choose a greater number"
         )
     return {smaller: wanted}
@@ -110,10 +110,10 @@ def _to_ratio(ratio: float, present: Mapping[str, int]) -> dict[str, int]:
 def _to_rows(rows: Mapping[str, int], present: Mapping[str, int]) -> dict[str, int]:
     for name, wanted in rows.items():
         if name not in present:
-            raise InputError(f"--sampling_strategy names {name!r}; choose from {', '.join(present)}")
+            raise InputError(f"`sampling_strategy` names {name!r}; choose from {', '.join(present)}")
         if wanted < present[name]:
             raise InputError(
-                f"--sampling_strategy gives {name!r} {wanted} rows where it has {present[name]} to train on; give at "
+                f"`sampling_strategy` gives {name!r} {wanted} rows where it has {present[name]} to train on; give at "
                 "least as many"
             )
     return dict(rows)

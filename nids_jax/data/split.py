@@ -53,7 +53,7 @@ def few_shot(
     *,
     test_per_class: int,
     extra: int = 0,
-    plenty: Mapping[str, int] | None = None,
+    majority: Mapping[str, int] | None = None,
 ) -> Split:
     """P1's few-shot split (IV.B): `shots` training rows of each class, uniformly at random; test on others.
 
@@ -72,19 +72,19 @@ def few_shot(
       seed: of the draw, at least 0.
       test_per_class: test rows per class at most (P1: 1,000 for CIC-IDS2017, 10,000 for CIC-DDoS2019).
       extra: further real rows per class to set aside in `pool`.
-      plenty: {class: training rows} of classes that are not rare; none of their rows are set aside in `pool`.
+      majority: {class: training rows} of classes that are not rare; none of their rows are set aside in `pool`.
 
     Returns:
       Rows class by class, each in the order drawn.
 
     Raises:
-      InputError: an argument out of range, a class of `plenty` that is not there, or a class with fewer than two rows.
+      InputError: an argument out of range, a class of `majority` that is not there, or one with fewer than two rows.
     """
-    plenty = plenty or {}
-    unknown = [name for name in plenty if name not in table.classes]
+    majority = majority or {}
+    unknown = [name for name in majority if name not in table.classes]
     if unknown:
         raise InputError(f"there is no class {unknown[0]!r} among {', '.join(table.classes)}")
-    for name, value in plenty.items():
+    for name, value in majority.items():
         if value < 1:
             raise InputError(f"{value} training rows are asked of {name!r}; ask for at least 1")
     for name, value, least in (("shots", shots, 1), ("test_per_class", test_per_class, 1), ("extra", extra, 0)):
@@ -94,8 +94,8 @@ def few_shot(
     pool: list[np.ndarray] = []
     test: list[np.ndarray] = []
     for name, rows in zip(table.classes, _shuffled_classes(table, seed), strict=True):
-        trained = plenty.get(name, shots)
-        aside = trained + (0 if name in plenty else extra)
+        trained = majority.get(name, shots)
+        aside = trained + (0 if name in majority else extra)
         if len(rows) <= aside:
             aside = max(len(rows) // 2, 1)
         train.append(rows[: min(trained, aside)])

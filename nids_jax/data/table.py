@@ -5,6 +5,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from nids_jax.flows.schema import normalise
+
 
 @dataclass(frozen=True, kw_only=True)
 class FlowTable:
@@ -15,6 +17,7 @@ class FlowTable:
     features: tuple[str, ...]  # d canonical names
     classes: tuple[str, ...]
     categories: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # categorical feature -> name of each code
+    benign: str | None = None  # the class of traffic that is no attack; None: the one whose name says so, if any
 
     def __post_init__(self) -> None:
         if self.x.ndim != 2 or self.x.shape != (len(self.y), len(self.features)):
@@ -23,6 +26,10 @@ class FlowTable:
             )
         if len(self.y) and not (self.y.min() >= 0 and self.y.max() < len(self.classes)):
             raise ValueError(f"labels span {self.y.min()}..{self.y.max()}, but there are {len(self.classes)} classes")
+        if self.benign is None:
+            object.__setattr__(self, "benign", benign_class(self.classes))
+        elif self.benign not in self.classes:
+            raise ValueError(f"the benign class {self.benign!r} is not among {', '.join(self.classes)}")
         for name, names in self.categories.items():
             if name not in self.features:
                 raise ValueError(f"categories are given for {name!r}, which is not a feature")
@@ -60,7 +67,14 @@ class FlowTable:
         """The flows of the classes named in `renamed` (old name → new name); the new names are among `classes`."""
         code = np.array([classes.index(renamed[name]) if name in renamed else -1 for name in self.classes])
         rows = np.flatnonzero(code[self.y] >= 0)
-        return replace(self, x=self.x[rows], y=code[self.y[rows]].astype(np.int32), classes=classes)
+        benign = None if self.benign is None else renamed.get(self.benign)
+        return replace(self, x=self.x[rows], y=code[self.y[rows]].astype(np.int32), classes=classes, benign=benign)
+
+
+def benign_class(classes: Sequence[str]) -> str | None:
+    """The class that is no attack: the first called benign…, normal…, background… or legitimate… in any case."""
+    names = ("benign", "normal", "background", "legitimate")
+    return next((name for name in classes if normalise(name).startswith(names)), None)
 
 
 def concatenate(tables: Sequence[FlowTable]) -> FlowTable:

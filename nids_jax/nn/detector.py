@@ -1,6 +1,7 @@
 """The neural detectors: recurrent layers over the features of a flow as a sequence (P1 III.D and its Fig. 4)."""
 
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -11,9 +12,20 @@ from nids_jax.nn.layers import Dense, SequenceConv, Uniforms, convolve
 from nids_jax.nn.recurrent import Bidirectional, block_size
 
 
+class NetworkConfig(Protocol):
+    """What a detector's network is built from: a frozen, hashable dataclass."""
+
+    def build(self, features: int, classes: int, init: Uniforms) -> Any:
+        """A module that maps rows x [B, features] to logits [B, classes]: called with x and, in training, key=….
+
+        Its parameters' initial values are taken from `init`.
+        """
+        ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class RecurrentConfig:
-    """Sizes of the network; the defaults are P1's CNN-BiGRU."""
+    """Sizes of a recurrent network; the defaults are P1's CNN-BiGRU."""
 
     channels: tuple[int, ...] = (128, 64)  # of the convolutions, possibly none
     cells: tuple[str, ...] = ("gru", "gru")  # see `Bidirectional`
@@ -24,10 +36,16 @@ class RecurrentConfig:
         if len(self.cells) != len(self.hidden):
             raise ValueError(f"{len(self.cells)} cells and {len(self.hidden)} hidden sizes; give one size per cell")
 
+    def build(self, features: int, classes: int, init: Uniforms) -> "RecurrentNetwork":
+        """The network; it reads rows of any number of features."""
+        return RecurrentNetwork(self, classes, init=init)
 
-# P1 Table IV's neural detectors; it names the rivals' layers, not their sizes, so they get the same.
-NETWORKS = {
+
+# P1 Table IV's neural detectors; it names the rivals' layers, not their sizes, so they get the same.  The GRU of
+# `cnn_bigru_paper` is that of P1's eqs. 13 to 16, which resets the state before the product.
+NETWORKS: dict[str, NetworkConfig] = {
     "cnn_bigru": RecurrentConfig(),
+    "cnn_bigru_paper": RecurrentConfig(cells=("gru_paper", "gru_paper")),
     "cnn_bilstm": RecurrentConfig(cells=("lstm", "lstm")),
     "bilstm_bigru": RecurrentConfig(channels=(), cells=("lstm", "gru")),
     "bilstm": RecurrentConfig(channels=(), cells=("lstm", "lstm")),

@@ -9,7 +9,6 @@ import jax
 import numpy as np
 
 from nids_jax import random
-from nids_jax.data.datasets import benign_class
 from nids_jax.data.scaling import Scaler, fit_scaler
 from nids_jax.data.split import set_aside
 from nids_jax.data.table import FlowTable
@@ -48,7 +47,7 @@ class Auxiliary:
     @cached_property
     def pretrained(self) -> Pretrained:
         """A CDDPM of these rows; an interrupted training goes on from its checkpoint."""
-        config = self.preset.generator_options(self.scaler, rows=len(self.x)).cddpm
+        config = self.preset.fitted(self.preset.generators["cddpm"], self.scaler, len(self.x))
         key = random.stream(jax.random.key(0), "pretrain")
         return pretrain(config, self.x, self.label, key, checkpoint_dir=self.directory, progress=self.progress)
 
@@ -65,9 +64,9 @@ def separate(
     Raises:
       InputError: no class is benign though `kind` asks for it, or none has enough rows.
     """
-    benign = benign_class(table.classes)
+    benign = table.benign
     if kind == "benign" and benign is None:
-        raise InputError(f"auxiliary is 'benign', but no class is: {', '.join(table.classes)}")
+        raise InputError(f"`auxiliary` is 'benign', but no class is: {', '.join(table.classes)}")
     rest, rows = set_aside(table, classes=[benign] if kind == "benign" and benign else None)
     made = Auxiliary(table=rows, kind=kind, preset=preset, directory=directory, progress=progress)
     return rest, made

@@ -1,99 +1,37 @@
-"""Training sets by name ("arms"): a few real rows, as many as there are, or the few with those of a generator."""
+"""The training sets of one split: the real rows, with class weights, or with the synthetic rows of a generator."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import jax
 import numpy as np
 import pandas as pd
 from jax import Array
 
-from nids_jax import random, store
+from nids_jax import store
 from nids_jax.data.scaling import Scaler, fit_scaler
 from nids_jax.data.split import Split
 from nids_jax.data.table import FlowTable
-from nids_jax.errors import InputError, check_names
+from nids_jax.errors import InputError
 from nids_jax.evaluation.fidelity import RawRows, fidelity
 from nids_jax.files import write_atomic
 from nids_jax.flows.consistency import repair, round_like
-from nids_jax.generators.cddpm import CDDPMConfig
-from nids_jax.generators.raw import OnBase, OnColumns, base_scaler
-from nids_jax.generators.registry import GENERATORS, LEARNED, TRANSFER, make_generator
+from nids_jax.generators.raw import InRawUnits, OnFreeFeatures, free_scaler
+from nids_jax.generators.registry import make_generator
+from nids_jax.generators.spec import Request
 from nids_jax.pipeline.auxiliary import Auxiliary
+from nids_jax.pipeline.names import TrainingSetName
 from nids_jax.presets import Preset
 from nids_jax.runtime import CompileClock
 
-REAL = ("real", "real_weighted", "real_all")  # arms that no generator makes
-HELD_OUT = 50  # unseen rows per class kept beside the synthetic ones, for the report's comparison
-
-
-@dataclass(frozen=True)
-class Arm:
-    """An arm's name taken apart: `cddpm_500` is `cddpm` with T = 500, `smote_base` is `smote` on base columns."""
-
-    name: str
-
-    @property
-    def based(self) -> bool:
-        """Whether the generator works on base columns (`flows.base_features`)."""
-        return self.name.endswith("_base")
-
-    @property
-    def timesteps(self) -> int | None:
-        """T of `cddpm_T`."""
-        start, _, steps = self.name.removesuffix("_base").rpartition("_")
-        return int(steps) if start == "cddpm" and steps.isdecimal() else None
-
-    @property
-    def generator(self) -> str:
-        """Its name in the registry, or one of REAL."""
-        return "cddpm" if self.timesteps else self.name.removesuffix("_base")
-
-    @property
-    def trained(self) -> str:
-        """The arm whose model it samples: `cddpm_calibrated`, `cddpm_edit` and `cddpm` draw from one."""
-        return self.name.replace("cddpm_calibrated", "cddpm").replace("cddpm_edit", "cddpm")
-
-    def diffusion(self, config: CDDPMConfig) -> CDDPMConfig:
-        """The settings with this arm's T.
-
-        Raises:
-          InputError: the sampler takes more steps than that.
-        """
-        if self.timesteps is None:
-            return config
-        try:
-            changed = replace(config, schedule=replace(config.schedule, steps=self.timesteps))
-            changed.sampler.grid(changed.schedule)
-        except ValueError as error:
-            raise InputError(f"{self.name}: {error}") from None
-        return changed
-
-
-def check_arms(names: Sequence[str], preset: Preset, auxiliary: bool, further: Collection[str] = ()) -> None:
-    """Refuse arms that cannot be made, with auxiliary rows or without; `further` ones can.
-
-    Raises:
-      InputError: no arm, an unknown generator, or a T with which the preset's sampler does not go together.
-    """
-    arms = [Arm(name) for name in names]
-    taken = {*GENERATORS, *REAL, *TRANSFER}.intersection(further)
-    if taken:
-        raise InputError(f"the arm {min(taken)!r} is there already; give its source another name")
-    known = {*GENERATORS, *REAL, *(TRANSFER if auxiliary else ())}
-    named = [arm.name if arm.name in further else arm.generator for arm in arms]
-    check_names("generators", named, known | {*further})
-    for arm in arms:
-        arm.diffusion(preset.cddpm)
-        if arm.based and arm.generator in REAL:
-            raise InputError(f"--generators names {arm.name!r}, but {arm.generator} generates nothing: drop the _base")
+SHOWN = 50  # rows per class that are kept of the test rows, and of a large training set, for the report
 
 
 class RowMaker(Protocol):
-    """What makes rows in raw units: see `OnColumns`."""
+    """What makes rows in raw units: see `InRawUnits`."""
 
     @property
     def losses_(self) -> np.ndarray | None: ...
@@ -104,137 +42,214 @@ class RowMaker(Protocol):
 Source = Callable[[Split], RowMaker]  # what makes rows from more than the split's flow records (their packets, say)
 
 
-@dataclass(frozen=True)
-class TrainingRows:
-    """Scaled training rows, the generated ones last."""
+class Keys(NamedTuple):
+    """Where a generator's random numbers come from, and where its checkpoint lies."""
+
+    fit: Array
+    sample: Array
+    folder: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Demand:
+    """The synthetic rows that a protocol asks of a split, and the rows that a generator which learns is fitted on."""
+
+    added: np.ndarray  # [c] rows of each class to add at fraction 1
+    fraction: float = 1.0  # the largest that will be asked for
+    learnt: np.ndarray  # numbers of the training rows that a generator which trains a model learns from
+    codes: np.ndarray  # the class that each of such a generator's labels 0, 1, … stands for
+    balanced: bool  # `real_weighted`: every class weighs the same; else a class as if its rows were added
+    keys: Callable[[TrainingSetName], Keys]
+
+    def rows(self, fraction: float) -> np.ndarray:
+        """Rows to add to each class, [c]: round(fraction · added)."""
+        return np.array([round(fraction * int(n)) for n in self.added])
+
+    def class_weights(self, fraction: float, counts: np.ndarray) -> bool | tuple[float, ...]:
+        """The weights of `real_weighted` for classes that have `counts` [c] rows.
+
+        A row of class k weighs (rows with those added) / (rows), unless the classes are to be balanced.
+        """
+        return self.balanced or tuple((1 + self.rows(fraction) / np.maximum(counts, 1)).tolist())
+
+
+class TrainingRows(NamedTuple):
+    """Scaled rows to train on, the synthetic ones last."""
 
     x: np.ndarray
     y: np.ndarray
-    generated: int = 0
-    timing: Mapping[str, float] = field(
-        default_factory=lambda: dict.fromkeys(("generator_fit_s", "sample_s", "generator_compile_s"), 0.0)
-    )
+    synthetic: int = 0
+    class_weights: bool | tuple[float, ...] = False
+    timing: Mapping[str, float] = dict.fromkeys(("generator_fit_s", "sample_s", "generator_compile_s"), 0.0)
     fidelity: Mapping[str, float] | None = None
+
+
+class _Synthetic(NamedTuple):
+    """A generator's rows, class by class."""
+
+    x: np.ndarray  # [m, width] scaled
+    y: np.ndarray  # [m]
+    timing: Mapping[str, float]
+    fidelity: Mapping[str, float] | None
 
 
 @dataclass(kw_only=True)
 class TrainingSets:
     """The training sets of one split, each made when it is asked for; only the latest is kept.
 
-    What a generator made, with the real rows that it learnt from, goes to Parquet files in raw units; its losses go to
-    `curves.json`.
+    What a generator that learns has made goes to Parquet files in raw units, with rows to compare it with; its losses
+    go to `curves.json`.
     """
 
     split: Split
     preset: Preset
     dataset: str
-    generated: int  # rows per class
-    plenty: Collection[str]  # classes that are not rare: none of their rows are generated
-    auxiliary: Auxiliary | None  # where there are benign ones, every training set holds some of them
-    seed: int
+    demand: Demand
     directory: Path  # of checkpoints and rows
     clock: CompileClock
-    progress: bool
-    sources: Mapping[str, Source] = field(default_factory=dict)  # further arms by name; their rows need no repair
+    progress: bool = False
+    keep: bool = True  # curves, rows and their fidelity
+    whole: bool = True  # keep all training and synthetic rows, not some of each class
+    headline: str = "cddpm"  # the training set whose rows the report shows: they go to `synthetic.parquet`
+    auxiliary: Auxiliary | None = None  # where there are benign ones, every training set holds some of them
+    auxiliary_rows: np.ndarray | None = None  # those, scaled
+    sources: Mapping[str, Source] = field(default_factory=dict)  # by training set; their rows need no repair
 
     def __post_init__(self) -> None:
-        self._rows: tuple[tuple[Arm, int], TrainingRows] | None = None
-        self._generator: tuple[Arm, RowMaker] | None = None
+        self._generator: tuple[TrainingSetName, RowMaker, np.ndarray] | None = None
+        self._synthetic: tuple[tuple[TrainingSetName, int], _Synthetic] | None = None
 
     @cached_property
     def scaler(self) -> Scaler:
+        """Fitted on the training rows, or on auxiliary ones, so that it is the same for every split."""
         return self.auxiliary.scaler if self.auxiliary else fit_scaler(self.preset.scaler, self.split.train)
 
     @cached_property
     def test_x(self) -> np.ndarray:
-        """The unseen rows, scaled."""
+        """The test rows, scaled."""
         return self.scaler.transform(self.split.test.x)
 
-    def rows(self, arm: Arm, generation: int) -> TrainingRows:
-        """The training set; of a generator's, the `generation`-th rows that it makes.
+    @cached_property
+    def real(self) -> TrainingRows:
+        """The real rows."""
+        return self._with_auxiliary(self.split.train)
+
+    def rows(self, name: TrainingSetName, generation: int, fraction: float = 1.0) -> TrainingRows:
+        """The training set; of a generator's, with the `generation`-th rows that it makes, or a fraction of them.
 
         Raises:
+          InputError: the generator refuses the rows.
           TrainingError: the generator's training diverged.
         """
-        if self._rows is None or self._rows[0] != (arm, generation):
-            train = self.split.real_all if arm.name == "real_all" else self.split.train
-            rows = self._with_auxiliary(TrainingRows(self.scaler.transform(train.x), train.y))
-            self._rows = (arm, generation), rows if arm.name in REAL else self._augmented(rows, arm, generation)
-        return self._rows[1]
+        if name.text == "real":
+            return self.real
+        if name.text == "real_all":
+            return self._with_auxiliary(self.split.real_all)
+        if name.text == "real_weighted":
+            counts = np.array(list(self.split.train.counts.values()))
+            return self.real._replace(class_weights=self.demand.class_weights(fraction, counts))
+        made = self._made(name, generation)
+        # The first rows of each class: those of a smaller fraction are among those of a larger one.
+        wanted = self.demand.rows(fraction)
+        kept = np.concatenate([np.flatnonzero(made.y == label)[:count] for label, count in enumerate(wanted)])
+        return TrainingRows(
+            np.concatenate([self.real.x, made.x[kept]]),
+            np.concatenate([self.real.y, made.y[kept]]),
+            synthetic=len(kept),
+            timing=made.timing,
+            fidelity=made.fidelity,
+        )
 
-    def _with_auxiliary(self, rows: TrainingRows) -> TrainingRows:
-        """And as many benign auxiliary rows as are generated of another class."""
-        if self.auxiliary is None or self.auxiliary.label is None:
-            return rows
-        more = self.auxiliary.drawn(self.generated, self.seed)
-        y = np.concatenate([rows.y, np.full(len(more), self.auxiliary.label, rows.y.dtype)])
-        return replace(rows, x=np.concatenate([rows.x, more]), y=y)
+    def _with_auxiliary(self, table: FlowTable) -> TrainingRows:
+        x, y = self.scaler.transform(table.x), table.y
+        if self.auxiliary is None or self.auxiliary_rows is None or self.auxiliary.label is None:
+            return TrainingRows(x, y)
+        more = self.auxiliary_rows
+        return TrainingRows(
+            np.concatenate([x, more]), np.concatenate([y, np.full(len(more), self.auxiliary.label, y.dtype)])
+        )
 
-    def _augmented(self, real: TrainingRows, arm: Arm, generation: int) -> TrainingRows:
-        """The real rows and those of the arm's generator."""
-        key = random.stream(jax.random.key(self.seed), arm.trained)
+    def _made(self, name: TrainingSetName, generation: int) -> _Synthetic:
+        if self._synthetic is None or self._synthetic[0] != (name, generation):
+            self._synthetic = None  # its memory is wanted
+            self._synthetic = (name, generation), self._sampled(name, generation)
+        return self._synthetic[1]
+
+    def _sampled(self, name: TrainingSetName, generation: int) -> _Synthetic:
+        keys, train = self.demand.keys(name), self.split.train
         with self.clock.timed() as fitting:
-            if self._generator is None or self._generator[0] != arm:
-                self._generator = arm, self._fitted(arm, random.stream(key, "fit"))
-            generator = self._generator[1]
-        rare = [k for k, name in enumerate(self.split.train.classes) if name not in self.plenty]
-        labels = np.repeat(np.array(rare, np.int32), self.generated)
+            if self._generator is None or self._generator[0] != name:
+                self._generator = None
+                self._generator = name, *self._fitted(name, keys)
+        _, generator, codes = self._generator
+        wanted = self.demand.rows(self.demand.fraction)
+        labels = np.repeat(np.arange(len(wanted), dtype=np.int32), wanted)
         with self.clock.timed() as sampling:
-            raw = generator.sample(labels, jax.random.fold_in(random.stream(key, "sample"), generation))
-        # Rows derived from base columns or from packets are consistent.
-        if self.preset.repair and not (arm.based or arm.name in self.sources):
-            train = self.split.train
+            own = np.searchsorted(codes, labels).astype(np.int32)
+            raw = generator.sample(own, jax.random.fold_in(keys.sample, generation))
+        # Rows derived from free features or from packets are consistent.
+        if self.preset.repair and not (name.free or name.text in self.sources):
             raw = repair(round_like(raw, train.x), train.features)
-        made = self.scaler.transform(raw)
-        if generator.losses_ is not None:
-            store.keep_curve(self.directory, arm.name, generator.losses_)
-            self._keep_rows(arm, generation, raw, labels)
-        test = self.split.test
-        compared = RawRows(held=test.x, made=raw, features=test.features)
-        quality = fidelity(real.x, real.y, self.test_x, test.y, made, labels, raw=compared)
+        x = self.scaler.transform(raw)
+        quality = None
+        if self.keep and len(labels):
+            test = self.split.test
+            compared = RawRows(test=test.x, synthetic=raw, features=test.features)
+            quality = fidelity(self.real.x, self.real.y, self.test_x, test.y, x, labels, raw=compared)
+        if self.keep and generator.losses_ is not None:
+            store.keep_curve(self.directory, name.text, generator.losses_)
+            self._keep_rows(name, generation, raw, labels)
         timing = {
             "generator_fit_s": fitting["run"],
             "sample_s": sampling["run"],
             "generator_compile_s": fitting["compile"] + sampling["compile"],
         }
-        x, y = np.concatenate([real.x, made]), np.concatenate([real.y, labels])
-        return TrainingRows(x, y, generated=len(labels), timing=timing, fidelity=quality)
+        return _Synthetic(x, labels, timing, quality)
 
-    def _fitted(self, arm: Arm, key: Array) -> RowMaker:
-        if arm.name in self.sources:
-            return self.sources[arm.name](self.split)
+    def _fitted(self, name: TrainingSetName, keys: Keys) -> tuple[RowMaker, np.ndarray]:
+        """The generator, and the class that each of its labels stands for."""
         train = self.split.train
-        if arm.based and train.categories:
-            raise InputError(f"{arm.name}: column {next(iter(train.categories))!r} is no number; use {arm.generator}")
-        # A model that learns would rarely see an attack among thousands of benign rows; the others need those rows
+        every = np.arange(len(train.classes))
+        if name.text in self.sources:
+            return self.sources[name.text](self.split), every
+        if name.free and train.categories:
+            raise InputError(f"{name}: column {next(iter(train.categories))!r} is no number; use {name.generator}")
+        # A model would rarely see a rare class among thousands of other rows; the other generators need these rows
         # (ADASYN looks at every class).
-        plenty = [train.classes.index(name) for name in self.plenty] if arm.generator in LEARNED else []
-        seen = ~np.isin(train.y, plenty)
-        x, y = train.x[seen], train.y[seen]
-        scaler = base_scaler(x, train.features) if arm.based else self.scaler
-        options = self.preset.generator_options(
-            scaler,
-            rows=len(x),
-            checkpoint_dir=self.directory / arm.trained,
-            about=self.preset.about(scaler, train, train.classes, self.dataset),
+        rows, codes = (self.demand.learnt, self.demand.codes) if name.spec.learns else (np.arange(len(train)), every)
+        x, labels = train.x[rows], np.searchsorted(codes, train.y[rows]).astype(np.int32)
+        scaler = free_scaler(x, train.features) if name.free else self.scaler
+        starts = self.auxiliary is not None and name.spec.starts_from_auxiliary and not name.free
+        request = Request(
+            settings=self.preset.fitted(name.settings(self.preset), scaler, len(x)),
+            pretrained=self.auxiliary.pretrained if self.auxiliary and starts else None,
+            checkpoint_dir=self.directory / keys.folder,
+            about=self.preset.about(scaler, train, [train.classes[code] for code in codes], self.dataset),
             progress=self.progress,
         )
-        starts = self.auxiliary is not None and not arm.based and arm.generator in ("cddpm_adapted", "cddpm_edit")
-        pretrained = self.auxiliary.pretrained if self.auxiliary and starts else None
-        options = replace(options, cddpm=arm.diffusion(options.cddpm), pretrained=pretrained)
-        generator = make_generator(arm.generator, options)
-        rows = OnBase(generator, train.features) if arm.based else OnColumns(generator, self.scaler)
-        return rows.fit(x, y, key)
+        generator = make_generator(name.generator, request)
+        raw = OnFreeFeatures(generator, train.features) if name.free else InRawUnits(generator, self.scaler)
+        return raw.fit(x, labels, keys.fit), codes
 
-    def _keep_rows(self, arm: Arm, generation: int, raw: np.ndarray, labels: np.ndarray) -> None:
-        """Parquet files in raw units: the rows generated, those trained on, and unseen ones to compare with."""
-        table, test = self.split.train, self.split.test
+    def _keep_rows(self, name: TrainingSetName, generation: int, raw: np.ndarray, labels: np.ndarray) -> None:
+        """Parquet files in raw units: synthetic rows, the rows learnt from, and test rows to compare them with."""
+        if generation and not self.whole:
+            return
+        train, test = self.split.train, self.split.test
         if generation == 0:
-            first = np.concatenate([np.flatnonzero(test.y == k)[:HELD_OUT] for k in range(len(test.classes))])
-            write_flows(self.directory / "train.parquet", table, table.x, table.y)
-            write_flows(self.directory / "held_out.parquet", table, test.x[first], test.y[first])
-        name = "synthetic" if arm.name == "cddpm" else f"synthetic-{arm.name}"
-        write_flows(self.directory / f"{name}{f'-{generation}' if generation else ''}.parquet", table, raw, labels)
+            some = slice(None) if self.whole else _some(train.y)
+            write_flows(self.directory / "train.parquet", train, train.x[some], train.y[some])
+            some = _some(test.y)
+            write_flows(self.directory / "test.parquet", train, test.x[some], test.y[some])
+        file = "synthetic" if name.text == self.headline else f"synthetic-{name}"
+        some = slice(None) if self.whole else _some(labels)
+        path = self.directory / f"{file}{f'-{generation}' if generation else ''}.parquet"
+        write_flows(path, train, raw[some], labels[some])
+
+
+def _some(y: np.ndarray) -> np.ndarray:
+    """The numbers of the first SHOWN rows of each class."""
+    return np.concatenate([np.flatnonzero(y == label)[:SHOWN] for label in np.unique(y)])
 
 
 def write_flows(path: Path, table: FlowTable, x: np.ndarray, y: np.ndarray) -> None:

@@ -1,48 +1,35 @@
-"""Detectors compared: every classifier on few real rows (P1 Table IV), on another capture, and on unseen attacks.
+"""Which detector is best on few real rows, on another capture, and on attacks that it has never seen?
 
-One run is a training set and a classifier; each finished run is one record for every table that it is tested on, and
-what is recorded is never computed again.
+P1's Table IV and its Figs. 5 and 6: every detector, trained on 5, 50, … real rows per class, tested on others.  With
+`test_dataset` (or `test_data`) each detector is also tested on another capture, on the features and classes that both
+have; with `leave_out=CLASS,…` (or `all`) each of these attacks in turn is left out of the training, and the share of it
+that is flagged as an attack all the same is reported.  Run again, it goes on where it stopped.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, ClassVar
 
 import jax
 import numpy as np
 
 from nids_jax import store
-from nids_jax.classifiers.base import Classifier
+from nids_jax.classifiers.base import ClassifierOptions
 from nids_jax.classifiers.neural import NeuralClassifier, fit_together
-from nids_jax.classifiers.registry import CLASSIFIERS, ClassifierOptions, make_classifier
-from nids_jax.data.datasets import benign_class
-from nids_jax.data.scaling import fit_scaler
-from nids_jax.data.split import draw, few_shot
+from nids_jax.classifiers.registry import CLASSIFIERS, compared_in, make_classifier
+from nids_jax.data.loading import load
+from nids_jax.data.scaling import Scaler, fit_scaler
+from nids_jax.data.shared import shared
+from nids_jax.data.split import deduplicate, draw, few_shot
 from nids_jax.data.table import FlowTable
 from nids_jax.errors import InputError, check_names
-from nids_jax.evaluation.metrics import confusion, detection_metrics
-from nids_jax.nn.detector import NETWORKS
+from nids_jax.pipeline import detector
+from nids_jax.pipeline.runner import Runner
+from nids_jax.pipeline.training_sets import TrainingRows
 from nids_jax.presets import Preset
-from nids_jax.runtime import CompileClock
-
-
-@dataclass(frozen=True, kw_only=True)
-class Detection:
-    """What to run."""
-
-    dataset: str
-    preset: Preset
-    shots: tuple[int, ...] = (5, 50, 500, 5000)
-    split_seeds: int = 5
-    classifiers: tuple[str, ...] = tuple(CLASSIFIERS)
-    progress: bool = True
-
-    def __post_init__(self) -> None:
-        check_names("classifiers", self.classifiers, CLASSIFIERS)
-        if self.split_seeds < 1:
-            raise InputError(f"split_seeds is {self.split_seeds}; it must be at least 1")
-        if not self.shots:
-            raise InputError("shots names no number of rows; give one or more, such as 5,50")
+from nids_jax.protocols.few_shot import tuned
+from nids_jax.settings import setting
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,179 +48,178 @@ class Task:
         return [(self.experiment, name, "real", classifier, self.shots, self.seed, 0) for name in self.tests]
 
 
-def few_rows(table: FlowTable, job: Detection) -> Iterator[list[Task]]:
-    """Table IV: for each number of shots, the splits' training sets with their unseen rows of the same dataset."""
-    for shots in job.shots:
-        yield [_split(table, job, shots, seed) for seed in range(job.split_seeds)]
+@dataclass(frozen=True, kw_only=True)
+class DetectorComparison:
+    """What to run."""
 
+    name: ClassVar[str] = "detector_comparison"
 
-def other_capture(source: FlowTable, target: FlowTable, name: str, job: Detection) -> Iterator[list[Task]]:
-    """Train on the source, test on its own unseen rows and on the target's; both have the same columns and classes."""
-    for shots in job.shots:
-        tasks = []
-        for seed in range(job.split_seeds):
-            own = _split(source, job, shots, seed)
-            there = draw(target, job.preset.tested(name), seed)
-            tests = {f"{job.dataset}, shared features": own.tests[job.dataset], f"{job.dataset} → {name}": there}
-            tasks.append(replace(own, experiment="other_capture", tests=tests))
-        yield tasks
-
-
-def attacks(table: FlowTable, names: Sequence[str]) -> list[str]:
-    """The attacks that `names` names; ["all"] names every one.
-
-    Raises:
-      InputError: no benign class, or a name that is not one of the attacks.
-    """
-    benign = benign_class(table.classes)
-    if benign is None:
-        raise InputError(f"no class is called benign or normal; the table has {', '.join(table.classes)}")
-    known = [name for name in table.classes if name != benign]
-    unknown = [name for name in names if name not in (*known, "all")]
-    if unknown:
-        raise InputError(f"--leave_out names {unknown[0]!r}; choose from {', '.join(known)}")
-    return known if "all" in names else list(names)
-
-
-def unseen_attack(table: FlowTable, attack: str, job: Detection) -> Iterator[list[Task]]:
-    """Leave one of `attacks` out of the training: is it flagged as an attack of some kind all the same?"""
-    code = table.classes.index(attack)
-    classes = tuple(name for name in table.classes if name != attack)
-    known = table.regroup({name: name for name in classes}, classes)
-    left_out = table.take(np.flatnonzero(table.y == code))
-    for shots in job.shots:
-        tasks = []
-        for seed in range(job.split_seeds):
-            own = _split(known, job, shots, seed)
-            generator = np.random.default_rng(seed)
-            rows = generator.permutation(len(left_out))[: job.preset.tested(job.dataset)]
-            tests = {f"{job.dataset} without {attack}": own.tests[job.dataset]}
-            tasks.append(replace(own, experiment="unseen_attack", tests=tests, unseen=left_out.take(rows)))
-        yield tasks
-
-
-def run(
-    batches: Iterator[list[Task]],
-    job: Detection,
-    output_dir: Path,
-    command: Sequence[str],
-    say: Callable[[str], None],
-    *,
-    together: bool | None = None,
-) -> None:
-    """Do every run that `output_dir` does not record yet.
-
-    Args:
-      command: the program's arguments, for the records.
-      say: called with one line per finished run.
-      together: train the seeds of a neural detector side by side (`fit_together`); None: not on CPUs, where nothing is
-        gained and a killed run would lose all of them.
-
-    Raises:
-      InputError: a class with too few rows, or files of another job.
-      TrainingError: a training diverged.
-    """
-    bench = _Bench(job, output_dir, command, say)
-    side_by_side = jax.default_backend() != "cpu" if together is None else together
-    for tasks in batches:
-        for name in job.classifiers:
-            done = store.finished(output_dir)
-            missing = [task for task in tasks if not set(task.keys(name)) <= done]
-            if side_by_side and name in NETWORKS and len(missing) > 1 and len({len(t.train) for t in missing}) == 1:
-                bench.run_together(name, missing, done)
-            else:
-                for task in missing:
-                    bench.run(name, task, done)
-
-
-@dataclass
-class _Bench:
-    """Trains, tests and records."""
-
-    job: Detection
-    output_dir: Path
-    command: Sequence[str]
-    say: Callable[[str], None]
-    clock: CompileClock = field(default_factory=CompileClock)
+    dataset: str  # what the records call the data
+    preset: Preset
+    data_dir: str | None = None  # of `test_dataset`
+    shots: tuple[int, ...] = setting(
+        (5, 50, 500, 5000), "Real training rows per class; several numbers run one after another."
+    )
+    seeds: int = setting(5, "Number of split seeds.", least=1)
+    classifiers: tuple[str, ...] = setting(compared_in("detector_comparison"), "Detectors to train.")
+    test_rows: int | None = setting(None, "Test rows per class at most; default: the preset's.", least=1)
+    test_dataset: str | None = setting(None, "Test on this dataset as well.")
+    test_data: tuple[str, ...] = setting((), "Test on these files as well.")
+    leave_out: tuple[str, ...] = setting((), "Attacks to leave out of the training, one at a time; or `all`.")
+    early_stopping: bool = setting(False, "Stop neural detectors when a fifth of the training rows no longer gains.")
+    together: bool | None = None  # train the seeds of a neural detector side by side; None: on accelerators alone
 
     def __post_init__(self) -> None:
-        self.environment = store.environment(self.command)
+        check_names("classifiers", self.classifiers, [name for name, spec in CLASSIFIERS.items() if not spec.needs])
+        if self.seeds < 1:
+            raise InputError(f"`seeds` is {self.seeds}; it must be at least 1")
+        if not self.shots:
+            raise InputError("`shots` names no number of rows; give one or more, such as 5,50")
+        if self.leave_out and (self.test_dataset or self.test_data):
+            raise InputError("`leave_out` and `test_dataset` ask for two experiments; run them one after the other")
 
-    def run(self, name: str, task: Task, done: set[store.RunKey]) -> None:
-        folder = self.output_dir / "runs" / "-".join(map(str, (*task.keys(name)[0][:2], task.shots, task.seed, name)))
-        options = ClassifierOptions(
-            detector=self.job.preset.table,
-            seed=task.seed,
-            checkpoint_dir=folder if name in NETWORKS else None,
-            progress=f"{name}, {task.shots} shots, seed {task.seed}" if self.job.progress else None,
+    def describe(self, table: FlowTable) -> dict[str, Any]:
+        """For data.json: the table's counts.
+
+        Raises:
+          InputError: an attack to leave out that is none of the table's.
+        """
+        self._attacks(table)
+        return {"dataset": self.dataset, "counts": table.counts}
+
+    def run(self, table: FlowTable, runner: Runner) -> None:
+        """Do every run that is not recorded yet, on a deduplicated table.
+
+        Raises:
+          InputError: a class with too few rows, files of another job, or another dataset with nothing in common.
+          TrainingError: a training diverged.
+        """
+        # On CPUs nothing is gained by training side by side, and a killed run would lose all of them.
+        together = jax.default_backend() != "cpu" if self.together is None else self.together
+        for tasks in self._batches(table, runner):
+            own = [tasks[place] for place in runner.share(range(len(tasks)))]
+            for name in dict.fromkeys(self.classifiers):
+                missing = [task for task in own if not all(map(runner.is_done, task.keys(name)))]
+                rows = {len(task.train) for task in missing}
+                if together and CLASSIFIERS[name].neural and len(missing) > 1 and len(rows) == 1:
+                    with runner.unit(f"{name}, {missing[0].shots} shots"):
+                        self._train_together(name, missing, runner)
+                    continue
+                for task in missing:
+                    with runner.unit(f"{name}, {task.shots} shots, seed {task.seed}"):
+                        self._train(name, task, runner)
+        runner.finish()
+
+    def _batches(self, table: FlowTable, runner: Runner) -> Iterator[list[Task]]:
+        """The tasks of each number of shots, a split seed each."""
+        if self.test_dataset or self.test_data:
+            target, _ = load(
+                self.test_dataset, data_dir=self.data_dir, data=list(self.test_data) or None, on_invalid="drop"
+            )
+            name = self.test_dataset or Path(self.test_data[0]).name
+            source, target, left_out = shared(table, deduplicate(target)[0], (self.dataset, name))
+            for line in left_out:
+                runner.say(line)
+            yield from self.other_capture(source, target, name)
+        elif self.leave_out:
+            for attack in self._attacks(table):
+                yield from self.unseen_attack(table, attack)
+        else:
+            yield from self.few_rows(table)
+
+    def few_rows(self, table: FlowTable) -> Iterator[list[Task]]:
+        """Table IV: for each number of shots, the splits' training sets with their test rows of the same dataset."""
+        for shots in self.shots:
+            yield [self._task(table, shots, seed) for seed in range(self.seeds)]
+
+    def other_capture(self, source: FlowTable, target: FlowTable, name: str) -> Iterator[list[Task]]:
+        """Train on the source, test on its own test rows and on the target's, which has the same columns."""
+        for shots in self.shots:
+            tasks = []
+            for seed in range(self.seeds):
+                own = self._task(source, shots, seed)
+                there = draw(target, self._tested(name), seed)
+                tests = {f"{self.dataset}, shared features": own.tests[self.dataset], f"{self.dataset} → {name}": there}
+                tasks.append(replace(own, experiment="other_capture", tests=tests))
+            yield tasks
+
+    def unseen_attack(self, table: FlowTable, attack: str) -> Iterator[list[Task]]:
+        """Leave an attack out of the training: is it flagged as an attack of some kind all the same?"""
+        code = table.classes.index(attack)
+        classes = tuple(name for name in table.classes if name != attack)
+        known = table.regroup({name: name for name in classes}, classes)
+        left_out = table.take(np.flatnonzero(table.y == code))
+        for shots in self.shots:
+            tasks = []
+            for seed in range(self.seeds):
+                own = self._task(known, shots, seed)
+                rows = np.random.default_rng(seed).permutation(len(left_out))[: self._tested(self.dataset)]
+                tests = {f"{self.dataset} without {attack}": own.tests[self.dataset]}
+                tasks.append(replace(own, experiment="unseen_attack", tests=tests, unseen=left_out.take(rows)))
+            yield tasks
+
+    def _attacks(self, table: FlowTable) -> list[str]:
+        """The attacks that `leave_out` names; `all` names every one."""
+        if not self.leave_out:
+            return []
+        if table.benign is None:
+            raise InputError(
+                f"`leave_out` asks for attacks, but no class is benign: {', '.join(table.classes)}; name one with "
+                "`benign`"
+            )
+        known = [name for name in table.classes if name != table.benign]
+        check_names("leave_out", self.leave_out, [*known, "all"])
+        return known if "all" in self.leave_out else list(dict.fromkeys(self.leave_out))
+
+    def _tested(self, dataset: str) -> int:
+        return self.test_rows or self.preset.tested(dataset)
+
+    def _task(self, table: FlowTable, shots: int, seed: int) -> Task:
+        split = few_shot(table, shots, seed, test_per_class=self._tested(self.dataset))
+        return Task(experiment=self.name, shots=shots, seed=seed, train=split.train, tests={self.dataset: split.test})
+
+    def _options(self, task: Task, **further: Any) -> ClassifierOptions:
+        config = tuned(self.preset.table, early_stopping=self.early_stopping)
+        return ClassifierOptions(detector=config, seed=task.seed, **further)
+
+    def _scaled(self, task: Task) -> tuple[Scaler, TrainingRows]:
+        scaler = fit_scaler(self.preset.scaler, task.train)
+        return scaler, TrainingRows(scaler.transform(task.train.x), task.train.y)
+
+    def _train(self, name: str, task: Task, runner: Runner) -> None:
+        folder = "-".join(map(str, (*task.keys(name)[0][:2], task.shots, task.seed, name)))
+        options = self._options(
+            task,
+            checkpoint_dir=runner.output_dir / "runs" / folder if CLASSIFIERS[name].neural else None,
+            progress=f"{name}, {task.shots} shots, seed {task.seed}" if runner.progress else None,
         )
-        x, transform = _scaled(self.job.preset, task)
-        with self.clock.timed() as fitting:
-            classifier = make_classifier(name, options).fit(x, task.train.y)
-        self._record(name, task, classifier, transform, fitting, done)
+        scaler, rows = self._scaled(task)
+        self._record(name, task, detector.fit(name, options, rows, runner.clock), scaler, rows, runner)
 
-    def run_together(self, name: str, tasks: Sequence[Task], done: set[store.RunKey]) -> None:
-        options = [ClassifierOptions(detector=self.job.preset.table, seed=task.seed) for task in tasks]
-        classifiers = [make_classifier(name, o) for o in options]
-        scaled = [_scaled(self.job.preset, task) for task in tasks]
-        neural = [c for c in classifiers if isinstance(c, NeuralClassifier)]
-        with self.clock.timed() as fitting:
-            fit_together(neural, [(x, task.train.y) for (x, _), task in zip(scaled, tasks, strict=True)])
-        each = {part: seconds / len(tasks) for part, seconds in fitting.items()}
-        for task, classifier, (_, transform) in zip(tasks, neural, scaled, strict=True):
-            self._record(name, task, classifier, transform, each, done)
+    def _train_together(self, name: str, tasks: Sequence[Task], runner: Runner) -> None:
+        classifiers = [make_classifier(name, self._options(task)) for task in tasks]
+        neural = [each for each in classifiers if isinstance(each, NeuralClassifier)]
+        scaled = [self._scaled(task) for task in tasks]
+        with runner.clock.timed() as seconds:
+            fit_together(neural, [(rows.x, rows.y) for _, rows in scaled])
+        each = {part: value / len(tasks) for part, value in seconds.items()}
+        for task, classifier, (scaler, rows) in zip(tasks, neural, scaled, strict=True):
+            self._record(name, task, detector.Fitted(classifier, each), scaler, rows, runner)
 
     def _record(
-        self,
-        name: str,
-        task: Task,
-        classifier: Classifier,
-        transform: Callable[[np.ndarray], np.ndarray],
-        fitting: Mapping[str, float],
-        done: set[store.RunKey],
+        self, name: str, task: Task, fitted: detector.Fitted, scaler: Scaler, rows: TrainingRows, runner: Runner
     ) -> None:
         for key, test in zip(task.keys(name), task.tests.values(), strict=True):
-            x = transform(test.x)
-            with self.clock.timed() as testing:
-                scores = _scores(classifier, x, len(test.classes))
-            benign = benign_class(test.classes)
-            metrics = detection_metrics(test.y, scores, test.classes, benign)
-            if task.unseen is not None and benign is not None:
-                verdicts = _scores(classifier, transform(task.unseen.x), len(test.classes)).argmax(axis=1)
-                metrics["unseen_flagged"] = float((verdicts != test.classes.index(benign)).mean())
-            record = {
-                **dict(zip(store.KEY, key, strict=True)),
-                "metrics": metrics,
-                "timing": {
-                    "compile_s": fitting["compile"] + testing["compile"],
-                    "fit_s": fitting["run"],
-                    "classify_s": testing["run"],
-                },
-                "rows": {"train": len(task.train), "generated": 0, "test": len(test)},
-                "classes": list(test.classes),
-                "confusion": confusion(test.y, scores, test.classes).tolist(),
-                "environment": self.environment,
-            }
-            if key not in done:
-                store.append(self.output_dir, record)
+            found = detector.with_training(detector.test(fitted, scaler.transform(test.x), test, runner.clock), rows)
+            metrics = found["metrics"]
+            if task.unseen is not None and test.benign is not None:
+                scores = detector.probabilities(fitted.classifier, scaler.transform(task.unseen.x), len(test.classes))
+                flagged = scores.argmax(axis=1) != test.classes.index(test.benign)
+                metrics["unseen_flagged"] = float(flagged.mean())
+            if not runner.is_done(key):
+                runner.record(key, found)
             shown = {**metrics, "macro F1": metrics["macro_f1"]}
             figures = ", ".join(f"{k} {shown[k]:.3f}" for k in ("accuracy", "macro F1", "unseen_flagged") if k in shown)
-            seconds = f"{fitting['run']:.0f} s"
-            self.say(f"{key[1]}, {task.shots} shots, seed {task.seed}, {name}: {figures} ({seconds})")
-
-
-def _scores(classifier: Classifier, x: np.ndarray, classes: int) -> np.ndarray:
-    """Probabilities [n, classes], 0 for a class without training rows."""
-    scores = np.zeros((len(x), classes), np.float32)
-    scores[:, np.asarray(classifier.classes_, int)] = classifier.predict_proba(x)
-    return scores
-
-
-def _scaled(preset: Preset, task: Task) -> tuple[np.ndarray, Callable[[np.ndarray], np.ndarray]]:
-    scaler = fit_scaler(preset.scaler, task.train)
-    return scaler.transform(task.train.x), scaler.transform
-
-
-def _split(table: FlowTable, job: Detection, shots: int, seed: int) -> Task:
-    split = few_shot(table, shots, seed, test_per_class=job.preset.tested(job.dataset))
-    return Task(experiment="detection", shots=shots, seed=seed, train=split.train, tests={job.dataset: split.test})
+            runner.say(
+                f"{key[1]}, {task.shots} shots, seed {task.seed}, {name}: {figures} ({fitted.seconds['run']:.0f} s)"
+            )

@@ -1,75 +1,110 @@
-"""The main job: a few labelled flows per class in; synthetic flows, trained detectors and an explanation out.
+"""Few-shot detection: do synthetic flows help, and what does the detector look at?
 
-One run is a split of the table, a training set ("arm") and a classifier; each finished run is one record on disk, and a
-record that is there is never computed again.
+For each split seed a few real flows per class are drawn, each generator is fitted on them and makes further flows, and
+each detector is trained on four sets: the few real rows (`real`), the same rows repeated (`copies`: as many optimiser
+steps, nothing new), real and synthetic rows (`cddpm`), and as many real rows (`real_all`).  The synthetic flows are
+kept as Parquet in raw units, with checkpoints, SHAP explanations and a report.  Run again, it goes on where it stopped.
+
+With `benign_rows` benign flows abound and attacks are rare: only attacks are generated, class weights
+(`real_weighted`) join the controls, and what counts is the recall of attacks at equal false-positive rate.  With
+`auxiliary` half of the benign rows, or of every larger class without its labels, is set aside before all splits;
+`cddpm_adapted` and `cddpm_edit` start from a model trained on them, `self_training` and `label_spreading` use them too.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
+import jax
 import numpy as np
 
-from nids_jax import store
-from nids_jax.classifiers.neural import NeuralClassifier
-from nids_jax.classifiers.registry import CLASSIFIERS, SEMI_SUPERVISED, ClassifierOptions, make_classifier
+from nids_jax import random, store
+from nids_jax.classifiers.base import ClassifierOptions
+from nids_jax.classifiers.neural import EarlyStopping, NeuralClassifier
+from nids_jax.classifiers.registry import CLASSIFIERS, compared_in
 from nids_jax.data.audit import near_duplicates
-from nids_jax.data.datasets import benign_class
 from nids_jax.data.split import Split, few_shot
 from nids_jax.data.table import FlowTable
 from nids_jax.errors import InputError, check_names
-from nids_jax.evaluation import explain
-from nids_jax.evaluation.metrics import attack_recall, confusion, detection_metrics
-from nids_jax.nn.detector import NETWORKS
+from nids_jax.pipeline import detector
 from nids_jax.pipeline.auxiliary import Auxiliary, Kind, separate
-from nids_jax.pipeline.training_sets import REAL, Arm, Source, TrainingRows, TrainingSets, check_arms
+from nids_jax.pipeline.explanations import keep_explanations
+from nids_jax.pipeline.names import NO_GENERATOR, TrainingSetName, check_training_sets, default_training_sets
+from nids_jax.pipeline.runner import Runner
+from nids_jax.pipeline.training_sets import Demand, Keys, Source, TrainingSets
 from nids_jax.presets import Preset
-from nids_jax.runtime import CompileClock
+from nids_jax.settings import setting
 
 TUNING_SPLIT = 1_000_000  # the split seed on which learning rates are chosen; no run is judged on it
 
 
 @dataclass(frozen=True, kw_only=True)
 class FewShot:
-    """What to run.
+    """What to run."""
 
-    An arm is a generator's name or one of REAL; `cddpm_500` is `cddpm` with T = 500.  `real_weighted` is `real` with
-    every class weighted alike (class weights).
-    """
+    name: ClassVar[str] = "fewshot"
 
-    dataset: str
+    dataset: str  # what the records call the data
     preset: Preset
-    experiment: str = "fewshot"
-    shots: tuple[int, ...] = (5,)
-    split_seeds: int = 3
-    generations: int = 1  # per split: further rows from the same trained generator
-    generated: int = 50  # rows per class
-    arms: tuple[str, ...] = ("real", "copies", "cddpm", "real_all")
-    classifiers: tuple[str, ...] = ("cnn_bigru", "random_forest")
-    benign_rows: int | None = None  # benign rows to train on; then only attacks are rare, and only they are generated
-    auxiliary: Kind | None = None  # plentiful rows beside the few, set aside before all splits
-    sources: Mapping[str, Source] = field(default_factory=dict)  # further arms by name
-    rates: tuple[float, ...] = ()  # learning rates that each arm's neural detectors choose from; none: the preset's
-    explain: bool = True
-    progress: bool = True
+    shots: tuple[int, ...] = setting((5,), "Real training rows per class; several numbers run one after another.")
+    seeds: int = setting(3, "Number of split seeds.", least=1)
+    generators: tuple[str, ...] = setting(
+        default_training_sets("few_shot", before=["real"], after=["real_all"]),
+        "Training sets to compare: generators (NAME_free: on free features), real, real_weighted and real_all.",
+    )
+    classifiers: tuple[str, ...] = setting(compared_in("few_shot"), "Detectors to train.")
+    generated: int = setting(50, "Rows to generate per class.", least=1)
+    generations: int = setting(1, "Times to generate per split, from the same trained generator.", least=1)
+    test_rows: int | None = setting(None, "Test rows per class at most; default: the preset's.", least=1)
+    benign_rows: int | None = setting(None, "Benign rows to train on; default: as few as of an attack.", least=1)
+    auxiliary: Kind | None = setting(None, "Rows of majority classes beside the few, kept out of all splits.")
+    timesteps: tuple[int, ...] = setting((), "Diffusion steps T to run `cddpm` with; default: the preset's.")
+    rates: tuple[float, ...] = setting((), "Learning rates to choose from for each training set; default: one.")
+    early_stopping: bool = setting(False, "Stop neural detectors when a fifth of the training rows no longer gains.")
+    explain: bool = setting(True, "Explain the first neural detector on synthetic rows with SHAP.")
 
     def __post_init__(self) -> None:
         if self.auxiliary and self.benign_rows:
-            raise InputError("benign_rows and auxiliary are two settings; choose one")
-        if self.sources and self.auxiliary:
-            raise InputError("sources number the rows of the whole table; auxiliary takes some away: choose one")
-        check_arms(self.arms, self.preset, self.auxiliary is not None, self.sources)
-        semi = SEMI_SUPERVISED if self.auxiliary == "unlabelled" else ()
-        check_names("classifiers", self.classifiers, {*CLASSIFIERS, *semi})
-        for name in ("split_seeds", "generations", "generated"):
+            raise InputError("`benign_rows` and `auxiliary` are two settings; choose one")
+        if self.timesteps and "cddpm" not in self.generators:
+            raise InputError("`timesteps` is about cddpm, which `generators` does not name; leave it out")
+        given = {*(["auxiliary"] if self.auxiliary else []), *(["packets"] if self.sources else [])}
+        check_training_sets([name.text for name in self.training_sets], self.preset, given=given)
+        unlabelled = self.auxiliary == "unlabelled"
+        known = [name for name, spec in CLASSIFIERS.items() if unlabelled or spec.needs != "unlabelled"]
+        check_names("classifiers", self.classifiers, known)
+        for name in ("seeds", "generations", "generated"):
             if getattr(self, name) < 1:
-                raise InputError(f"{name} is {getattr(self, name)}; it must be at least 1")
+                raise InputError(f"`{name}` is {getattr(self, name)}; it must be at least 1")
         if not self.shots:
-            raise InputError("shots names no number of rows; give one or more, such as 5,50")
+            raise InputError("`shots` names no number of rows; give one or more, such as 5,50")
+        if not all(0 < rate < float("inf") for rate in self.rates):
+            raise InputError(f"`rates` has {min(self.rates):g}; learning rates are above 0 and finite")
 
-    def plenty(self, classes: Sequence[str]) -> dict[str, int]:
+    @property
+    def experiment(self) -> str:
+        """What the records call it: settings that must not be mixed have names of their own."""
+        if self.auxiliary:
+            return f"transfer_{self.auxiliary}"
+        return "rare_attacks" if self.benign_rows else self.name
+
+    @property
+    def sources(self) -> Mapping[str, Source]:
+        """What makes rows from more than flow records, by training set."""
+        return {}
+
+    @property
+    def training_sets(self) -> list[TrainingSetName]:
+        """Each once, however often it is named; `cddpm` once for each of `timesteps`."""
+        names: list[str] = []
+        for name in self.generators:
+            names += [f"cddpm_{t}" for t in self.timesteps] if name == "cddpm" and self.timesteps else [name]
+        if self.benign_rows and "real_weighted" not in names:
+            names.insert(1, "real_weighted")
+        return [TrainingSetName(name) for name in dict.fromkeys(names)]
+
+    def majority(self, table: FlowTable) -> dict[str, int]:
         """Training rows of the classes that are not rare.
 
         Raises:
@@ -77,223 +112,153 @@ class FewShot:
         """
         if self.benign_rows is None:
             return {}
-        benign = benign_class(classes)
-        if benign is None:
-            raise InputError(f"benign_rows is {self.benign_rows}, but no class is benign: {', '.join(classes)}")
-        return {benign: self.benign_rows}
+        if table.benign is None:
+            raise InputError(
+                f"`benign_rows` is {self.benign_rows}, but no class is benign: {', '.join(table.classes)}; name one "
+                "with `benign`"
+            )
+        return {table.benign: self.benign_rows}
+
+    def split(self, table: FlowTable, shots: int, seed: int) -> Split:
+        """The rows of a split seed."""
+        tested = self.test_rows or self.preset.tested(self.dataset)
+        return few_shot(table, shots, seed, test_per_class=tested, extra=self.generated, majority=self.majority(table))
+
+    def describe(self, table: FlowTable) -> dict[str, Any]:
+        """For data.json: the table's counts, and how many test rows nearly equal a training row in split 0.
+
+        Auxiliary rows are not left out of this split.
+        """
+        split = self.split(table, self.shots[0], 0)
+        return {
+            "dataset": self.dataset,
+            "counts": table.counts,
+            "near_duplicates": near_duplicates(split.train, split.test),
+        }
+
+    def run(self, table: FlowTable, runner: Runner) -> None:
+        """Do every run that is not recorded yet, on a deduplicated table.
+
+        Raises:
+          InputError: a class with too few rows, or files of another job.
+          TrainingError: a training diverged.
+        """
+        auxiliary = None
+        if self.auxiliary:
+            folder = runner.output_dir / "runs" / "pretrained"
+            table, auxiliary = separate(table, self.auxiliary, self.preset, folder, progress=runner.progress)
+        tuning = {shots: _SplitRuns(self, table, auxiliary, runner, shots, TUNING_SPLIT) for shots in self.shots}
+        for shots, seed in runner.share((shots, seed) for shots in self.shots for seed in range(self.seeds)):
+            runs = _SplitRuns(self, table, auxiliary, runner, shots, seed)
+            for name in self.training_sets:
+                for generation in range(1 if name.real else self.generations):
+                    with runner.unit(f"{shots} shots, split {seed}, {name}"):
+                        runs.run(name, generation, tuning[shots])
+        runner.finish()
 
 
-def run(table: FlowTable, job: FewShot, output_dir: Path, command: Sequence[str], say: Callable[[str], None]) -> None:
-    """Do every run of `job` that `output_dir` does not record yet.
-
-    Args:
-      table: deduplicated flows.
-      output_dir: receives store.jsonl and runs/.
-      command: the program's arguments, for the records.
-      say: called with one line per finished run.
-
-    Raises:
-      InputError: a class with too few rows, or files of another job.
-      TrainingError: a training diverged.
-    """
-    auxiliary = None
-    if job.auxiliary:
-        folder = output_dir / "runs" / "pretrained"
-        table, auxiliary = separate(table, job.auxiliary, job.preset, folder, progress=job.progress)
-    bench = _Bench(table, auxiliary, job, output_dir, store.environment(command), say)
-    for shots in job.shots:
-        rates = _choose_rates(_Splitting(bench, shots, TUNING_SPLIT)) if job.rates else {}
-        for seed in range(job.split_seeds):
-            _Splitting(bench, shots, seed, rates).run()
-
-
-@dataclass(frozen=True)
-class _Bench:
-    """What all splits of a job share."""
-
-    table: FlowTable
-    auxiliary: Auxiliary | None
-    job: FewShot
-    output_dir: Path
-    environment: dict[str, Any]
-    say: Callable[[str], None]
-    clock: CompileClock = field(default_factory=CompileClock)
-
-
-def _choose_rates(tuning: "_Splitting") -> dict[tuple[str, str], float]:
-    """{(arm, neural detector): the learning rate with the highest macro F1 on the tuning split}.
-
-    Every arm gets the same budget, on a split that no run is judged on.
-    """
-    job, path = tuning.job, tuning.bench.output_dir / "tuning.json"
-    known = store.read_json(path) if path.exists() else {}
-    chosen: dict[tuple[str, str], float] = {}
-    for arm in job.arms:
-        for name in (name for name in job.classifiers if name in NETWORKS):
-            scores = known.setdefault(f"{tuning.shots} shots, {arm}, {name}", {})
-            for rate in job.rates:
-                if str(rate) not in scores:
-                    tuning.rates = {(arm, name): rate}
-                    scores[str(rate)] = tuning.score(arm, name)
-                    store.write_json(path, known)
-                    tuning.bench.say(
-                        f"tuning: {name} on {arm}, learning rate {rate:g}: macro-F1 {scores[str(rate)]:.4f}"
-                    )
-            chosen[arm, name] = max(job.rates, key=lambda rate: scores[str(rate)])
-    return chosen
-
-
-class _Splitting:
+class _SplitRuns:
     """All runs on one split of the table."""
 
-    def __init__(self, bench: _Bench, shots: int, seed: int, rates: Mapping[tuple[str, str], float] | None = None):
-        """`rates` are learning rates by (arm, neural detector), where they are not the preset's."""
-        self.bench, self.job, self.shots, self.seed, self.rates = bench, bench.job, shots, seed, rates or {}
-        self.directory = bench.output_dir / "runs" / f"shots{shots}-split{seed}"
-        self.done = store.finished(bench.output_dir)
-
-    def run(self) -> None:
-        names = dict.fromkeys(self.job.classifiers)  # each once, however often it is named; and so the arms
-        for arm in dict.fromkeys(self.job.arms):
-            for generation in range(1 if arm in REAL else self.job.generations):
-                missing = [name for name in names if self._key(arm, name, generation) not in self.done]
-                if missing:
-                    self._run_arm(arm, generation, missing)
+    def __init__(
+        self, job: FewShot, table: FlowTable, auxiliary: Auxiliary | None, runner: Runner, shots: int, seed: int
+    ):
+        self.job, self.table, self.auxiliary, self.runner = job, table, auxiliary, runner
+        self.shots, self.seed = shots, seed
+        self.directory = runner.output_dir / "runs" / f"shots{shots}-split{seed}"
 
     @cached_property
     def split(self) -> Split:
-        return _split(self.bench.table, self.job, self.shots, self.seed)
+        return self.job.split(self.table, self.shots, self.seed)
 
     @cached_property
     def sets(self) -> TrainingSets:
-        job = self.job
+        job, train, auxiliary = self.job, self.split.train, self.auxiliary
+        majority = [*job.majority(train)]
+        if auxiliary is not None and auxiliary.label is not None:
+            majority = [train.classes[auxiliary.label]]
+        rare = np.array([name not in majority for name in train.classes])
+        demand = Demand(
+            added=np.where(rare, job.generated, 0),
+            learnt=np.flatnonzero(rare[train.y]),
+            codes=np.arange(len(train.classes)),
+            balanced=True,
+            keys=self._keys,
+        )
         return TrainingSets(
             split=self.split,
             preset=job.preset,
             dataset=job.dataset,
-            generated=job.generated,
-            plenty=self._plenty(),
-            auxiliary=self.bench.auxiliary,
-            seed=self.seed,
+            demand=demand,
             directory=self.directory,
-            clock=self.bench.clock,
-            progress=job.progress,
+            clock=self.runner.clock,
+            progress=self.runner.progress,
+            keep=self.seed != TUNING_SPLIT,
+            auxiliary=auxiliary,
+            auxiliary_rows=auxiliary.drawn(job.generated, self.seed) if auxiliary else None,
             sources=job.sources,
         )
 
-    def _plenty(self) -> tuple[str, ...]:
-        auxiliary, classes = self.bench.auxiliary, self.split.train.classes
-        if auxiliary is not None and auxiliary.label is not None:
-            return (classes[auxiliary.label],)
-        return tuple(self.job.plenty(classes))
+    def _keys(self, name: TrainingSetName) -> Keys:
+        key = random.stream(jax.random.key(self.seed), name.stream)
+        return Keys(random.stream(key, "fit"), random.stream(key, "sample"), name.model)
 
-    def _run_arm(self, arm: str, generation: int, classifiers: Sequence[str]) -> None:
-        rows = self.sets.rows(Arm(arm), generation)
-        for name in classifiers:
-            record = self._classify(name, arm, generation, rows)
-            record["rows"] = {"train": len(rows.y) - rows.generated, "generated": rows.generated}
-            record["rows"]["test"] = len(self.split.test)
-            compile_s = record["timing"]["compile_s"] + rows.timing["generator_compile_s"]
-            record["timing"] |= {**rows.timing, "compile_s": compile_s}
-            if rows.fidelity:
-                record["fidelity"] = rows.fidelity
-            store.append(self.bench.output_dir, record)
-            self.bench.say(
-                f"{self.shots} shots, split {self.seed}, {arm}{f' {generation}' if generation else ''}, {name}:"
-                f" accuracy {record['metrics']['accuracy']:.4f}, macro-F1 {record['metrics']['macro_f1']:.4f}"
+    def run(self, name: TrainingSetName, generation: int, tuning: "_SplitRuns") -> None:
+        """The runs of a training set with every classifier that is not recorded yet."""
+        missing = [
+            classifier
+            for classifier in dict.fromkeys(self.job.classifiers)
+            if not self.runner.is_done(self._key(name, classifier, generation))
+        ]
+        for classifier in missing:
+            rate = self._rate(name, classifier, tuning)
+            record = self.classify(name, classifier, generation, rate)
+            self.runner.record(self._key(name, classifier, generation), record)
+            metrics = record["metrics"]
+            self.runner.say(
+                f"{self.shots} shots, split {self.seed}, {name}{f' {generation}' if generation else ''}, {classifier}:"
+                f" accuracy {metrics['accuracy']:.4f}, macro-F1 {metrics['macro_f1']:.4f}"
             )
 
-    def score(self, arm: str, name: str) -> float:
-        """Macro F1 of one detector on the first generation, without a record."""
-        return self._classify(name, arm, 0, self.sets.rows(Arm(arm), 0))["metrics"]["macro_f1"]
+    def _rate(self, name: TrainingSetName, classifier: str, tuning: "_SplitRuns") -> float | None:
+        """The learning rate with the highest macro F1 on the tuning split, where there is something to choose."""
+        if not self.job.rates or not CLASSIFIERS[classifier].neural:
+            return None
+        return self.runner.choose(
+            f"{self.shots} shots, {name}, {classifier}",
+            "learning rate",
+            self.job.rates,
+            lambda rate: tuning.classify(name, classifier, 0, rate)["metrics"]["macro_f1"],
+        )
 
-    def _classify(self, name: str, arm: str, generation: int, rows: TrainingRows) -> dict[str, Any]:
-        """Train and test one classifier; the record of it, but for the generator's part."""
-        rate = self.rates.get((arm, name))
-        tag = f"{name}-{arm}-{generation}{f'-{rate:g}' if rate else ''}"
-        detector = self.job.preset.detector
-        if rate:
-            detector = replace(detector, optimiser=replace(detector.optimiser, learning_rate=rate))
+    def classify(self, name: TrainingSetName, classifier: str, generation: int, rate: float | None) -> dict[str, Any]:
+        """Train and test one classifier: its record, but for the key."""
+        job, rows = self.job, self.sets.rows(name, generation)
         options = ClassifierOptions(
-            detector=detector,
-            class_weights=arm == "real_weighted",
+            detector=tuned(job.preset.detector, rate, early_stopping=job.early_stopping),
+            class_weights=rows.class_weights,
             seed=1000 * self.seed + generation,
-            checkpoint_dir=self.directory / tag,
-            progress=f"{name} on {arm}" if self.job.progress else None,
-            unlabelled=self.bench.auxiliary.x if self.bench.auxiliary and self.job.auxiliary == "unlabelled" else None,
+            checkpoint_dir=self.directory / f"{classifier}-{name}-{generation}{f'-{rate:g}' if rate else ''}",
+            progress=f"{classifier} on {name}" if self.runner.progress else None,
+            unlabelled=self.auxiliary.x if self.auxiliary and job.auxiliary == "unlabelled" else None,
         )
-        with self.bench.clock.timed() as fitting:
-            classifier = make_classifier(name, options).fit(rows.x, rows.y)
-        with self.bench.clock.timed() as testing:
-            probabilities = classifier.predict_proba(self.sets.test_x)
-        test = self.split.test
-        if isinstance(classifier, NeuralClassifier):
-            store.keep_curve(self.directory, f"{name}/{arm}", classifier.losses_)
-            explained = next(each for each in self.job.classifiers if each in NETWORKS)
-            first = name == explained and self.seed == 0 and generation == 0
-            if self.job.explain and first and arm not in (*REAL, "copies"):
-                self._explain(classifier)
-        benign = benign_class(test.classes)
-        metrics = detection_metrics(test.y, probabilities, test.classes, benign)
-        if benign is not None:
-            metrics |= attack_recall(test.y, probabilities, test.classes, benign)
-        return {
-            **dict(zip(store.KEY, self._key(arm, name, generation), strict=True)),
-            "metrics": metrics,
-            "timing": {
-                "compile_s": fitting["compile"] + testing["compile"],
-                "fit_s": fitting["run"],
-                "classify_s": testing["run"],
-            },
-            "classes": list(test.classes),
-            "confusion": confusion(test.y, probabilities, test.classes).tolist(),
-            "environment": self.bench.environment,
-        }
+        fitted = detector.fit(classifier, options, rows, self.runner.clock)
+        record = detector.test(fitted, self.sets.test_x, self.split.test, self.runner.clock)
+        if isinstance(fitted.classifier, NeuralClassifier) and self.sets.keep:
+            store.keep_curve(self.directory, f"{classifier}/{name}", fitted.classifier.losses_)
+            first = next(each for each in job.classifiers if CLASSIFIERS[each].neural)
+            explained = classifier == first and self.seed == 0 and generation == 0 and name.text not in NO_GENERATOR
+            if job.explain and explained:
+                keep_explanations(fitted.classifier.predict_proba, self.sets, self.directory)
+        return detector.with_training(record, rows)
 
-    def _explain(self, classifier: NeuralClassifier) -> None:
-        """SHAP of the augmented detector on unseen rows: the first of each class also one by one."""
-        preset, test = self.job.preset, self.split.test
-        picks = [explain.one_row_per_class(test.y, len(test.classes), seed=turn) for turn in range(preset.shap_rows)]
-        rows = np.concatenate(picks)
-        explanation = explain.explain(
-            classifier.predict_proba,
-            self.sets.scaler.transform(self.split.train.x),
-            self.sets.test_x[rows],
-            clusters=5,
-            samples=preset.shap_samples and max(preset.shap_samples, 2 * self.sets.test_x.shape[1]),
-        )
-        columns = self.sets.scaler.columns
-        first = slice(0, len(picks[0]))
-        # One-hot columns explain themselves in scaled values; a number is shown as it was measured.
-        raw = test.x[rows] if len(columns) == len(test.features) else self.sets.test_x[rows]
-        local = explain.local_explanations(
-            explain.Explanation(
-                values=explanation.values[first], base=explanation.base, predictions=explanation.predictions[first]
-            ),
-            test.y[rows][first],
-            raw[first],
-            test.classes,
-        )
-        content = explain.as_json(columns, test.classes, explain.global_importance(explanation), local)
-        store.write_json(self.directory / "shap.json", content)
-
-    def _key(self, arm: str, classifier: str, generation: int) -> store.RunKey:
-        return (self.job.experiment, self.job.dataset, arm, classifier, self.shots, self.seed, generation)
+    def _key(self, name: TrainingSetName, classifier: str, generation: int) -> store.RunKey:
+        job = self.job
+        return (job.experiment, job.dataset, name.text, classifier, self.shots, self.seed, generation)
 
 
-def _split(table: FlowTable, job: FewShot, shots: int, seed: int) -> Split:
-    tested, plenty = job.preset.tested(job.dataset), job.plenty(table.classes)
-    return few_shot(table, shots, seed, test_per_class=tested, extra=job.generated, plenty=plenty)
-
-
-def describe(table: FlowTable, job: FewShot) -> dict[str, Any]:
-    """For data.json: the deduplicated table's counts, and how many test rows nearly equal a training row (split 0).
-
-    Auxiliary rows are not left out of this split.
-    """
-    split = _split(table, job, job.shots[0], 0)
-    return {
-        "dataset": job.dataset,
-        "counts": table.counts,
-        "near_duplicates": near_duplicates(split.train, split.test),
-    }
+def tuned(config: Any, rate: float | None = None, *, early_stopping: bool = False) -> Any:
+    """A neural detector's settings with another learning rate, and with early stopping."""
+    if rate:
+        config = replace(config, optimiser=replace(config.optimiser, learning_rate=rate))
+    return replace(config, early_stopping=EarlyStopping()) if early_stopping else config

@@ -1,58 +1,80 @@
-"""Balancing rare attacks: each over-sampler with each classifier on a whole, imbalanced training set (P2).
+"""Does raising rare attack classes help?  Over-samplers, learned generators and class weights: P2's Tables 1 to 4.
 
-One run is a stratified split of the table, a training set ("arm") and a classifier; each finished run is one record on
-disk, and a record that is there is never computed again.
+Seven tenths of each class train and three are the test, at the classes' own proportions, z-scored as in the paper
+unless `scaler` says otherwise.  Each training set raises the rare classes by synthetic rows (`real` leaves them as they
+are, `real_weighted` weighs them instead) up to `sampling_strategy`, or a fraction of the way there.
 
-How far the classes are raised is chosen among the same few fractions for every arm and classifier, on a part of the
-training rows that stands in for the test rows; the test rows choose nothing.  `real` has nothing to choose.
+The fraction is chosen among the same few for every training set and classifier, on a part of the training rows that
+stands in for the test rows; the test rows choose nothing.  Run again, it goes on where it stopped.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
 import jax
+import numpy as np
 
 from nids_jax import random, store
-from nids_jax.classifiers.registry import CLASSIFIERS
-from nids_jax.data.sampling_strategy import Strategy, raised_counts
-from nids_jax.data.split import stratified
+from nids_jax.classifiers.base import ClassifierOptions
+from nids_jax.classifiers.neural import NeuralClassifier
+from nids_jax.classifiers.registry import CLASSIFIERS, compared_in
+from nids_jax.data.sampling_strategy import Strategy, parse_strategy, raised_counts
+from nids_jax.data.scaling import SCALERS
+from nids_jax.data.split import Split, stratified
 from nids_jax.data.table import FlowTable
 from nids_jax.errors import InputError, check_names
-from nids_jax.pipeline.oversampling import ARMS, REAL, Bench
+from nids_jax.pipeline import detector
+from nids_jax.pipeline.names import TrainingSetName, check_training_sets, default_training_sets
+from nids_jax.pipeline.runner import Runner
+from nids_jax.pipeline.training_sets import Demand, Keys, TrainingSets
 from nids_jax.presets import Preset
-from nids_jax.runtime import CompileClock
+from nids_jax.settings import setting
 
 TEST_SHARE = 0.3  # of each class
 VALIDATION_SHARE = 0.25  # of each class's training rows, to choose a fraction on
-TUNING = "tuning.json"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Balance:
-    """What to run; what an arm is, `oversampling.Bench` says."""
+class Imbalance:
+    """What to run."""
 
-    dataset: str
+    name: ClassVar[str] = "imbalance"
+
+    dataset: str  # what the records call the data
     preset: Preset
-    strategy: Strategy = "auto"  # the rows that each class is raised to …
-    fractions: tuple[float, ...] = (0.03, 0.1, 0.3)  # … and the shares of the way there to choose from
-    split_seeds: int = 5
-    generations: int = 1  # per split: further rows from the same trained generator
-    arms: tuple[str, ...] = ARMS
-    classifiers: tuple[str, ...] = ("xgboost", "random_forest", "decision_tree")
-    progress: bool = True
+    sampling_strategy: Strategy = setting(
+        "auto",
+        "Rows to raise classes to, as in imbalanced-learn: minority, 'not minority', 'not majority' (auto), all: these "
+        "to the largest class's; a share of that, of two classes; or CLASS:ROWS,CLASS:ROWS,….",
+    )
+    fractions: tuple[float, ...] = setting(
+        (0.03, 0.1, 0.3),
+        "How much of the way there, to choose from for each training set and classifier; 1 balances the classes.",
+    )
+    scaler: str = setting("zscore", "How columns are scaled; the paper's is zscore.", choices=sorted(SCALERS))
+    seeds: int = setting(5, "Number of split seeds.", least=1)
+    generations: int = setting(1, "Times to generate per split, from the same trained generator.", least=1)
+    generators: tuple[str, ...] = setting(
+        default_training_sets("imbalance", before=["real", "real_weighted"]),
+        "Training sets to compare: generators, real and real_weighted.",
+    )
+    classifiers: tuple[str, ...] = setting(compared_in("imbalance"), "Detectors to train.")
 
     def __post_init__(self) -> None:
-        check_names("generators", self.arms, ARMS)
-        check_names("classifiers", self.classifiers, CLASSIFIERS)
-        for name in ("split_seeds", "generations"):
+        if isinstance(self.sampling_strategy, str):
+            object.__setattr__(self, "sampling_strategy", parse_strategy(self.sampling_strategy))
+        object.__setattr__(self, "preset", replace(self.preset, scaler=self.scaler))
+        if "real_all" in self.generators:
+            raise InputError("`generators` names 'real_all', but all training rows are used here; leave it out")
+        check_training_sets(self.generators, self.preset, repeated_rows=True)
+        check_names("classifiers", self.classifiers, [name for name, spec in CLASSIFIERS.items() if not spec.needs])
+        for name in ("seeds", "generations"):
             if getattr(self, name) < 1:
-                raise InputError(f"{name} is {getattr(self, name)}; it must be at least 1")
+                raise InputError(f"`{name}` is {getattr(self, name)}; it must be at least 1")
         if not self.fractions or not all(0 < fraction <= 1 for fraction in self.fractions):
             given = ",".join(f"{fraction:g}" for fraction in self.fractions)
-            raise InputError(f"--fractions is {given!r}; give one or more above 0 and up to 1, such as 0.03,0.1,0.3")
+            raise InputError(f"`fractions` is {given!r}; give one or more above 0 and up to 1, such as 0.03,0.1,0.3")
 
     def raised(self, train: FlowTable) -> dict[str, int]:
         """The rows that each class of the training rows is raised to, at fraction 1.
@@ -61,130 +83,168 @@ class Balance:
           InputError: the strategy does not fit the classes or raises none, or a class has too few rows to choose on.
         """
         counts = train.counts
-        raised = raised_counts(self.strategy, counts)
+        raised = raised_counts(self.sampling_strategy, counts)
         if raised == counts:
             has = ", ".join(f"{name} {count}" for name, count in counts.items())
-            raise InputError(f"--sampling_strategy={self.strategy} raises no class; the training rows are {has}")
+            raise InputError(
+                f"`sampling_strategy={self.sampling_strategy}` raises no class; the training rows are {has}"
+            )
         alone = [name for name, count in counts.items() if count == 1]
         if alone and len(self.fractions) > 1:
             raise InputError(
                 f"class {alone[0]!r} has 1 row to train on, and choosing among fractions takes 2: exclude it, or give "
-                "--fractions one number"
+                "`fractions` one number"
             )
         return raised
 
+    def describe(self, table: FlowTable) -> dict[str, Any]:
+        """For data.json: the table's counts, and of split 0 the training rows and what these are raised to.
 
-def run(table: FlowTable, job: Balance, output_dir: Path, command: Sequence[str], say: Callable[[str], None]) -> None:
-    """Do every run of `job` that `output_dir` does not record yet.
-
-    Args:
-      table: deduplicated flows.
-      output_dir: receives store.jsonl, tuning.json and runs/.
-      command: the program's arguments, for the records.
-      say: called with one line per finished run and per fraction tried.
-
-    Raises:
-      InputError: a class with too few rows, a strategy that does not fit the classes, or files of another job.
-      TrainingError: a training diverged.
-    """
-    environment, clock = store.environment(command), CompileClock()
-    for seed in range(job.split_seeds):
-        done = store.finished(output_dir)
-        missing = {
-            (arm, generation): [name for name in job.classifiers if _key(job, arm, name, seed, generation) not in done]
-            for arm in job.arms
-            for generation in range(1 if arm in REAL else job.generations)
+        Raises:
+          InputError: as `run`, before anything is computed.
+        """
+        split = stratified(table, TEST_SHARE, 0)
+        return {
+            "dataset": self.dataset,
+            "counts": table.counts,
+            "training_rows": split.train.counts,
+            "raised_to": self.raised(split.train),
         }
-        if any(missing.values()):
-            _Splitting(table, job, seed, output_dir, environment, clock, say).run(missing)
+
+    def run(self, table: FlowTable, runner: Runner) -> None:
+        """Do every run that is not recorded yet, on a deduplicated table.
+
+        Raises:
+          InputError: a class with too few rows, a strategy that does not fit the classes, or files of another job.
+          TrainingError: a training diverged.
+        """
+        for seed in runner.share(range(self.seeds)):
+            runs = _SplitRuns(self, table, runner, seed)
+            for name in map(TrainingSetName, dict.fromkeys(self.generators)):
+                for generation in range(1 if name.real else self.generations):
+                    with runner.unit(f"split {seed}, {name}"):
+                        runs.run(name, generation)
+        runner.finish()
 
 
-def describe(table: FlowTable, job: Balance) -> dict[str, Any]:
-    """For data.json: the deduplicated table's counts, and of split 0 the training rows and what these are raised to.
-
-    Raises:
-      InputError: as `run`, before anything is computed.
-    """
-    split = stratified(table, TEST_SHARE, 0)
-    return {
-        "dataset": job.dataset,
-        "counts": table.counts,
-        "training_rows": split.train.counts,
-        "raised_to": job.raised(split.train),
-    }
-
-
-class _Splitting:
+class _SplitRuns:
     """All runs on one split of the table."""
 
-    def __init__(
-        self,
-        table: FlowTable,
-        job: Balance,
-        seed: int,
-        output_dir: Path,
-        environment: dict[str, Any],
-        clock: CompileClock,
-        say: Callable[[str], None],
-    ):
-        self.job, self.seed, self.output_dir = job, seed, output_dir
-        self.environment, self.say = environment, say
-        split, directory = stratified(table, TEST_SHARE, seed), output_dir / "runs" / f"split{seed}"
-        raised, key = job.raised(split.train), random.stream(jax.random.key(seed), "balance")
-        bench = partial(
-            Bench,
-            dataset=job.dataset,
-            preset=job.preset,
-            largest=max(job.fractions),
-            seed=seed,
-            clock=clock,
-            progress=job.progress,
+    def __init__(self, job: Imbalance, table: FlowTable, runner: Runner, seed: int):
+        self.job, self.table, self.runner, self.seed = job, table, runner, seed
+        self._sets: tuple[TrainingSets, TrainingSets | None] | None = None
+
+    def _prepared(self) -> tuple[TrainingSets, TrainingSets | None]:
+        """The training sets to judge on test rows, and those to choose fractions on, where there is a choice."""
+        if self._sets is None:
+            split, key = (
+                stratified(self.table, TEST_SHARE, self.seed),
+                random.stream(jax.random.key(self.seed), "balance"),
+            )
+            raised = self.job.raised(split.train)
+            judged, tuning = self._training_sets(split, raised, key, ""), None
+            if len(self.job.fractions) > 1:
+                part = stratified(split.train, VALIDATION_SHARE, self.seed)
+                raised = _in_proportion(raised, split.train.counts, part.train.counts)
+                tuning = self._training_sets(part, raised, random.stream(key, "tuning"), "tuning")
+            self._sets = judged, tuning
+        return self._sets
+
+    def _training_sets(self, split: Split, raised: Mapping[str, int], key: jax.Array, folder: str) -> TrainingSets:
+        """Generators that learn are fitted on the classes to be raised alone, every class as often as the largest.
+
+        Of one-hot categories, interpolated by SMOTE and ADASYN or made by a network, the largest wins; SMOTE-NC would
+        take the neighbours' commonest.
+        """
+        train = split.train
+        added = np.array([raised[name] - count for name, count in train.counts.items()])
+        codes = np.flatnonzero(added)
+        learnt = np.flatnonzero(np.isin(train.y, codes))
+        demand = Demand(
+            added=added,
+            fraction=max(self.job.fractions),
+            learnt=learnt[even_rows(train.y[learnt], self.seed)],
+            codes=codes,
+            balanced=False,
+            keys=lambda name: Keys(random.stream(key, f"{name} fit"), random.stream(key, f"{name} sample"), name.text),
         )
-        self.bench = bench(train=split.train, held=split.test, raised=raised, directory=directory, key=key)
-        if len(job.fractions) > 1:
-            part = stratified(split.train, VALIDATION_SHARE, seed)
-            self.trial = bench(
-                train=part.train,
-                held=part.test,
-                raised=_in_proportion(raised, split.train.counts, part.train.counts),
-                directory=directory / "tuning",
-                key=random.stream(key, "tuning"),
-                keep=False,
+        return TrainingSets(
+            split=split,
+            preset=self.job.preset,
+            dataset=self.job.dataset,
+            demand=demand,
+            directory=self.runner.output_dir / "runs" / f"split{self.seed}" / folder,
+            clock=self.runner.clock,
+            progress=self.runner.progress,
+            keep=not folder,
+            whole=False,
+            headline="vae_wgan_gp",
+        )
+
+    def run(self, name: TrainingSetName, generation: int) -> None:
+        """The runs of a training set with every classifier that is not recorded yet."""
+        job = self.job
+        keys = {
+            classifier: ("imbalance", job.dataset, name.text, classifier, None, self.seed, generation)
+            for classifier in job.classifiers
+        }
+        missing = [classifier for classifier in keys if not self.runner.is_done(keys[classifier])]
+        # All choices first: the training sets to choose on hold one generator's rows, and so do those to judge on.
+        for classifier, fraction in [(each, self._fraction(name, each)) for each in missing]:
+            record = self.classify(self._prepared()[0], name, generation, fraction, classifier)
+            self.runner.record(keys[classifier], record)
+            self.runner.say(
+                f"split {self.seed}, {name}{f' {generation}' if generation else ''}, {classifier}: macro-F1"
+                f" {record['metrics']['macro_f1']:.4f}, rows generated {record['rows']['generated']}"
             )
 
-    def run(self, missing: Mapping[tuple[str, int], Sequence[str]]) -> None:
-        """`missing`: the classifiers to run of each arm and generation."""
-        for (arm, generation), names in missing.items():
-            # All choices first: the two benches hold one arm's rows each.
-            for name, fraction in [(name, self._fraction(arm, name)) for name in names]:
-                key = _key(self.job, arm, name, self.seed, generation)
-                found = self.bench.classify(arm, generation, fraction, name)
-                record = {**dict(zip(store.KEY, key, strict=True)), **found, "environment": self.environment}
-                store.append(self.output_dir, record)
-                self.say(
-                    f"split {self.seed}, {arm}{f' {generation}' if generation else ''}, {name}: macro-F1"
-                    f" {found['metrics']['macro_f1']:.4f}, rows generated {found['rows']['generated']}"
-                )
-
-    def _fraction(self, arm: str, name: str) -> float:
+    def _fraction(self, name: TrainingSetName, classifier: str) -> float:
         """The fraction with the highest macro F1 on the validation rows, where there is something to choose."""
-        fractions = self.job.fractions
-        if arm == "real" or len(fractions) == 1:
-            return fractions[0]
-        entry = f"split {self.seed}, {arm}, {name}"
-        scores = self._tuning().get(entry, {})
-        for fraction in fractions:
-            if str(fraction) not in scores:
-                scores[str(fraction)] = self.trial.classify(arm, 0, fraction, name)["metrics"]["macro_f1"]
-                store.write_json(self.output_dir / TUNING, {**self._tuning(), entry: scores})
-                score = f"macro-F1 {scores[str(fraction)]:.4f}"
-                self.say(f"split {self.seed}, tuning {name} on {arm}: fraction {fraction:g}, {score}")
-        return max(fractions, key=lambda fraction: scores[str(fraction)])
+        tuning = self._prepared()[1]
+        if name.text == "real" or tuning is None:
+            return self.job.fractions[0]
+        return self.runner.choose(
+            f"split {self.seed}, {name}, {classifier}",
+            "fraction",
+            self.job.fractions,
+            lambda fraction: self.classify(tuning, name, 0, fraction, classifier)["metrics"]["macro_f1"],
+        )
 
-    def _tuning(self) -> dict[str, dict[str, float]]:
-        """{split, arm and classifier: {fraction: macro F1 on the validation rows}} so far."""
-        path = self.output_dir / TUNING
-        return store.read_json(path) if path.exists() else {}
+    def classify(
+        self, sets: TrainingSets, name: TrainingSetName, generation: int, fraction: float, classifier: str
+    ) -> dict[str, Any]:
+        """Train and test one classifier: its record, but for the key."""
+        rows = sets.rows(name, generation, fraction)
+        options = ClassifierOptions(
+            detector=self.job.preset.table,
+            class_weights=rows.class_weights,
+            seed=1000 * self.seed + generation,
+            checkpoint_dir=sets.directory / f"{classifier}-{name}-{generation}-{fraction:g}",
+            progress=f"{classifier} on {name}" if self.runner.progress else None,
+        )
+        fitted = detector.fit(classifier, options, rows, self.runner.clock)
+        if sets.keep and isinstance(fitted.classifier, NeuralClassifier):
+            store.keep_curve(sets.directory, f"{classifier}/{name}", fitted.classifier.losses_)
+        train, test = sets.split.train, sets.split.test
+        record = detector.with_training(detector.test(fitted, sets.test_x, test, self.runner.clock), rows)
+        generated = np.bincount(rows.y[len(train) :], minlength=len(test.classes))
+        return {
+            **record,
+            "training_rows": list(train.counts.values()),
+            "generated_rows": generated.tolist(),
+            "fraction": None if name.text == "real" else fraction,
+        }
+
+
+def even_rows(y: np.ndarray, seed: int) -> np.ndarray:
+    """Row numbers that hold every class of y [n] as often as the largest, and the rows of a class as evenly as may be.
+
+    A generator that draws its batches from these sees a rare class as often as any other.
+    """
+    rng = np.random.default_rng(seed)
+    members = [np.flatnonzero(y == label) for label in np.unique(y)]
+    most = max(map(len, members))
+    return np.concatenate([np.resize(rng.permutation(rows), most) for rows in members])
 
 
 def _in_proportion(raised: Mapping[str, int], whole: Mapping[str, int], part: Mapping[str, int]) -> dict[str, int]:
@@ -199,7 +259,3 @@ def _in_proportion(raised: Mapping[str, int], whole: Mapping[str, int], part: Ma
         name: max(count + 1, round(share * raised[name])) if raised[name] > whole[name] else count
         for name, count in part.items()
     }
-
-
-def _key(job: Balance, arm: str, classifier: str, seed: int, generation: int) -> store.RunKey:
-    return ("balance", job.dataset, arm, classifier, None, seed, generation)

@@ -1,7 +1,7 @@
-"""Records by arm: what may be compared with what, its mean over split seeds, and paired differences; tables of them.
+"""Records by condition: what may be compared with what, its mean over split seeds, paired differences.
 
-An arm is a training set (`generator`) with a classifier, within one experiment, dataset and number of shots.  Every
-interval is over split seeds: several generations of one split count once (see `nids_jax.evaluation.statistics`).
+A condition is a training set (`generator`) with a classifier, within one experiment, dataset and number of shots.
+Every interval is over split seeds: several generations of one split count once (see `nids_jax.evaluation.statistics`).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,17 +11,7 @@ from nids_jax.evaluation.statistics import Interval, mean_interval, paired_inter
 
 Record = Mapping[str, Any]
 
-GENERATORS = [
-    *("real", "real_weighted", "copies", "jitter", "smote", "adasyn", "cddpm", "cddpm_calibrated"),
-    *("cddpm_adapted", "cddpm_edit", "packets", "packets_resent"),
-    *("wgan", "wgan_per_class", "wcgan_gp", "vae", "vae_wgan", "vae_wgan_gp", "vae_wgan_gp_per_class", "real_all"),
-]
-CLASSIFIERS = [
-    *("cnn_bigru", "cnn_bilstm", "bilstm_bigru", "bilstm"),
-    *("random_forest", "extra_trees", "knn", "xgboost", "decision_tree"),
-    *("self_training", "label_spreading"),
-]
-
+BOUNDED = ("accuracy", "recall", "precision", "f1", "rate", "flagged")  # what the names of shares of 1 end in
 
 ENOUGH_SEEDS = 5  # below it a comparison is only preliminary
 
@@ -38,7 +28,7 @@ class Group(NamedTuple):
         return name if self.shots is None else f"{name}, {self.shots} shots"
 
 
-class Arm(NamedTuple):
+class Condition(NamedTuple):
     """A training set and the classifier trained on it."""
 
     generator: str
@@ -57,15 +47,18 @@ class Table(NamedTuple):
     note: str = ""
 
 
-def arms(records: Iterable[Record]) -> dict[Group, dict[Arm, list[Record]]]:
-    """The records of each arm of each group, in an order that does not depend on theirs."""
-    found: dict[Group, dict[Arm, list[Record]]] = {}
+def grouped(records: Iterable[Record]) -> dict[Group, dict[Condition, list[Record]]]:
+    """The records of each condition of each group, in an order that does not depend on theirs."""
+    found: dict[Group, dict[Condition, list[Record]]] = {}
     for record in records:
         group = Group(record["experiment"], record["dataset"], record["shots"])
-        arm = Arm(record["generator"], record["classifier"])
-        found.setdefault(group, {}).setdefault(arm, []).append(record)
+        condition = Condition(record["generator"], record["classifier"])
+        found.setdefault(group, {}).setdefault(condition, []).append(record)
     by_group = sorted(found, key=lambda g: (str(g.experiment), str(g.dataset), _number_first(g.shots)))
-    return {group: {arm: found[group][arm] for arm in sorted(found[group], key=_arm_order)} for group in by_group}
+    return {
+        group: {condition: found[group][condition] for condition in sorted(found[group], key=_order)}
+        for group in by_group
+    }
 
 
 def by_split(records: Iterable[Record], metric: str) -> dict[int, list[float]]:
@@ -81,14 +74,29 @@ def by_split(records: Iterable[Record], metric: str) -> dict[int, list[float]]:
 def interval(records: Iterable[Record], metric: str) -> Interval | None:
     """The metric's mean over split seeds with its 95 % interval; None where no run has it."""
     means = split_means(by_split(records, metric))
-    return mean_interval(means.values()) if means else None
+    found = mean_interval(means.values()) if means else None
+    return within(found, 0.0, 1.0) if _is_share(metric) else found
 
 
-def difference(group: Mapping[Arm, list[Record]], arm: Arm, control: Arm, metric: str) -> Interval | None:
-    """metric(arm) − metric(control), paired by split seed; None if they share none or are the same arm."""
-    if arm == control or arm not in group or control not in group:
+def difference(
+    group: Mapping[Condition, list[Record]], condition: Condition, control: Condition, metric: str
+) -> Interval | None:
+    """metric(condition) − metric(control), paired by split seed; None if they share none or are the same condition."""
+    if condition == control or condition not in group or control not in group:
         return None
-    return paired_interval(by_split(group[arm], metric), by_split(group[control], metric))
+    found = paired_interval(by_split(group[condition], metric), by_split(group[control], metric))
+    return within(found, -1.0, 1.0) if _is_share(metric) else found
+
+
+def within(value: Interval | None, least: float, most: float) -> Interval | None:
+    """The part of an interval within the bounds: a share of 1 cannot be above it, whatever Student's t says."""
+    if value is None or value.low is None or value.high is None:
+        return value
+    return value._replace(low=max(value.low, least), high=min(value.high, most))
+
+
+def _is_share(metric: str) -> bool:
+    return metric.endswith(BOUNDED) or metric.startswith("attack_recall_at_")
 
 
 def mean_recall(records: Iterable[Record], name: str) -> str:
@@ -107,8 +115,20 @@ def show(value: Interval | None, *, signed: bool = False) -> str:
     return f"{mean} [{', '.join(bounds)}]" if bounds else mean
 
 
-def _arm_order(arm: Arm) -> tuple[Any, ...]:
-    return (*_known_first(arm.generator, GENERATORS), *_known_first(arm.classifier, CLASSIFIERS))
+def _order(condition: Condition) -> tuple[Any, ...]:
+    """As the registries list them: real rows, generators by their order (each T after the other), more real rows."""
+    from nids_jax.classifiers.registry import CLASSIFIERS  # here: what reads a report needs no models
+    from nids_jax.generators.registry import GENERATORS
+    from nids_jax.pipeline.names import REAL, TrainingSetName
+
+    name = TrainingSetName(condition.generator)
+    generators = ["real", "real_weighted", *GENERATORS, *REAL]
+    return (
+        *_known_first(name.generator, generators),
+        name.timesteps or 0,
+        condition.generator,
+        *_known_first(condition.classifier, list(CLASSIFIERS)),
+    )
 
 
 def _known_first(name: str, order: Sequence[str]) -> tuple[int, str]:

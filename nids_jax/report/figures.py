@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullFormatter
 
-from nids_jax.report.conditions import Arm, Group, Record, by_split, interval
+from nids_jax.report.conditions import Condition, Group, Record, by_split, interval
 from nids_jax.report.style import (
     BLACK,
     BLUE,
@@ -27,7 +27,7 @@ LABELLED = 30  # classes up to which a confusion matrix has numbers in its cells
 
 
 class Confusion(NamedTuple):
-    """Confusion matrices of one arm, summed over its runs."""
+    """Confusion matrices of one condition, summed over its runs."""
 
     title: str
     counts: np.ndarray  # [c, c] row = true class
@@ -35,12 +35,13 @@ class Confusion(NamedTuple):
 
 
 @styled
-def accuracy(groups: Mapping[Group, Mapping[Arm, list[Record]]]) -> Figure:
-    """Accuracy of every arm: a bar for the mean, a line for the 95 % interval, a dot for each split seed."""
-    classifiers = list(dict.fromkeys(arm.classifier for members in groups.values() for arm in members))
+def accuracy(groups: Mapping[Group, Mapping[Condition, list[Record]]]) -> Figure:
+    """Accuracy of every condition: a bar for the mean, a line for the 95 % interval, a dot for each split seed."""
+    classifiers = list(dict.fromkeys(condition.classifier for members in groups.values() for condition in members))
     colour = {name: PALETTE[i % len(PALETTE)] for i, name in enumerate(classifiers)}
     heights = [
-        0.62 + 0.2 * len(members) + 0.16 * len({arm.generator for arm in members}) for members in groups.values()
+        0.62 + 0.2 * len(members) + 0.16 * len({condition.generator for condition in members})
+        for members in groups.values()
     ]
     figure = new_figure(8.2, sum(heights) + 0.7)
     panels = figure.subplots(len(groups), 1, squeeze=False, sharex=True, height_ratios=heights)[:, 0]
@@ -53,15 +54,15 @@ def accuracy(groups: Mapping[Group, Mapping[Arm, list[Record]]]) -> Figure:
     return figure
 
 
-def _accuracy_bars(axes: Axes, members: Mapping[Arm, list[Record]], colour: Mapping[str, str]) -> None:
+def _accuracy_bars(axes: Axes, members: Mapping[Condition, list[Record]], colour: Mapping[str, str]) -> None:
     y, ticks, names = 0.0, [], []
-    for generator in dict.fromkeys(arm.generator for arm in members):
+    for generator in dict.fromkeys(condition.generator for condition in members):
         first = y
-        for arm, runs in members.items():
+        for condition, runs in members.items():
             found = interval(runs, "accuracy")
-            if arm.generator != generator or found is None:
+            if condition.generator != generator or found is None:
                 continue
-            axes.barh(y, found.mean, height=0.88, color=colour[arm.classifier], alpha=0.8, linewidth=0)
+            axes.barh(y, found.mean, height=0.88, color=colour[condition.classifier], alpha=0.8, linewidth=0)
             seeds = [float(np.mean(values)) for values in by_split(runs, "accuracy").values()]
             end = max([found.mean, *seeds])
             if found.low is not None and found.high is not None:
@@ -83,7 +84,7 @@ def _accuracy_bars(axes: Axes, members: Mapping[Arm, list[Record]], colour: Mapp
 
 
 @styled
-def quality(members: Mapping[Arm, list[Record]]) -> Figure:
+def quality(members: Mapping[Condition, list[Record]]) -> Figure:
     """Accuracy, macro precision, recall and F1 of every training set: means and 95 % intervals (P1's Fig. 7, unrolled).
 
     A panel for each metric, a row for each training set, a colour for each classifier.
@@ -94,14 +95,14 @@ def quality(members: Mapping[Arm, list[Record]]) -> Figure:
         "macro_recall": "macro recall",
         "macro_f1": "macro F1",
     }
-    generators = list(dict.fromkeys(arm.generator for arm in members))
-    classifiers = list(dict.fromkeys(arm.classifier for arm in members))
+    generators = list(dict.fromkeys(condition.generator for condition in members))
+    classifiers = list(dict.fromkeys(condition.classifier for condition in members))
     step = 0.7 / len(classifiers)
     figure = new_figure(8.2, 0.9 + len(generators) * (0.16 + 0.09 * len(classifiers)))
     panels = figure.subplots(1, len(metrics), sharey=True)
     for axes, (metric, title) in zip(panels, metrics.items(), strict=True):
         for number_, classifier in enumerate(classifiers):
-            found = {g: interval(members.get(Arm(g, classifier), ()), metric) for g in generators}
+            found = {g: interval(members.get(Condition(g, classifier), ()), metric) for g in generators}
             shown = [(place, value) for place, value in enumerate(found.values()) if value is not None]
             heights = [place + step * (number_ - (len(classifiers) - 1) / 2) for place, _ in shown]
             colour = PALETTE[number_ % len(PALETTE)]
@@ -117,8 +118,8 @@ def quality(members: Mapping[Arm, list[Record]]) -> Figure:
 
 
 @styled
-def frontier(points: Mapping[str, Sequence[tuple[int, Sequence[float]]]]) -> Figure:
-    """How well each sampler's rows are told from ancestral sampling's, by calls of the network.
+def sampler_tradeoff(points: Mapping[str, Sequence[tuple[int, Sequence[float]]]]) -> Figure:
+    """How well a classifier tells each sampler's rows from ancestral sampling's (C2ST AUC), by calls of the network.
 
     Args:
       points: of each sampler, (calls, AUC of every split); a line for the means, a dot for each split.
@@ -137,7 +138,7 @@ def frontier(points: Mapping[str, Sequence[tuple[int, Sequence[float]]]]) -> Fig
     axes.set_xticks(apart, [f"{n:,}" for n in apart])
     axes.minorticks_off()
     axes.set_xlabel("calls of the network for a row")
-    axes.set_ylabel("AUC against all steps (0.5: not told apart)")
+    axes.set_ylabel("C2ST AUC against all steps")
     axes.legend()
     return figure
 

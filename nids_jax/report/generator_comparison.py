@@ -1,13 +1,18 @@
-"""What the generation experiments say: P1's Table V with its controls, rare attacks, and how real the rows look."""
+"""What the comparisons of generators say: P1's Table V with its controls, rare attacks, and how real the rows look."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
 from nids_jax.evaluation.statistics import Interval
-from nids_jax.report.conditions import ENOUGH_SEEDS, Arm, Group, Record, Table, difference, interval, show
+from nids_jax.report.conditions import ENOUGH_SEEDS, Condition, Group, Record, Table, difference, interval, show
 
-EXPERIMENTS = ("generation", "rare_attacks", "transfer_benign", "transfer_unlabelled")
+EXPERIMENTS = (
+    *("generator_comparison", "packet_augmentation", "rare_attacks", "transfer_benign", "transfer_unlabelled"),
+)
+COPIES = "copies"
+HEADLINE = Condition("cddpm", "cnn_bigru")
+_NOT_GENERATED = ("real", "real_all", COPIES)  # training sets without a generator: the "before" of a comparison
 CONTROLS = ("real", "real_weighted", "copies", "real_all")
 _FEW = {"accuracy": "accuracy", "macro_f1": "macro F1"}
 _RARE = {
@@ -25,7 +30,7 @@ FIDELITY = {
     "correlation_difference": "correlation",
     "density": "density",
     "coverage": "coverage",
-    "two_sample_auc": "two-sample AUC",
+    "two_sample_auc": "C2ST AUC",
     "nearest_train_ratio": "distance to training row",
     "copied": "copied",
     "consistent": "consistent",
@@ -33,51 +38,70 @@ FIDELITY = {
 }
 
 
-def tables(group: Group, members: Mapping[Arm, list[Record]]) -> list[Table]:
-    """Scores, differences to each control, and the fidelity of the generated rows."""
+def tables(group: Group, members: Mapping[Condition, list[Record]]) -> list[Table]:
+    """Scores, differences to each control, and the fidelity of the synthetic rows."""
     metric = JUDGED[group.experiment]
     named = METRICS[group.experiment][metric]
     compared = differences(group, members, _controls(group), metric, named)
     return [_scores(group, members), compared, *fidelity(group, members)]
 
 
-def verdict(group: Group, members: Mapping[Arm, list[Record]]) -> list[str]:
+def verdict(group: Group, members: Mapping[Condition, list[Record]]) -> list[str]:
     """For each generator: with which classifiers it helped or hurt, against each control; and `best`."""
     metric = JUDGED[group.experiment]
     named = METRICS[group.experiment][metric]
-    generators = dict.fromkeys(arm.generator for arm in members if arm.generator not in CONTROLS)
+    generators = dict.fromkeys(condition.generator for condition in members if condition.generator not in CONTROLS)
     sentences = judged(group, members, generators, _controls(group), metric, named)
     # What learns from auxiliary rows is no rival of what has the few rows alone.
     transfer = group.experiment.startswith("transfer")
     return sentences if transfer else [*sentences, *best(group, members, metric, named)]
 
 
-def best(group: Group, members: Mapping[Arm, list[Record]], metric: str, named: str) -> list[str]:
-    """The best arm with generated rows beside the best without; `real_all`, which has more real rows, is no rival.
+def shown(members: Mapping[Condition, list[Record]]) -> list[Condition]:
+    """The conditions before and after generation with the same classifier: copies or real, and cddpm or another one."""
+    classifiers = [condition.classifier for condition in members]
+    classifier = HEADLINE.classifier if HEADLINE.classifier in classifiers else classifiers[0]
+    there = [condition.generator for condition in members if condition.classifier == classifier]
+    before = next((name for name in (COPIES, "real", "real_all") if name in there), None)
+    generated = [name for name in there if name not in _NOT_GENERATED]
+    after = HEADLINE.generator if HEADLINE.generator in there else next(iter(generated), None)
+    return [Condition(name, classifier) for name in (before, after) if name]
 
-    One sentence, of the arms with as many split seeds as any; none where either kind is missing, or for one seed.
+
+def best(group: Group, members: Mapping[Condition, list[Record]], metric: str, named: str) -> list[str]:
+    """The best condition with synthetic rows beside the best without; `real_all` has more real rows and is no rival.
+
+    One sentence, of the conditions with as many split seeds as any; none where either kind is missing, or for one seed.
     """
-    means = {arm: value for arm, runs in members.items() if (value := interval(runs, metric)) is not None}
+    means = {condition: value for condition, runs in members.items() if (value := interval(runs, metric)) is not None}
     seeds = max((value.n for value in means.values()), default=0)
-    scores = {arm: value.mean for arm, value in means.items() if value.n == seeds and arm.generator != "real_all"}
-    made = max((arm for arm in scores if arm.generator not in CONTROLS), key=scores.__getitem__, default=None)
-    real = max((arm for arm in scores if arm.generator in CONTROLS), key=scores.__getitem__, default=None)
-    if made is None or real is None:
+    scores = {
+        condition: value.mean
+        for condition, value in means.items()
+        if value.n == seeds and condition.generator != "real_all"
+    }
+    synthetic = max(
+        (condition for condition in scores if condition.generator not in CONTROLS), key=scores.__getitem__, default=None
+    )
+    real = max(
+        (condition for condition in scores if condition.generator in CONTROLS), key=scores.__getitem__, default=None
+    )
+    if synthetic is None or real is None:
         return []
-    found = difference(members, made, real, metric)
+    found = difference(members, synthetic, real, metric)
     if found is None or found.side is None:
         return []
     caution = f"; fewer than {ENOUGH_SEEDS}, so preliminary" if found.n < ENOUGH_SEEDS else ""
     return [
-        f"{group}, {named}: the best with generated rows is {made} ({scores[made]:.3f}), the best without is {real}"
-        f" ({scores[real]:.3f}); difference {show(found, signed=True)}, n = {found.n} split seeds{caution}."
+        f"{group}, {named}: the best with synthetic rows is {synthetic} ({scores[synthetic]:.3f}), the best"
+        f" without is {real} ({scores[real]:.3f}); difference {show(found, signed=True)}, n = {found.n} split seeds{caution}."
         "  Both were picked by these figures, which flatters whichever was picked from more."
     ]
 
 
 def judged(
     group: Group,
-    members: Mapping[Arm, list[Record]],
+    members: Mapping[Condition, list[Record]],
     generators: Iterable[str],
     controls: Iterable[str],
     metric: str,
@@ -86,10 +110,16 @@ def judged(
     """A sentence for each of the generators and controls (see `_control`): whole intervals of the metric count."""
     sentences = []
     for generator in generators:
-        own = [arm for arm in members if arm.generator == generator]
+        own = [condition for condition in members if condition.generator == generator]
         for control in controls:
-            found = [(arm, difference(members, arm, _control(arm, control), metric)) for arm in own]
-            shown = {arm.classifier: value for arm, value in found if value is not None and value.side is not None}
+            found = [
+                (condition, difference(members, condition, _control(condition, control), metric)) for condition in own
+            ]
+            shown = {
+                condition.classifier: value
+                for condition, value in found
+                if value is not None and value.side is not None
+            }
             if not shown:
                 continue
             parts = []
@@ -113,12 +143,12 @@ def _controls(group: Group) -> tuple[str, ...]:
     return rare if group.experiment == "rare_attacks" else ("real", "copies", "forest")
 
 
-def _control(arm: Arm, control: str) -> Arm:
+def _control(condition: Condition, control: str) -> Condition:
     if control == "forest":
-        return Arm("real", "random_forest")
+        return Condition("real", "random_forest")
     if control == "forest_weighted":
-        return Arm("real_weighted", "random_forest")
-    return Arm(control, arm.classifier)
+        return Condition("real_weighted", "random_forest")
+    return Condition(control, condition.classifier)
 
 
 def _named(control: str) -> str:
@@ -132,12 +162,12 @@ def _named(control: str) -> str:
     }[control]
 
 
-def _scores(group: Group, members: Mapping[Arm, list[Record]]) -> Table:
+def _scores(group: Group, members: Mapping[Condition, list[Record]]) -> Table:
     metrics = METRICS[group.experiment]
     rows = []
-    for arm, runs in members.items():
+    for condition, runs in members.items():
         seeds = str(len({run["split_seed"] for run in runs}))
-        rows.append((*arm, seeds, str(len(runs)), *(show(interval(runs, name)) for name in metrics)))
+        rows.append((*condition, seeds, str(len(runs)), *(show(interval(runs, name)) for name in metrics)))
     note = (
         "Attack recall: share of attacks taken for any attack, mean over classes; at a false-positive rate: where the "
         "threshold on the probability of benign lets that share of benign test rows through."
@@ -151,16 +181,16 @@ def _scores(group: Group, members: Mapping[Arm, list[Record]]) -> Table:
 
 
 def differences(
-    group: Group, members: Mapping[Arm, list[Record]], controls: Sequence[str], metric: str, named: str
+    group: Group, members: Mapping[Condition, list[Record]], controls: Sequence[str], metric: str, named: str
 ) -> Table:
-    """Every arm minus each of the controls (see `_control`) in the metric, paired."""
+    """Every condition minus each of the controls (see `_control`) in the metric, paired."""
     rows = []
-    for arm in members:
+    for condition in members:
         found: Sequence[Interval | None] = [
-            difference(members, arm, _control(arm, control), metric) for control in controls
+            difference(members, condition, _control(condition, control), metric) for control in controls
         ]
         if any(value is not None for value in found):
-            rows.append((*arm, *(show(value, signed=True) for value in found)))
+            rows.append((*condition, *(show(value, signed=True) for value in found)))
     return Table(
         f"{group}: paired differences in {named}",
         ("generator", "classifier", *(f"− {_named(control)}" for control in controls)),
@@ -170,14 +200,14 @@ def differences(
     )
 
 
-def fidelity(group: Group, members: Mapping[Arm, list[Record]]) -> list[Table]:
+def fidelity(group: Group, members: Mapping[Condition, list[Record]]) -> list[Table]:
     """How real each generator's rows look; no table where nothing was generated."""
     rows = []
-    for generator in dict.fromkeys(arm.generator for arm in members):
+    for generator in dict.fromkeys(condition.generator for condition in members):
         runs = {
             (run["split_seed"], run["generation_seed"]): run["fidelity"]
-            for arm, each in members.items()
-            if arm.generator == generator
+            for condition, each in members.items()
+            if condition.generator == generator
             for run in each
             if run.get("fidelity")
         }
@@ -189,7 +219,7 @@ def fidelity(group: Group, members: Mapping[Arm, list[Record]]) -> list[Table]:
         return []
     return [
         Table(
-            f"{group}: generated rows beside unseen real ones",
+            f"{group}: synthetic rows beside real test rows",
             ("generator", *FIDELITY.values()),
             rows,
             "Means over all runs.  Ideal: 0 for the first three and `copied`, 1 for density, coverage and the distance "

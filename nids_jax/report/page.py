@@ -18,15 +18,15 @@ from matplotlib.figure import Figure
 
 from nids_jax.errors import InputError
 from nids_jax.files import write_atomic
-from nids_jax.report import detector_comparison, figures, generator_comparison, imbalance, rows
-from nids_jax.report.conditions import Arm, Group, Record, arms
+from nids_jax.report import cost, figures, generator_comparison, imbalance, rows, sampler_tradeoff
+from nids_jax.report.conditions import Condition, Record, grouped
 from nids_jax.report.html import PAGE, definitions, items, paragraph, section, table
 from nids_jax.report.style import png
-from nids_jax.report.tables import COPIES, HEADLINE, tables, verdict, write_summary
+from nids_jax.report.tables import section as section_of
+from nids_jax.report.tables import tables, verdict, write_summary
 from nids_jax.store import CONFIG, RECORDS, read, read_json
 
 FEATURES_SHOWN = 12
-NOT_GENERATED = ("real", "real_all", COPIES)  # training sets without a generator: the "before" of a comparison
 SIMULATED = (
     "These are results on the simulated dataset: packets simulated per attack tool by this package and metered by its "
     "own flow meter. They show that the system works, and say nothing about real networks."
@@ -51,7 +51,7 @@ def build_report(output_dir: str | os.PathLike[str]) -> Path:
     out = Path(output_dir)
     if not any((out / name).exists() for name in (RECORDS, CONFIG, "data.json", "runs")):
         raise InputError(
-            f"{out} holds no {RECORDS}, {CONFIG}, data.json or runs/; pass the --output_dir of an experiment"
+            f"{out} holds no {RECORDS}, {CONFIG}, data.json or runs/; pass the `output_dir` of an experiment"
         )
     records, left_out = read(out), []
     if not records:
@@ -88,16 +88,21 @@ def build_report(output_dir: str | os.PathLike[str]) -> Path:
 
 
 def _results(records: list[dict[str, Any]]) -> list[Drawn]:
-    groups = arms(records)
+    groups = grouped(records)
     if not groups:
         raise InputError("there are no finished runs")
-    drawn = [Drawn("accuracy", "Accuracy", "", figures.accuracy(groups))]
+    judged = {group: members for group, members in groups.items() if section_of(group) not in (cost, sampler_tradeoff)}
+    drawn = [Drawn("accuracy", "Accuracy", "", figures.accuracy(judged))] if judged else []
     for i, (group, members) in enumerate(groups.items()):
-        if group.experiment in (*generator_comparison.EXPERIMENTS, *imbalance.EXPERIMENTS):
-            caption = "Means and 95 % intervals over split seeds."
+        own = section_of(group)
+        caption = "Means and 95 % intervals over split seeds."
+        if own in (generator_comparison, imbalance):
             drawn.append(Drawn(f"quality{i + 1}", f"Training sets: {group}", caption, figures.quality(members)))
-        chosen = _shown(group, members)
-        known = [matrix for arm in chosen if (matrix := _summed(arm, members[arm])) is not None]
+        if own is sampler_tradeoff:
+            figure = figures.sampler_tradeoff(sampler_tradeoff.points(members))
+            drawn.append(Drawn(f"samplers{i + 1}", f"Samplers: {group}", "A dot for each split.", figure))
+        chosen = own.shown(members)
+        known = [matrix for condition in chosen if (matrix := _summed(condition, members[condition])) is not None]
         if known:
             drawn.append(
                 Drawn(
@@ -110,27 +115,7 @@ def _results(records: list[dict[str, Any]]) -> list[Drawn]:
     return drawn
 
 
-def _shown(group: Group, members: Mapping[Arm, list[Record]]) -> list[Arm]:
-    """The arms whose confusion matrices are drawn."""
-    if group.experiment in detector_comparison.EXPERIMENTS:
-        return detector_comparison.shown(members)
-    if group.experiment in imbalance.EXPERIMENTS:
-        return imbalance.shown(members)
-    return _pair(members)
-
-
-def _pair(members: Mapping[Arm, list[Record]]) -> list[Arm]:
-    """The arms before and after generation with the same classifier: copies or real, and cddpm or another generator."""
-    classifiers = [arm.classifier for arm in members]
-    classifier = HEADLINE.classifier if HEADLINE.classifier in classifiers else classifiers[0]
-    there = [arm.generator for arm in members if arm.classifier == classifier]
-    before = next((name for name in (COPIES, "real", "real_all") if name in there), None)
-    generated = [name for name in there if name not in NOT_GENERATED]
-    after = HEADLINE.generator if HEADLINE.generator in there else next(iter(generated), None)
-    return [Arm(name, classifier) for name in (before, after) if name]
-
-
-def _summed(arm: Arm, runs: list[Record]) -> figures.Confusion | None:
+def _summed(condition: Condition, runs: list[Record]) -> figures.Confusion | None:
     """The runs' confusion matrices added up by class name; None if no run has one."""
     sums: dict[tuple[str, str], float] = {}
     order: dict[str, None] = {}
@@ -139,14 +124,14 @@ def _summed(arm: Arm, runs: list[Record]) -> figures.Confusion | None:
         if not classes or not counts:
             continue
         if not _is_confusion(classes, counts):
-            raise InputError(f"a record of {arm} has a confusion matrix that does not fit its classes")
+            raise InputError(f"a record of {condition} has a confusion matrix that does not fit its classes")
         order |= dict.fromkeys(classes)
         for true, row in zip(classes, counts, strict=True):
             for predicted, count in zip(classes, row, strict=True):
                 sums[true, predicted] = sums.get((true, predicted), 0) + count
     names = list(order)
     table = np.array([[sums.get((a, b), 0) for b in names] for a in names])
-    return figures.Confusion(str(arm), table, names) if names else None
+    return figures.Confusion(str(condition), table, names) if names else None
 
 
 def _is_confusion(classes: Any, counts: Any) -> bool:
@@ -160,8 +145,14 @@ def _is_confusion(classes: Any, counts: Any) -> bool:
 
 
 def _rows(out: Path) -> list[Drawn]:
-    folder = _first_run(out, "synthetic.parquet", "held_out.parquet")
-    real, synthetic = _read_rows(folder / "held_out.parquet"), _read_rows(folder / "synthetic.parquet")
+    try:
+        folder, test = _first_run(out, "synthetic.parquet", "test.parquet"), "test.parquet"
+    except InputError as error:
+        try:
+            folder, test = _first_run(out, "synthetic.parquet", "held_out.parquet"), "held_out.parquet"  # format 1
+        except InputError:
+            raise error from None
+    real, synthetic = _read_rows(folder / test), _read_rows(folder / "synthetic.parquet")
     names = [name for name in real if name in synthetic and name != "Label"]
     if not names:
         raise InputError(f"the tables of {_place(folder)} have no feature in common")
@@ -307,7 +298,7 @@ def _replace_figures(folder: Path, images: Mapping[str, bytes]) -> None:
         write_atomic(folder / f"{name}.png", content)
     for path in folder.glob("*.png"):
         if path.stem not in images and re.fullmatch(
-            r"accuracy|(confusion|quality)\d+|features|projection|curves|shap_(global|local)", path.stem
+            r"accuracy|(confusion|quality|samplers)\d+|features|projection|curves|shap_(global|local)", path.stem
         ):
             path.unlink(missing_ok=True)
 

@@ -47,7 +47,7 @@ def feature_distributions(features: Sequence[str], real: Rows, synthetic: Rows) 
         axes.set_axis_off()
     figure.supylabel("share of rows at or below", fontsize=8)
     handles = [
-        Line2D([], [], color=BLUE, label="real, held out"),
+        Line2D([], [], color=BLUE, label="real, test rows"),
         Line2D([], [], color=VERMILION, ls="--", label="synthetic"),
     ]
     figure.legend(handles=handles, loc="outside upper left", ncols=2)
@@ -144,7 +144,7 @@ def projection(real: Rows, synthetic: Rows, train: Rows | None = None) -> Figure
         for k, name in enumerate(classes)
     ]
     handles += [
-        Line2D([], [], ls="", marker="o", color=GREY, label="filled: real, held out"),
+        Line2D([], [], ls="", marker="o", color=GREY, label="filled: real, test rows"),
         Line2D([], [], ls="", marker="o", mfc="none", color=GREY, label="hollow: synthetic"),
     ]
     if train is not None:

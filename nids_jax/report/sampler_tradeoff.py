@@ -1,45 +1,83 @@
-"""The table of samplers and their steps against ancestral sampling, from the figures of several splits."""
+"""What the sampler trade-off says: samplers and their steps against ancestral sampling with all of them."""
 
-from typing import Any
+from collections.abc import Mapping
 
 import numpy as np
 
-from nids_jax.evaluation.statistics import mean_interval
-from nids_jax.report.conditions import Table, show
+from nids_jax.evaluation.statistics import Interval
+from nids_jax.report.conditions import Condition, Group, Record, Table, difference, interval, show
 
-MEASURES = ("told_apart", "wasserstein", "two_sample_auc", "macro_f1")
+EXPERIMENTS = ("sampler_tradeoff",)
+MEASURES = ("reference_c2st_auc", "wasserstein", "two_sample_auc", "macro_f1")
 
 
-def table(splits: list[list[dict[str, Any]]], heading: str) -> Table:
-    """A line for each sampler: means over splits, and differences to the reference with their intervals."""
+def tables(group: Group, members: Mapping[Condition, list[Record]]) -> list[Table]:
+    """A line for each sampler, cheapest first: means over splits, and differences to the reference."""
+    every = reference(members)
     rows = []
-    for runs in zip(*splits, strict=True):
-        first = runs[0]
-        values = {name: mean_interval([run[name] for run in runs]) for name in MEASURES}
-        gap = mean_interval([run["macro_f1"] - split[-1]["macro_f1"] for run, split in zip(runs, splits, strict=True)])
+    for condition in sorted(members, key=lambda each: (calls(members[each]), each == every)):
+        runs = members[condition]
+        passed = sum(bool(run["metrics"]["indistinguishable"]) for run in runs)
+        gap = difference(members, condition, every, "macro_f1")
+        found = {name: _measured(runs, name) for name in MEASURES}
         rows.append(
             (
-                first["sampler"],
-                str(first["calls"]),
-                f"{np.median([run['rows_per_second'] for run in runs]):,.0f}",
-                show(values["told_apart"]),
-                f"{sum(run['passed'] for run in runs)} of {len(runs)}",
-                *(show(values[name]) for name in MEASURES[1:]),
-                "reference" if runs[0] is splits[0][-1] else show(gap, signed=True),
+                condition.generator,
+                str(calls(runs)),
+                f"{np.median([run['metrics']['rows_per_second'] for run in runs]):,.0f}",
+                show(found["reference_c2st_auc"]),
+                f"{passed} of {len(runs)}",
+                *(show(found[name]) for name in MEASURES[1:]),
+                "reference" if condition == every else show(gap, signed=True),
             )
         )
     header = (
-        *("sampler", "calls", "rows/s", "AUC against all steps", "not told apart", "Wasserstein to unseen"),
-        *("AUC against unseen", "forest on these rows, macro F1", "minus all steps"),
+        *("sampler", "calls", "rows/s", "C2ST AUC against all steps", "indistinguishable", "Wasserstein to test rows"),
+        *("C2ST AUC against test rows", "forest on these rows, macro F1", "minus all steps"),
     )
     note = "Means over splits with 95 % intervals.  All steps are tried against themselves, on other noise."
-    return Table(heading, header, rows, note)
+    return [Table(str(group), header, rows, note)]
 
 
-def points(splits: list[list[dict[str, Any]]]) -> dict[str, list[tuple[int, list[float]]]]:
-    """Of each sampler, (calls, AUC of every split), for `figures.frontier`."""
+def verdict(group: Group, members: Mapping[Condition, list[Record]]) -> list[str]:
+    """The sampler with fewest calls whose rows the test tells from all steps' in none of the splits."""
+    good = [each for each, runs in members.items() if all(run["metrics"]["indistinguishable"] for run in runs)]
+    if not good:
+        return [f"{group}: every sampler's rows are told from those of all steps in some split."]
+    best = min(good, key=lambda each: calls(members[each]))
+    count = len(members[best])
+    return [
+        f"{group}: {best.generator} ({calls(members[best])} calls) is the sampler with fewest calls whose rows no "
+        f"classifier tells from those of all steps, in any of {count} split{'s' * (count != 1)}."
+    ]
+
+
+def shown(members: Mapping[Condition, list[Record]]) -> list[Condition]:
+    """No confusion matrices."""
+    return []
+
+
+def points(members: Mapping[Condition, list[Record]]) -> dict[str, list[tuple[int, list[float]]]]:
+    """Of each sampler, (calls, C2ST AUC of every split), for `figures.sampler_tradeoff`."""
     found: dict[str, list[tuple[int, list[float]]]] = {}
-    for runs in zip(*splits, strict=True):
-        name = runs[0]["sampler"].split(",")[0]
-        found.setdefault(name, []).append((runs[0]["calls"], [run["told_apart"] for run in runs]))
+    for condition, runs in members.items():
+        name = condition.generator.split(",")[0]
+        aucs = [run["metrics"]["reference_c2st_auc"] for run in runs]
+        found.setdefault(name, []).append((calls(runs), aucs))
     return found
+
+
+def calls(runs: list[Record]) -> int:
+    """Calls of the network for a row."""
+    return int(runs[0]["metrics"]["calls"])
+
+
+def reference(members: Mapping[Condition, list[Record]]) -> Condition:
+    """The sampler that takes most calls: ancestral sampling with all steps."""
+    return max(members, key=lambda condition: calls(members[condition]))
+
+
+def _measured(runs: list[Record], name: str) -> Interval | None:
+    if name in runs[0]["metrics"]:
+        return interval(runs, name)
+    return interval([{**run, "metrics": run.get("fidelity", {})} for run in runs], name)

@@ -21,7 +21,7 @@ from jax import Array
 from tqdm import tqdm
 
 from nids_jax import parallel, random
-from nids_jax.errors import InputError
+from nids_jax.errors import InputError, TrainingError
 from nids_jax.nn.layers import Uniforms, initialise
 
 BLOCK = 50  # steps per call: the grain of progress, checkpoints and NaN detection
@@ -79,10 +79,6 @@ class Data(NamedTuple):
     y: Array  # [capacity] int32
     weight: Array  # [capacity] float32, of a row's loss relative to the others' in its batch
     n: Array  # [] int32, rows that count
-
-
-class TrainingError(RuntimeError):
-    """Training left the finite numbers."""
 
 
 def pad(x: np.ndarray, y: np.ndarray, grain: int = 1024, weight: np.ndarray | None = None) -> Data:

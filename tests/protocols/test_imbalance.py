@@ -10,6 +10,7 @@ import jax
 import numpy as np
 import pytest
 from imblearn.over_sampling import RandomOverSampler
+from nids_jax.pipeline.oversampling import Bench, even_rows
 
 from nids_jax import store
 from nids_jax.classifiers.neural import DetectorConfig
@@ -21,7 +22,6 @@ from nids_jax.flows.simulate import SIMULATED_CLASSES, simulate_flows
 from nids_jax.generators.gan import GANConfig
 from nids_jax.nn.detector import RecurrentConfig
 from nids_jax.pipeline import oversampling
-from nids_jax.pipeline.oversampling import Bench, even_rows
 from nids_jax.presets import get_preset
 from nids_jax.protocols import imbalance
 from nids_jax.protocols.imbalance import Balance

@@ -28,7 +28,7 @@ CLASSES = [
     "Web Attack - XSS",
 ]
 FEATURES = [name for name in CICIDS2017 if name != "destination_port"]
-SKILL = {  # the made-up share of rows that an arm gets right
+SKILL = {  # the made-up share of rows that an condition gets right
     ("real", "cnn_bigru"): 0.52,
     ("real", "random_forest"): 0.76,
     ("copies", "cnn_bigru"): 0.70,
@@ -99,7 +99,7 @@ def explanations(rng: np.random.Generator) -> dict:
 
 
 def write_example(folder: Path, *, seeds: int = 5) -> Path:
-    """An experiment of all arms over `seeds` splits and, where something is generated, two generations."""
+    """An experiment of all conditions over `seeds` splits and, where something is generated, two generations."""
     rng = np.random.default_rng(0)
     store.write_config(folder, {"dataset": "cicids2017", "shots": [5], "preset": "small", "benign_rows": None})
     for split in range(seeds):
@@ -124,12 +124,12 @@ def write_example(folder: Path, *, seeds: int = 5) -> Path:
     run.mkdir(parents=True)
     c = len(CLASSES)
     flows(rng, np.repeat(np.arange(c), 5)).to_parquet(run / "train.parquet")
-    flows(rng, np.repeat(np.arange(c), 200)).to_parquet(run / "held_out.parquet")
+    flows(rng, np.repeat(np.arange(c), 200)).to_parquet(run / "test.parquet")
     flows(rng, np.repeat(np.arange(c), 50), 0.3).to_parquet(run / "synthetic.parquet")
     steps = np.arange(2000)
     curves = {"cddpm": 1 / (1 + steps / 50) * rng.lognormal(0, 0.3, 2000) + 0.03}
-    for arm in ("cnn_bigru/real", "cnn_bigru/copies", "cnn_bigru/smote", "cnn_bigru/cddpm"):
-        curves[arm] = 2.7 * np.exp(-np.arange(100) / rng.uniform(10, 60)) + 0.01
+    for condition in ("cnn_bigru/real", "cnn_bigru/copies", "cnn_bigru/smote", "cnn_bigru/cddpm"):
+        curves[condition] = 2.7 * np.exp(-np.arange(100) / rng.uniform(10, 60)) + 0.01
     (run / "curves.json").write_text(json.dumps({name: list(map(float, v)) for name, v in curves.items()}))
     (run / "shap.json").write_text(json.dumps(explanations(rng)), encoding="utf-8")
     return folder

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from nids_jax.report import detector_comparison, tables
-from nids_jax.report.conditions import Arm, Group, arms
+from nids_jax.report.conditions import Condition, Group, grouped
 
 SEEDS = 5
 
@@ -39,7 +39,7 @@ ACCURACY = {
     "knn": [0.85, 0.97, 0.86, 0.95, 0.88],
 }
 RECORDS = [_record(name, seed, values[seed]) for name, values in ACCURACY.items() for seed in range(SEEDS)]
-GROUP, MEMBERS = next(iter(arms(RECORDS).items()))
+GROUP, MEMBERS = next(iter(grouped(RECORDS).items()))
 
 
 def test_the_table_has_every_detector_beside_the_papers_figure():
@@ -77,7 +77,7 @@ def test_the_verdict_goes_by_the_whole_interval():
 
 def test_unseen_attacks_have_a_column():
     records = [_record("knn", s, 0.9, experiment="unseen_attack", unseen_flagged=0.25) for s in range(2)]
-    group, members = next(iter(arms(records).items()))
+    group, members = next(iter(grouped(records).items()))
     scores = detector_comparison.tables(group, members)[0]
     assert scores.rows[0][scores.header.index("unseen attack flagged")].startswith("0.250")
 
@@ -90,5 +90,5 @@ def test_unseen_attacks_have_a_column():
     ],
 )
 def test_confusion_matrices_of_the_networks_come_first(names, wanted):
-    members = {Arm("real", name): [] for name in names}
-    assert [arm.classifier for arm in detector_comparison.shown(members)] == wanted
+    members = {Condition("real", name): [] for name in names}
+    assert [condition.classifier for condition in detector_comparison.shown(members)] == wanted

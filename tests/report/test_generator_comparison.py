@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from nids_jax.report import figures, generator_comparison, tables
-from nids_jax.report.conditions import arms
+from nids_jax.report.conditions import grouped
 from nids_jax.report.page import build_report
 from nids_jax.store import append, read
 
@@ -55,7 +55,7 @@ def test_what_learns_from_auxiliary_rows_is_no_rival_of_the_few():
 
 
 def test_the_scores_are_those_of_the_experiment():
-    (group, members), *_ = arms(_records("rare_attacks", "real", "real_weighted", "smote")).items()
+    (group, members), *_ = grouped(_records("rare_attacks", "real", "real_weighted", "smote")).items()
     scores, differences, quality = generator_comparison.tables(group, members)
     assert "attack recall at FPR 0.1 %" in scores.header
     assert [row[:2] for row in scores.rows][:2] == [("real", "random_forest"), ("real", "knn")]
@@ -77,7 +77,7 @@ def test_the_page_shows_every_metric_of_each_training_set(tmp_path):
         append(tmp_path, {**record, "metrics": metrics})
     build_report(tmp_path)
     assert (tmp_path / "figures" / "quality1.png").stat().st_size > 5_000
-    (_, members), *_ = arms(read(tmp_path)).items()
+    (_, members), *_ = grouped(read(tmp_path)).items()
     figure = figures.quality(members)
     assert [axes.get_title("left") for axes in figure.axes] == [
         "accuracy",

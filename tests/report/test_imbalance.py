@@ -6,7 +6,7 @@ from scipy import stats
 
 from nids_jax.evaluation.metrics import detection_metrics
 from nids_jax.report import imbalance, tables
-from nids_jax.report.conditions import Arm, arms
+from nids_jax.report.conditions import Condition, grouped
 
 SEEDS = 5
 CLASSES = ["Normal", "DoS", "MFCI"]
@@ -50,7 +50,7 @@ def _record(generator: str, classifier: str, seed: int, *, dataset: str = "gas_p
 
 
 def _members(dataset: str = "gas_pipeline"):
-    return next(iter(arms(_record(*key, seed, dataset=dataset) for key in F1 for seed in range(SEEDS)).items()))
+    return next(iter(grouped(_record(*key, seed, dataset=dataset) for key in F1 for seed in range(SEEDS)).items()))
 
 
 def test_the_tables_have_ours_beside_the_papers():
@@ -116,7 +116,7 @@ def test_impossible_cells_are_told_from_the_figures():
     cell = imbalance.Printed
     assert not any(cell(60, 60, f1).impossible for f1 in (50.0, 60.0, 60.01))
     assert all(cell(60, 60, f1).impossible for f1 in (60.02, 70.0))
-    assert imbalance.PAPER["gas_pipeline"][Arm("vae_wgan_gp", "random_forest")] == (89.05, 86.14, 83.64)
+    assert imbalance.PAPER["gas_pipeline"][Condition("vae_wgan_gp", "random_forest")] == (89.05, 86.14, 83.64)
 
 
 def test_no_detector_of_ours_gets_an_impossible_cell():
@@ -136,5 +136,5 @@ def test_no_detector_of_ours_gets_an_impossible_cell():
     ],
 )
 def test_confusion_matrices_of_raw_rows_and_the_papers_method(names, wanted):
-    members = {Arm(*name): [] for name in names}
-    assert imbalance.shown(members) == [Arm(*names[i]) for i in wanted]
+    members = {Condition(*name): [] for name in names}
+    assert imbalance.shown(members) == [Condition(*names[i]) for i in wanted]

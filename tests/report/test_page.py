@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.image import imread
+from nids_jax.report.__main__ import main
 
 from nids_jax.errors import InputError
-from nids_jax.report.__main__ import main
 from nids_jax.report.page import build_report
 from nids_jax.store import append
 from tests.report.example import CLASSES, record, write_example
@@ -142,7 +142,7 @@ def test_the_command_line_prints_the_page(small, capsys):
         ("curves.json", '{"cddpm": [null]}', "holds no losses"),
         ("shap.json", "{}", "does not hold explanations"),
         ("shap.json", '{"features": ["a"], "classes": ["b"], "global": {"mean_abs": [1, 2]}}', "per_class"),
-        ("held_out.parquet", "PAR1", "held_out.parquet is no readable Parquet"),
+        ("test.parquet", "PAR1", "test.parquet is no readable Parquet"),
     ],
 )
 def test_damaged_artefacts_are_left_out_with_the_reason(tmp_path, name, content, line):
@@ -205,19 +205,19 @@ def test_odd_names_and_values_neither_break_nor_enter_the_page(tmp_path):
 
 def test_confusion_matrices_of_different_class_lists_add_up_by_name(tmp_path):
     from nids_jax.report import page
-    from nids_jax.report.conditions import Arm
+    from nids_jax.report.conditions import Condition
 
     runs = [
         {"classes": ["a", "b"], "confusion": [[1, 2], [3, 4]]},
         {"classes": ["b", "c"], "confusion": [[10, 20], [30, 40]]},
         {"classes": ["b"]},
     ]
-    found = page._summed(Arm("cddpm", "cnn_bigru"), runs)
+    found = page._summed(Condition("cddpm", "cnn_bigru"), runs)
     assert found is not None
     assert found.classes == ["a", "b", "c"]
     np.testing.assert_array_equal(found.counts, [[1, 2, 0], [3, 14, 20], [0, 30, 40]])
     with pytest.raises(InputError, match="does not fit"):
-        page._summed(Arm("cddpm", "cnn_bigru"), [{"classes": ["a", "b"], "confusion": [[1, 2]]}])
+        page._summed(Condition("cddpm", "cnn_bigru"), [{"classes": ["a", "b"], "confusion": [[1, 2]]}])
 
 
 @pytest.mark.slow

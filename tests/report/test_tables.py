@@ -26,8 +26,8 @@ def run(generator, classifier, split, accuracy, generation: int | None = 0, **ot
     }
 
 
-def arms(cddpm, copies, forest=()):
-    """Runs of the arms that a verdict looks at: a list of accuracies over generations for each split."""
+def grouped(cddpm, copies, forest=()):
+    """Runs of the conditions that a verdict looks at: a list of accuracies over generations for each split."""
     runs = [run("cddpm", "cnn_bigru", s, a, g) for s, row in enumerate(cddpm) for g, a in enumerate(row)]
     runs += [run("copies", "cnn_bigru", s, a) for s, a in enumerate(copies)]
     return runs + [run("real", "random_forest", s, a) for s, a in enumerate(forest)]
@@ -35,7 +35,7 @@ def arms(cddpm, copies, forest=()):
 
 def test_summary_csv_against_pandas_and_scipy(tmp_path):
     cddpm = [[0.9, 0.8], [0.7, 0.8], [0.85, 0.75], [0.9, 0.9]]
-    records = arms(cddpm, [0.7, 0.75, 0.7, 0.8], [0.8, 0.8, 0.7, 0.9])
+    records = grouped(cddpm, [0.7, 0.75, 0.7, 0.8], [0.8, 0.8, 0.7, 0.9])
     tables.write_summary(tmp_path, records[::-1])
     table = pd.read_csv(tmp_path / "summary.csv").set_index(["generator", "classifier"])
     assert len(table) == 3
@@ -57,7 +57,7 @@ def test_summary_csv_against_pandas_and_scipy(tmp_path):
 
 
 def test_the_order_of_the_records_does_not_matter(tmp_path):
-    records = arms([[0.9], [0.8]], [0.7, 0.6], [0.5, 0.4])
+    records = grouped([[0.9], [0.8]], [0.7, 0.6], [0.5, 0.4])
     records += [run("zebra", "own", 0, 0.1), run("real", "cnn_bigru", 0, 0.3, shots=50, generation=None)]
     tables.write_summary(tmp_path / "a", records)
     tables.write_summary(tmp_path / "b", records[::-1])
@@ -80,7 +80,7 @@ def test_the_order_of_the_records_does_not_matter(tmp_path):
 def test_the_verdict_follows_the_interval(gain, word):
     copies = [0.5, 0.55, 0.6, 0.5, 0.45]
     cddpm = [[c + g - 0.01, c + g + 0.01] for c, g in zip(copies, gain, strict=True)]
-    against_copies, against_forest, _ = tables.verdict(arms(cddpm, copies, copies))
+    against_copies, against_forest, _ = tables.verdict(grouped(cddpm, copies, copies))
     for sentence in (against_copies, against_forest):
         assert word in sentence
         assert sum(other in sentence for other in ("helped", "hurt", "no difference")) == 1
@@ -94,21 +94,21 @@ def test_the_verdict_follows_the_interval(gain, word):
 
 
 def test_one_seed_shows_nothing_however_large_the_gain():
-    sentence = tables.verdict(arms([[0.99, 0.98, 0.97]], [0.1], [0.1]))[0]
+    sentence = tables.verdict(grouped([[0.99, 0.98, 0.97]], [0.1], [0.1]))[0]
     assert "shows nothing" in sentence
     assert "helped" not in sentence
     assert "n = 1" in sentence
 
 
 def test_few_seeds_are_called_preliminary_and_missing_arms_give_no_verdict():
-    against_copies, against_forest, _ = tables.verdict(arms([[0.9], [0.8]], [0.5, 0.41]))
+    against_copies, against_forest, _ = tables.verdict(grouped([[0.9], [0.8]], [0.5, 0.41]))
     assert "preliminary" in against_copies
     assert "no verdict" in against_forest
     assert tables.verdict([]) == ["There are no finished runs, hence no verdict."]
 
 
 def test_jitter_and_smote_are_controls_where_they_ran():
-    records = arms([[0.9], [0.8]], [0.5, 0.4], [0.5, 0.4]) + [run("smote", "cnn_bigru", s, 0.95) for s in range(2)]
+    records = grouped([[0.9], [0.8]], [0.5, 0.4], [0.5, 0.4]) + [run("smote", "cnn_bigru", s, 0.95) for s in range(2)]
     sentences = tables.verdict(records)
     assert len(sentences) == 4
     assert "against SMOTE" in sentences[2]
@@ -116,7 +116,7 @@ def test_jitter_and_smote_are_controls_where_they_ran():
 
 
 def test_the_best_detectors_with_and_without_generated_rows():
-    records = arms([[0.6], [0.7]], [0.5, 0.4], [0.8, 0.7]) + [run("cddpm", "xgboost", s, 0.72) for s in range(2)]
+    records = grouped([[0.6], [0.7]], [0.5, 0.4], [0.8, 0.7]) + [run("cddpm", "xgboost", s, 0.72) for s in range(2)]
     records += [run("real_all", "random_forest", s, 0.99) for s in range(2)]  # no fair rival: it has more real rows
     sentence = tables.verdict(records)[-1]
     low, high = stats.ttest_rel([0.72, 0.72], [0.8, 0.7]).confidence_interval()
@@ -125,15 +125,15 @@ def test_the_best_detectors_with_and_without_generated_rows():
     )
     assert f"difference -0.0300 [{low:+.4f}, {high:+.4f}], n = 2 split seeds; fewer than 5, so preliminary." in sentence
     unfinished = tables.verdict([*records, run("smote", "xgboost", 0, 0.99)])[-1]
-    assert "xgboost on cddpm (0.720)" in unfinished  # an arm with fewer splits is no rival yet
-    assert len(tables.verdict(arms([], [0.5, 0.4], [0.8, 0.7]))) == 2  # nothing was generated
-    assert len(tables.verdict(arms([[0.6]], [0.5], [0.8]))) == 2  # one seed shows nothing
+    assert "xgboost on cddpm (0.720)" in unfinished  # an condition with fewer splits is no rival yet
+    assert len(tables.verdict(grouped([], [0.5, 0.4], [0.8, 0.7]))) == 2  # nothing was generated
+    assert len(tables.verdict(grouped([[0.6]], [0.5], [0.8]))) == 2  # one seed shows nothing
 
 
 def test_datasets_and_shots_are_never_mixed():
-    other = [{**record, "dataset": "cicddos2019"} for record in arms([[0.9], [0.9]], [0.1, 0.1])]
-    more = [{**record, "shots": 50} for record in arms([[0.2], [0.2]], [0.9, 0.9])]
-    verdicts = tables.verdict(arms([[0.5], [0.5]], [0.5, 0.5]) + other + more)
+    other = [{**record, "dataset": "cicddos2019"} for record in grouped([[0.9], [0.9]], [0.1, 0.1])]
+    more = [{**record, "shots": 50} for record in grouped([[0.2], [0.2]], [0.9, 0.9])]
+    verdicts = tables.verdict(grouped([[0.5], [0.5]], [0.5, 0.5]) + other + more)
     assert len(verdicts) == 9
     words = [next((w for w in ("helped", "hurt", "no difference", "no verdict") if w in v), "best") for v in verdicts]
     assert words[2::3] == ["best"] * 3

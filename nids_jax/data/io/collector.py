@@ -47,11 +47,13 @@ class Collector:
         on_invalid: OnInvalid,
         cap: int | None,
         rename: Callable[[str], str | None] | None,
+        identifiers: frozenset[str] = frozenset(),
     ) -> None:
         self._label_column = label_column
         self._keep_ports = keep_ports
         self._on_invalid = on_invalid
         self._cap = cap
+        self._identifiers = identifiers
         self._rename = rename or (lambda name: name)
         self._schema: Schema | None = None  # fixed by the first file with rows
         self._ids: dict[str, int] = {}  # label as published -> class id, or _LEFT_OUT
@@ -93,6 +95,7 @@ class Collector:
                 label_column=self._label_column,
                 default_label=file.default_label,
                 keep_ports=self._keep_ports,
+                identifiers=self._identifiers,
                 declared=file.declared,
             )
             self._x = _Rows(len(self._schema.features))
@@ -226,7 +229,7 @@ class Collector:
         if worst is not None:
             reasons[-1] += f" (column {worst!r} has {_kinds(self._invalid_values[worst])})"
             if self._schema is not None and worst in self._schema.features:
-                reasons.append("pass --on_invalid=impute to fill them")
+                reasons.append("pass `on_invalid=impute` to fill them")
         return f"no row of {where} can be used: of {total['read']:,} rows " + "; ".join(reasons)
 
     def _impute(self, x: np.ndarray, schema: Schema) -> dict[str, int]:
@@ -321,10 +324,10 @@ def _refuse_invalid(path: Path, tally: Counter[str], found: Mapping[str, Counter
     if found:
         column, kinds = max(found.items(), key=lambda item: item[1].total())
         others = f" ({len(found) - 1} more column{'s' * (len(found) > 2)} likewise)" if len(found) > 1 else ""
-        raise InputError(f"column {column!r} has {_kinds(kinds)} in {path}{others}; pass --on_invalid=drop")
+        raise InputError(f"column {column!r} has {_kinds(kinds)} in {path}{others}; pass `on_invalid=drop`")
     if tally["malformed"]:
         rows = "1 row" if tally["malformed"] == 1 else f"{tally['malformed']:,} rows"
-        raise InputError(f"{path} has {rows} with more or fewer fields than the header; pass --on_invalid=drop")
+        raise InputError(f"{path} has {rows} with more or fewer fields than the header; pass `on_invalid=drop`")
 
 
 def _kinds(kinds: Mapping[str, int]) -> str:

@@ -81,6 +81,7 @@ class Schema:
     declared: Mapping[str, tuple[str, ...]]  # categories that the file itself lists (ARFF)
     label: str  # header as published, without outer blanks
     dropped: Mapping[str, str]  # header -> why it is no feature
+    identifiers: frozenset[str]  # normalised headers that are no features, beside those that no file's are
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,6 +118,7 @@ def make_schema(
     label_column: str | None,
     default_label: int | None,
     keep_ports: bool,
+    identifiers: frozenset[str] = frozenset(),
     declared: Mapping[int, tuple[str, ...]],
 ) -> Schema:
     """Choose the features and the label of the first file.
@@ -128,6 +130,7 @@ def make_schema(
       label_column: the label's name in any spelling; None looks for `LABELS`.
       default_label: index of the label where neither finds one (ARFF's last nominal attribute).
       keep_ports: keep `destination_port` as a feature.
+      identifiers: normalised headers of further columns that are no features.
       declared: category names of the columns for which the file lists them.
 
     Raises:
@@ -144,7 +147,7 @@ def make_schema(
     dropped: dict[str, str] = {}
     features: list[int] = []
     for index, (name, kind) in enumerate(zip(names, kinds, strict=True)):
-        reason = _not_a_feature(name, kind, keep_ports)
+        reason = _not_a_feature(name, kind, keep_ports, identifiers)
         if index == label:
             continue
         if reason:
@@ -163,6 +166,7 @@ def make_schema(
         declared={names[index]: declared[index] for index in features if index in declared},
         label=header[label].strip(),
         dropped=dropped,
+        identifiers=identifiers,
     )
 
 
@@ -188,12 +192,13 @@ def _find_label(
     raise InputError(f"{path} has no label column; name one with label_column, out of: {listed}")
 
 
-def _not_a_feature(name: str, kind: Kind, keep_ports: bool) -> str | None:
+def _not_a_feature(name: str, kind: Kind, keep_ports: bool, identifiers: frozenset[str]) -> str | None:
     if name == "destination_port" and keep_ports:
         return None
     if not name or name.startswith("unnamed"):
         return "row number"
-    if normalise(name) and is_identifier(name):  # a name without latin letters looks like none to the schema
+    key = normalise(name)  # nothing is left of a name without latin letters
+    if key and (is_identifier(name) or key in identifiers):
         return "identifier"
     if re.sub(r"_\d+$", "", name) in (*LABELS, *_BESIDE_LABELS):
         return "another label"
@@ -217,7 +222,7 @@ def make_layout(schema: Schema, header: Sequence[str], path: Path) -> Layout:
     ports = "destination_port" in schema.features
     known = {*schema.features, *column_names(tuple(schema.dropped), first)}
     for index, name in enumerate(names):
-        if index != label and name not in known and not _not_a_feature(name, "number", ports):
+        if index != label and name not in known and not _not_a_feature(name, "number", ports, schema.identifiers):
             raise InputError(f"{first} has no column {name!r}, which {path} has; read files of one layout together")
     return Layout(
         width=len(header),

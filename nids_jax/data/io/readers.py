@@ -12,7 +12,7 @@ A line with more or fewer fields than the header is an invalid row.  A last line
 its label is new and only the beginning of a label seen before: the file was cut off there.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import get_args
 
 from tqdm import tqdm
@@ -38,6 +38,7 @@ def read_flows(
     cap: int | None = None,
     rename: Callable[[str], str | None] | None = None,
     order: Sequence[str] = (),
+    identifiers: Collection[str] = (),
     progress: bool = True,
 ) -> tuple[FlowTable, ReadReport]:
     """Read labelled flow records.
@@ -53,6 +54,7 @@ def read_flows(
       cap: keep the first so many valid rows of each class, in the order of files and lines.
       rename: class name → class name, or None to leave the class out; applied to cleaned names, before the cap.
       order: classes to list first, in this order; the others follow sorted.
+      identifiers: normalised headers of further columns that are no features.
       progress: show a bar of bytes on standard error.
 
     Returns:
@@ -67,7 +69,7 @@ def read_flows(
     if cap is not None and cap < 1:
         raise InputError(f"the cap is {cap} rows per class; it must be at least 1")
     files = find_files(source)
-    collector = Collector(label_column, keep_ports, on_invalid, cap, rename)
+    collector = Collector(label_column, keep_ports, on_invalid, cap, rename, frozenset(identifiers))
     size = sum(path.stat().st_size for path in files)
     with tqdm(total=size, unit="B", unit_scale=True, desc="reading", leave=False, disable=not progress) as bar:
         for path in files:

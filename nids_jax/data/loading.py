@@ -1,22 +1,14 @@
-"""The published datasets: one entry each, with its classes, spellings, cap and source.
-
-| name | features | classes | source |
-|---|---|---|---|
-| `cicids2017` | 77 (78 with the port) | 15 | Sharafaldin et al. 2018 |
-| `cicids2017_improved` | 82 (83) | 16 | Engelen et al. 2021, Liu et al. 2022 |
-| `cicddos2019` | 78 (79) | 14 | Sharafaldin et al. 2019 |
-| `gas_pipeline` | 26, 13 of them codes | 8 | Morris & Gao 2014 |
-| `simulated` | 77 (78) | 15 | `nids_jax.flows.simulate` |
-"""
+"""A dataset's files, or any labelled files, → one table of flows with canonical class names."""
 
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal, get_args
 
 import numpy as np
 
+from nids_jax.data.datasets import DATASETS, NAMES, Dataset
 from nids_jax.data.duplicates import repeats
 from nids_jax.data.io.collector import OnInvalid
 from nids_jax.data.io.read_report import Counts, ReadReport
@@ -28,145 +20,9 @@ from nids_jax.flows.schema import CICIDS2017, normalise
 
 Attempted = Literal["relabel", "drop", "keep"]
 
-SIMULATED_ROWS = 400  # per class, unless asked otherwise
-
-
-@dataclass(frozen=True, kw_only=True)
-class Dataset:
-    """What is known about a published dataset."""
-
-    name: str
-    classes: tuple[str, ...]  # canonical names, the benign one first
-    source: str
-    spellings: Mapping[str, str] = field(default_factory=dict)  # normalised other spelling -> canonical name
-    merged: Mapping[str, str] = field(default_factory=dict)  # the same, where merging is a choice
-    cap: int | None = None  # first rows per class that P1 keeps
-    test_per_class: int = 1_000  # P1's test rows per class at most (its number for cicids2017, where it says nothing)
-    dos_tools: frozenset[str] = frozenset()  # classes that P2 merges into `DoS`
-    codes: tuple[str, ...] = ()  # features written as numbers that are names: P2 encodes them one-hot
-    on_invalid: OnInvalid = "drop"
-
-    @property
-    def benign(self) -> str:
-        """The class of traffic that is no attack."""
-        return self.classes[0]
-
-
-_DOS_TOOLS = ("DoS GoldenEye", "DoS Hulk", "DoS Slowhttptest", "DoS slowloris")
-
-DATASETS: Mapping[str, Dataset] = {
-    entry.name: entry
-    for entry in (
-        Dataset(
-            name="cicids2017",
-            classes=(
-                "BENIGN",
-                "Bot",
-                "DDoS",
-                *_DOS_TOOLS,
-                "FTP-Patator",
-                "Heartbleed",
-                "Infiltration",
-                "PortScan",
-                "SSH-Patator",
-                "Web Attack - Brute Force",
-                "Web Attack - Sql Injection",
-                "Web Attack - XSS",
-            ),
-            spellings={
-                "botnet": "Bot",
-                "brute_force": "Web Attack - Brute Force",
-                "sql_injection": "Web Attack - Sql Injection",
-                "xss": "Web Attack - XSS",
-            },
-            cap=30_000,  # P1, Table II
-            dos_tools=frozenset(_DOS_TOOLS),
-            source="Sharafaldin, Lashkari, Ghorbani: Toward generating a new intrusion detection dataset and intrusion "
-            "traffic characterization, ICISSP 2018",
-        ),
-        Dataset(
-            name="cicids2017_improved",
-            classes=(
-                "BENIGN",
-                "Botnet",
-                "DDoS",
-                "DoS GoldenEye",
-                "DoS Hulk",
-                "DoS Slowhttptest",
-                "DoS Slowloris",
-                "FTP-Patator",
-                "Heartbleed",
-                "Infiltration",
-                "Infiltration - Portscan",
-                "Portscan",
-                "SSH-Patator",
-                "Web Attack - Brute Force",
-                "Web Attack - SQL Injection",
-                "Web Attack - XSS",
-            ),
-            spellings={"bot": "Botnet"},
-            dos_tools=frozenset(("DoS GoldenEye", "DoS Hulk", "DoS Slowhttptest", "DoS Slowloris")),
-            source="Engelen, Rimmer, Joosen: Troubleshooting an intrusion detection dataset: the CICIDS2017 case "
-            "study, IEEE SPW 2021; Liu et al.: Error prevalence in NIDS datasets, IEEE CNS 2022",
-        ),
-        Dataset(
-            name="cicddos2019",
-            classes=(
-                "BENIGN",
-                "DrDoS_DNS",
-                "DrDoS_LDAP",
-                "DrDoS_MSSQL",
-                "DrDoS_NTP",
-                "DrDoS_NetBIOS",
-                "DrDoS_SNMP",
-                "DrDoS_SSDP",
-                "DrDoS_UDP",
-                "Portmap",
-                "Syn",
-                "TFTP",
-                "UDP-lag",
-                "WebDDoS",
-            ),
-            # The two days of capture name the same attacks differently: `DrDoS_LDAP` on one, `LDAP` on the other.
-            merged={
-                **{
-                    name: f"DrDoS_{kind}"
-                    for kind in ("DNS", "LDAP", "MSSQL", "NTP", "NetBIOS", "SNMP", "SSDP", "UDP")
-                    for name in (kind.lower(), f"dos_{kind.lower()}")
-                },
-                "udplag": "UDP-lag",
-            },
-            cap=30_000,  # P1, Table II
-            test_per_class=10_000,
-            source="Sharafaldin et al.: Developing realistic distributed denial of service (DDoS) attack dataset and "
-            "taxonomy, IEEE ICCST 2019",
-        ),
-        Dataset(
-            name="gas_pipeline",
-            classes=("Normal", "NMRI", "CMRI", "MSCI", "MPCI", "MFCI", "DoS", "Recon"),
-            spellings={
-                str(code): name
-                for code, name in enumerate(("Normal", "NMRI", "CMRI", "MSCI", "MPCI", "MFCI", "DoS", "Recon"))
-            },
-            # `?` says that this packet does not carry the value, not that the record is broken.  The 10 % sample has
-            # none; in the later release nearly every row has some, and dropping them would leave nothing.
-            on_invalid="impute",
-            codes=(
-                *("command_address", "response_address", "command_memory", "response_memory"),
-                *("comm_read_function", "comm_write_fun", "resp_read_fun", "resp_write_fun", "sub_function"),
-                *("control_mode", "control_scheme", "pump", "solenoid"),
-            ),
-            source="Morris, Gao: Industrial control system traffic data sets for intrusion detection research, ICCIP "
-            "2014 (Mississippi State University)",
-        ),
-    )
-}
-
-NAMES: tuple[str, ...] = (*DATASETS, "simulated")
-
 
 def load(
-    name: str | None,
+    name: str | None = None,
     *,
     data_dir: PathLike | None = None,
     data: PathLike | Sequence[PathLike] | None = None,
@@ -178,6 +34,7 @@ def load(
     merge_spellings: bool = True,
     merge_dos: bool = False,
     exclude: Sequence[str] = (),
+    benign: str | None = None,
     seed: int = 0,
     progress: bool = True,
 ) -> tuple[FlowTable, ReadReport]:
@@ -199,6 +56,8 @@ def load(
       merge_spellings: in cicddos2019, read `LDAP` as `DrDoS_LDAP`, `UDPLag` as `UDP-lag`, and so on.
       merge_dos: make one class `DoS` of the four DoS tools of CIC-IDS2017, as P2 does (12 classes).
       exclude: classes to leave out, by the names that they have after all merging.
+      benign: the class of traffic that is no attack; None is the dataset's own, or the one that is called benign,
+        normal, background or legitimate.
       seed: of the simulation; nothing else here is random.
       progress: show a bar of bytes on standard error.
 
@@ -210,17 +69,18 @@ def load(
       InputError: an unknown dataset, class or choice; no data; or whatever `read_flows` refuses.
     """
     if name is not None and name not in NAMES:
-        raise InputError(f"unknown dataset {name!r}; choose from {', '.join(NAMES)}, or name files with --data alone")
+        raise InputError(f"unknown dataset {name!r}; choose from {', '.join(NAMES)}, or name files with `data` alone")
     if attempted not in get_args(Attempted):
         raise InputError(f"attempted is {attempted!r}; choose from {', '.join(get_args(Attempted))}")
     if isinstance(max_per_class, int) and max_per_class < 1:
         raise InputError(f"max_per_class is {max_per_class}; it must be at least 1")
-    if name == "simulated":
+    entry = DATASETS[name] if name is not None else None
+    if entry and entry.simulated_rows:
         if data is not None or merge_dos:
             raise InputError("the simulated dataset reads no files and has no DoS tools to merge")
-        rows = max_per_class if isinstance(max_per_class, int) else SIMULATED_ROWS
-        return _simulate(rows, seed, keep_ports, exclude)
-    entry = DATASETS[name] if name is not None else None
+        rows = max_per_class if isinstance(max_per_class, int) else entry.simulated_rows
+        table, report = _simulate(entry, rows, seed, keep_ports, exclude)
+        return _with_benign(table, entry, benign), report
     if merge_dos and (entry is None or not entry.dos_tools):
         raise InputError(
             f"merge_dos is for cicids2017 and cicids2017_improved, not for {name or 'files of no dataset'}"
@@ -238,27 +98,39 @@ def load(
         cap=cap,
         rename=rename,
         order=rename.order,
+        identifiers=_identifiers(entry),
         progress=progress,
     )
     rename.check_excluded(table.classes)
-    return (_categorical(table, entry.codes) if entry else table), report
+    table = _categorical(table, entry.codes) if entry else table
+    return _with_benign(table, entry, benign), report
 
 
-def benign_class(classes: Sequence[str]) -> str | None:
-    """The class that is no attack: the first called benign…, normal… or background… in any case."""
-    return next((name for name in classes if normalise(name).startswith(("benign", "normal", "background"))), None)
+def _identifiers(entry: Dataset | None) -> frozenset[str]:
+    """Columns that are no features; files of no known dataset may be a part of any."""
+    return entry.identifiers if entry else frozenset[str]().union(*(each.identifiers for each in DATASETS.values()))
+
+
+def _with_benign(table: FlowTable, entry: Dataset | None, benign: str | None) -> FlowTable:
+    """The table that knows its benign class: the one asked for, or the dataset's own, where it is there."""
+    if benign is not None:
+        found = next((name for name in table.classes if _key(name) == _key(benign)), None)
+        if found is None:
+            raise InputError(f"`benign` is {benign!r}, which is none of the classes: {', '.join(table.classes)}")
+        return replace(table, benign=found)
+    return replace(table, benign=entry.benign) if entry and entry.benign in table.classes else table
 
 
 def _dataset_files(name: str | None, data_dir: PathLike | None) -> list[Path]:
     if name is None:
-        raise InputError("there is nothing to read: name a dataset, or files with --data")
+        raise InputError("there is nothing to read: name a dataset, or files with `data`")
     if data_dir is None:
         data_dir = os.environ.get("NIDS_DATA_DIR")
     if not data_dir:
-        raise InputError(f"the dataset {name} needs files: pass --data_dir or set NIDS_DATA_DIR, or use `simulated`")
+        raise InputError(f"the dataset {name} needs files: pass `data_dir` or set NIDS_DATA_DIR, or use `simulated`")
     folder = Path(data_dir, name)
     if not folder.is_dir():
-        raise InputError(f"there is no folder {folder}: pass another --data_dir, set NIDS_DATA_DIR, or use `simulated`")
+        raise InputError(f"there is no folder {folder}: pass another `data_dir`, set NIDS_DATA_DIR, or use `simulated`")
     if (folder / "flows.parquet").is_file():
         return [folder / "flows.parquet"]
     files = find_files(folder)
@@ -316,12 +188,12 @@ class _Renamer:
         if self._entry is None:
             return label
         key = _key(label)
-        if self._entry.name == "cicids2017_improved" and "attempted" in key.split("_"):
+        if self._entry.attempted and self._entry.attempted in key.split("_"):
             if self._attempted == "drop":
                 return None
             if self._attempted == "relabel":
                 return self._entry.benign
-            attack = self._known.get(key.removesuffix("_attempted"))
+            attack = self._known.get(key.removesuffix(f"_{self._entry.attempted}"))
             return f"{attack} - Attempted" if attack else label
         name = self._known.get(key, label)
         return "DoS" if name in self._dos_tools else name
@@ -334,19 +206,19 @@ class _Renamer:
                 raise InputError(f"there is no class {name!r} to exclude; the classes are: {', '.join(left)}")
 
 
-def _simulate(rows: int, seed: int, keep_ports: bool, exclude: Sequence[str]) -> tuple[FlowTable, ReadReport]:
-    from nids_jax.flows import simulate  # the simulator and the flow meter, which no other dataset needs
+def _simulate(
+    entry: Dataset, rows: int, seed: int, keep_ports: bool, exclude: Sequence[str]
+) -> tuple[FlowTable, ReadReport]:
+    from nids_jax.flows.simulate import simulate_flows  # the simulator and the meter, which no other dataset needs
 
-    unknown = [name for name in exclude if name not in simulate.SIMULATED_CLASSES]
+    unknown = [name for name in exclude if name not in entry.classes]
     if unknown:
-        raise InputError(
-            f"there is no class {unknown[0]!r} to exclude; the classes are: {', '.join(simulate.SIMULATED_CLASSES)}"
-        )
-    classes = tuple(name for name in simulate.SIMULATED_CLASSES if name not in exclude)
+        raise InputError(f"there is no class {unknown[0]!r} to exclude; the classes are: {', '.join(entry.classes)}")
+    classes = tuple(name for name in entry.classes if name not in exclude)
     if not classes:
         raise InputError("every simulated class is excluded, so there is nothing to simulate")
-    x, labels = simulate.simulate_flows(dict.fromkeys(classes, rows), seed)
-    places = np.array([classes.index(name) if name in classes else -1 for name in simulate.SIMULATED_CLASSES], np.int32)
+    x, labels = simulate_flows(dict.fromkeys(classes, rows), seed)
+    places = np.array([classes.index(name) if name in classes else -1 for name in entry.classes], np.int32)
     table = FlowTable(x=np.asarray(x, np.float64), y=places[labels], features=CICIDS2017, classes=classes)
     if not keep_ports:
         table = table.select(tuple(name for name in CICIDS2017 if name != "destination_port"))

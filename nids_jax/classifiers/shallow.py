@@ -1,0 +1,102 @@
+"""Trees, boosting and neighbours behind the classifier interface."""
+
+from typing import Any, Literal, Self, cast
+
+import numpy as np
+from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.tree import DecisionTreeClassifier
+from sklearn.utils.class_weight import compute_sample_weight
+
+from nids_jax.classifiers.base import Classifier, ClassifierOptions, ClassifierSpec
+
+
+def class_weights(options: ClassifierOptions) -> Literal["balanced"] | dict[int, float] | None:
+    """The options' class weights as scikit-learn takes them."""
+    weights = options.class_weights
+    if isinstance(weights, bool):
+        return "balanced" if weights else None
+    return dict(enumerate(weights))
+
+
+# scikit-learn calls the argument X; by position it is the same interface.
+def _trees(kind: type[RandomForestClassifier | ExtraTreesClassifier], options: ClassifierOptions) -> Classifier:
+    weights = class_weights(options)
+    return cast(Classifier, kind(n_estimators=300, random_state=options.seed, n_jobs=-1, class_weight=weights))
+
+
+def forest(options: ClassifierOptions) -> RandomForestClassifier:
+    """A random forest of 300 trees."""
+    return cast(RandomForestClassifier, _trees(RandomForestClassifier, options))
+
+
+def _decision_tree(options: ClassifierOptions) -> Classifier:
+    return cast(Classifier, DecisionTreeClassifier(random_state=options.seed, class_weight=class_weights(options)))
+
+
+class Neighbours:
+    """The five nearest rows vote, or all rows where there are fewer."""
+
+    def fit(self, x: np.ndarray, y: np.ndarray) -> Self:
+        """x [n, d] scaled rows, y [n] integer labels."""
+        self._model = KNeighborsClassifier(n_neighbors=min(5, len(x))).fit(x, y)
+        self.classes_ = np.asarray(self._model.classes_)
+        return self
+
+    def predict_proba(self, x: np.ndarray) -> np.ndarray:
+        """x [n, d] → shares of the votes [n, c]."""
+        return np.asarray(self._model.predict_proba(x))
+
+
+class Boosting:
+    """XGBoost with its own defaults; it wants labels without gaps."""
+
+    def __init__(self, options: ClassifierOptions):
+        self.options = options
+
+    def fit(self, x: np.ndarray, y: np.ndarray) -> Self:
+        """x [n, d] scaled rows, y [n] integer labels."""
+        from xgboost import XGBClassifier  # here: it takes a second to import, and few runs need it
+
+        self.classes_, codes = np.unique(y, return_inverse=True)
+        chosen = class_weights(self.options)
+        weights = None if chosen is None else compute_sample_weight(chosen, y)
+        self._model: Any = XGBClassifier(random_state=self.options.seed, n_jobs=-1)
+        self._model.fit(x, codes, sample_weight=weights)
+        return self
+
+    def predict_proba(self, x: np.ndarray) -> np.ndarray:
+        """x [n, d] → probabilities [n, c]."""
+        return np.asarray(self._model.predict_proba(x))
+
+
+_ALL = frozenset({"detector_comparison", "generator_comparison"})
+
+SPECS = (
+    ClassifierSpec(
+        name="random_forest",
+        make=lambda options: cast(Classifier, forest(options)),
+        summary="random forest, 300 trees",
+        compared_in=_ALL | {"few_shot", "imbalance", "packet_augmentation"},
+    ),
+    ClassifierSpec(
+        name="extra_trees",
+        make=lambda options: _trees(ExtraTreesClassifier, options),
+        summary="extremely randomised trees, 300",
+        compared_in=_ALL | {"packet_augmentation"},
+    ),
+    ClassifierSpec(
+        name="knn",
+        make=lambda options: Neighbours(),
+        summary="five nearest neighbours",
+        weighs_classes=False,
+        compared_in=_ALL,
+    ),
+    ClassifierSpec(name="xgboost", make=Boosting, summary="XGBoost", compared_in=_ALL | {"imbalance"}),
+    ClassifierSpec(
+        name="decision_tree",
+        make=_decision_tree,
+        summary="decision tree",
+        compared_in=frozenset({"detector_comparison", "imbalance"}),
+    ),
+)

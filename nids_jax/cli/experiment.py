@@ -1,0 +1,83 @@
+"""Any experiment from the command line: its flags, its flows, its runs, its report."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from nids_jax import store
+from nids_jax.cli import options
+from nids_jax.cli.flags import Flags
+from nids_jax.cli.output import say
+from nids_jax.errors import InputError
+from nids_jax.generators.registry import GENERATORS
+from nids_jax.pipeline.names import TrainingSetName
+from nids_jax.pipeline.runner import Runner
+from nids_jax.protocols.base import Protocol
+from nids_jax.report.page import build_report
+from nids_jax.report.tables import verdict
+
+
+def flags_of(protocol: type[Protocol]) -> Flags:
+    """The flags of an experiment: its own settings, and those that concern it of the shared ones."""
+    groups: list[type] = [protocol]
+    if not hasattr(protocol, "read"):
+        groups.append(options.Data)
+    groups.append(options.Models)
+    if _trains_generators(protocol):
+        groups.append(options.Diffusion)
+    return Flags([*groups, options.Output])
+
+
+def run(protocol: type[Protocol], arguments: Sequence[str]) -> None:
+    """Do what the command line asks for and is not recorded yet, and report.
+
+    Raises:
+      InputError: flags that do not go together, or whatever the reading and the runs refuse.
+      TrainingError: a training diverged; what the others found is recorded.
+    """
+    given = flags_of(protocol)
+    given.parse(arguments)
+    output = given.build(options.Output)
+    data = given.build(options.Data) if options.Data in given.groups else None
+    further: dict[str, Any] = {"preset": given.build(options.Models).chosen()}
+    if options.Diffusion in given.groups:
+        further["preset"] = given.build(options.Diffusion).apply(further["preset"])
+    if data is not None:
+        further["dataset"] = data.name
+        if hasattr(protocol, "data_dir"):
+            further["data_dir"] = data.data_dir
+    job: Any = given.build(protocol, **further)
+    _refuse_idle_flags(given, job)
+    output_dir, shard = output.folder(), output.share()
+    own = None if data is not None else job.read()  # before the folder is made: what cannot be read leaves none behind
+    changes = {"dataset": job.dataset, "preset_version": options.version_of(further["preset"])}
+    store.write_config(output_dir, {**given.values(), **changes})
+    table, found = (own, {}) if own is not None else data.read() if data is not None else (None, {})
+    found["fingerprint"] = options.same_rows(output_dir, table)
+    store.write_json(output_dir / "data.json", {**job.describe(table), **found})
+    command = ["nids_jax", protocol.name, *arguments]
+    job.run(table, Runner(output_dir=output_dir, command=command, say=say, shard=shard))
+    page = build_report(output_dir)
+    say((output_dir / "summary.md").read_text(encoding="utf-8"))
+    say(*verdict(store.read(output_dir)), "", f"report: {page}")
+
+
+def _trains_generators(protocol: type[Protocol]) -> bool:
+    return "generators" in protocol.__dataclass_fields__
+
+
+def _refuse_idle_flags(given: Flags, job: Any) -> None:
+    """Refuse flags about CDDPM where none is trained.
+
+    Raises:
+      InputError: there is one.
+    """
+    if options.Diffusion not in given.groups:
+        return
+    specs = [GENERATORS.get(TrainingSetName(name).generator) for name in job.generators]
+    names = [each.name for each in options.Diffusion.__dataclass_fields__.values()]
+    idle = [name for name in names if given.given(name)]
+    if idle and not any(spec is not None and spec.family == "cddpm" for spec in specs):
+        raise InputError(
+            f"`{idle[0]}` is about cddpm, and `generators` names none that samples one ({', '.join(job.generators)}); "
+            "leave it out"
+        )
