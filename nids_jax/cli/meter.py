@@ -55,7 +55,7 @@ def main(argv: list[str]) -> None:
         table.to_csv(content, index=False)
     else:
         table.to_parquet(content, index=False)
-    write_atomic(output, content.getvalue(), "--output")
+    write_atomic(output, content.getvalue(), "output")
     print(f"flows in all: {len(table):,}, in {output}")
 
 

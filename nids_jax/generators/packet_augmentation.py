@@ -10,11 +10,11 @@ from nids_jax import random
 from nids_jax.errors import InputError
 from nids_jax.flows.packets import Packets
 from nids_jax.flows.schema import FEATURES
-from nids_jax.flows.variation import Variation, remeter, vary
+from nids_jax.flows.variation import Variation, meter_separately, vary
 from nids_jax.generators.resampling import Copies
 
 
-class Remetered:
+class PacketAugmentation:
     """A captured flow of the class, drawn with replacement, varied (`flows.variation`) and metered again."""
 
     losses_ = None  # nothing is learnt
@@ -47,4 +47,4 @@ class Remetered:
             vary(self.flows[number], self.variation, np.random.default_rng([*seed, row]))
             for row, number in enumerate(drawn)
         ]
-        return remeter(varied)[:, self._columns]
+        return meter_separately(varied)[:, self._columns]

@@ -15,7 +15,7 @@ from nids_jax.generators.gan import GAN, GANConfig, Method
 from nids_jax.generators.registry import GeneratorOptions, make_generator
 from nids_jax.generators.wasserstein import WCGANGP, WGAN, gradient_norms
 from nids_jax.training import adversarial, loop
-from tests.generators.company import check_rows_stand_alone
+from tests.generators.row_independence import check_rows_are_independent
 
 CENTRES = np.array([[[-0.7, -0.7], [-0.7, 0.7]], [[0.7, -0.7], [0.7, 0.7]]])  # [class, mode, column]
 TINY = GANConfig(hidden=(16, 16), noise=4, steps=60, batch=16, bounded=True)
@@ -155,7 +155,7 @@ def test_same_key_same_bits(model: GAN):
 
 
 def test_a_row_does_not_depend_on_its_company(model: GAN):
-    check_rows_stand_alone(model, columns=2, length=1100)
+    check_rows_are_independent(model, columns=2, length=1100)
 
 
 def test_more_steps_and_rows_do_not_recompile(model: GAN):

@@ -7,7 +7,7 @@ import pytest
 from nids_jax.errors import InputError
 from nids_jax.generators.gan import GAN, GANConfig, collapsed_classes
 from nids_jax.training import loop
-from tests.generators.company import check_rows_stand_alone
+from tests.generators.row_independence import check_rows_are_independent
 
 KEY = jax.random.key(7)
 COUNTS = {0: 60, 1: 5, 4: 300}  # rows of each class
@@ -53,7 +53,7 @@ def test_models_of_different_classes_begin_differently(model: GAN):
 
 
 def test_a_row_does_not_depend_on_its_company(model: GAN):
-    check_rows_stand_alone(model, columns=4, length=1100)
+    check_rows_are_independent(model, columns=4, length=1100)
 
 
 def test_each_class_has_its_own_categories():

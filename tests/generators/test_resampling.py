@@ -10,7 +10,7 @@ from imblearn import over_sampling as theirs
 from nids_jax.errors import InputError
 from nids_jax.generators.registry import GeneratorOptions, make_generator
 from nids_jax.generators.resampling import ADASYN, SMOTE, Copies, Jitter
-from tests.generators.company import check_rows_stand_alone
+from tests.generators.row_independence import check_rows_are_independent
 
 X = np.arange(12, dtype=np.float32).reshape(6, 2)
 Y = np.array([0, 0, 0, 1, 1, 2])
@@ -37,7 +37,7 @@ def test_copies_are_real_rows_of_the_class_in_equal_shares():
 @pytest.mark.parametrize("name", NAMES)
 def test_a_row_does_not_depend_on_its_company(name: str):
     fitted = make_generator(name, GeneratorOptions()).fit(*overlapping(), jax.random.key(0))
-    check_rows_stand_alone(fitted, columns=4, length=1500)
+    check_rows_are_independent(fitted, columns=4, length=1500)
 
 
 @pytest.mark.parametrize("name", ["adasyn", "smote"])
