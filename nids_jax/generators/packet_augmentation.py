@@ -1,6 +1,6 @@
-"""Rows from packets: the few captured flows with their packets varied, metered again."""
+"""Packet augmentation: the few captured flows with their packets varied, metered again."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import jax
 import numpy as np
@@ -11,7 +11,11 @@ from nids_jax.errors import InputError
 from nids_jax.flows.packets import Packets
 from nids_jax.flows.schema import FEATURES
 from nids_jax.flows.variation import Variation, meter_separately, vary
+from nids_jax.generators.base import Generator
 from nids_jax.generators.resampling import Copies
+from nids_jax.generators.spec import GeneratorSpec, Request
+
+VARIATIONS = {"packets": Variation(), "packets_resent": Variation(resent=0.02)}
 
 
 class PacketAugmentation:
@@ -48,3 +52,23 @@ class PacketAugmentation:
             for row, number in enumerate(drawn)
         ]
         return meter_separately(varied)[:, self._columns]
+
+
+def _refusing(name: str) -> Callable[[Request], Generator]:
+    def make(_: Request) -> Generator:
+        raise InputError(
+            f"{name} varies the packets of the training flows, and flow records do not hold them; run the experiment"
+            " `packets`, which has the packets"
+        )
+
+    return make
+
+
+def _spec(name: str, summary: str) -> GeneratorSpec:
+    return GeneratorSpec(name=name, make=_refusing(name), summary=summary, learns=False, needs="packets")
+
+
+SPECS = (
+    _spec("packets", "The flows' packets with other gaps, metered again."),
+    _spec("packets_resent", "The same, a few packets sent again."),
+)

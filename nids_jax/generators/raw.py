@@ -1,4 +1,4 @@
-"""Generators that take and make rows in raw units: on the columns themselves, or on what these follow from."""
+"""Generators of rows in raw units: of the columns themselves, or of the free features from which these follow."""
 
 from collections.abc import Sequence
 from typing import Self

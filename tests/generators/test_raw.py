@@ -9,8 +9,9 @@ from nids_jax.flows.consistency import consistency
 from nids_jax.flows.schema import CICIDS2017
 from nids_jax.flows.simulate import simulate_flows
 from nids_jax.generators.raw import OnFreeFeatures, free_scaler
-from nids_jax.generators.registry import GeneratorOptions, make_generator
+from nids_jax.generators.registry import make_generator
 from nids_jax.generators.resampling import Copies, Jitter
+from nids_jax.generators.spec import Request
 from tests.generators.row_independence import check_rows_are_independent
 
 KEY = jax.random.key(1)
@@ -25,14 +26,14 @@ def flows() -> tuple[np.ndarray, np.ndarray]:
 def test_copies_are_the_training_rows(flows: tuple[np.ndarray, np.ndarray]):
     """Scaled columns are float32: seven digits of a logarithm."""
     x, y = flows
-    made = OnFreeFeatures(Copies(), CICIDS2017).fit(x, y, jax.random.key(0)).sample(y, KEY)
-    for row, label in zip(made, y, strict=True):
+    synthetic = OnFreeFeatures(Copies(), CICIDS2017).fit(x, y, jax.random.key(0)).sample(y, KEY)
+    for row, label in zip(synthetic, y, strict=True):
         mine = x[y == label]
         nearest = mine[np.argmin((np.abs(mine - row) / (1 + np.abs(row))).max(axis=1))]
         np.testing.assert_allclose(row, nearest, rtol=1e-4, atol=1e-2)
 
 
-@pytest.mark.parametrize("generator", [Jitter(3.0), make_generator("smote", GeneratorOptions())])
+@pytest.mark.parametrize("generator", [Jitter(3.0), make_generator("smote", Request())])
 def test_rows_keep_the_rules_and_stand_alone(flows: tuple[np.ndarray, np.ndarray], generator):
     fitted = OnFreeFeatures(generator, CICIDS2017).fit(*flows, jax.random.key(0))
     assert consistency(fitted.sample(np.repeat([0, 1], 300), KEY), CICIDS2017) == 1
