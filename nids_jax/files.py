@@ -1,25 +1,47 @@
 """Files that are whole or absent."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from nids_jax.errors import InputError
 
 
-def write_atomic(path: str | os.PathLike[str], content: bytes, flag: str = "--output_dir") -> None:
-    """Write a file whole or not at all: to a temporary name beside it, then renamed; `flag` says where to.
+def write_atomic(path: str | os.PathLike[str], content: bytes, argument: str = "output_dir") -> None:
+    """Write a file whole or not at all, and have it on the disk before returning.
+
+    It is written under a temporary name beside it and flushed to the disk, then renamed, and the folder's entry is
+    flushed too: a crash of the machine leaves the old file or the new one.
+
+    Args:
+      argument: the caller's argument that names the place, for the error.
 
     Raises:
-      InputError: the folder cannot be made or written.
+      InputError: the folder or the file cannot be written.
     """
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            temporary.write_bytes(content)
+            with temporary.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
             os.replace(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)
+        _flush_folder(path.parent)
     except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror}; choose another {flag}") from error
+        reason = error.strerror or str(error) or type(error).__name__
+        raise InputError(f"cannot write {path}: {reason}; choose another `{argument}`") from error
+
+
+def _flush_folder(folder: Path) -> None:
+    """Put the folder's entries on the disk, where the system can: Windows and some network folders cannot."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -246,7 +246,7 @@ def test_labels_need_no_memory():
         ({"--label_counts": "scan"}, "error: --label_counts has 'scan'; give CLASS:ROWS"),
         (
             {"--sampler": "ddim", "--sampler_steps": "101"},
-            "a sampler takes from 2 to the schedule's 100 steps, not 101",
+            "the sampler takes 101 steps; give from 2 to the 100 steps of the schedule",
         ),
         ({"--sampler": "magic"}, "--sampler"),
     ],

@@ -19,21 +19,21 @@ def _mlp(widths: Sequence[int]) -> nn.Sequential:
     return nn.Sequential(*layers[:-1])
 
 
-class Players(nn.Module):
-    """Generator, critic and, of VAE-WGAN-GP, encoder, with the sizes of `game`: WCGAN-GP's or VAE-WGAN-GP's."""
+class Networks(nn.Module):
+    """Generator, critic and, of VAE-WGAN-GP, encoder, with the sizes of `objective`: WCGAN-GP's or VAE-WGAN-GP's."""
 
-    def __init__(self, game: Wasserstein):
+    def __init__(self, objective: Wasserstein):
         super().__init__()
-        self.game = game
-        self.generator = _mlp((game.noise + game.classes, *game.hidden, game.features))
-        self.critic = _mlp((game.features + game.classes, *game.hidden, 1))
+        self.objective = objective
+        self.generator = _mlp((objective.noise + objective.classes, *objective.hidden, objective.features))
+        self.critic = _mlp((objective.features + objective.classes, *objective.hidden, 1))
         self.encoder = None
-        if isinstance(game, VAEWGANGP):
-            self.encoder = _mlp((game.features + game.classes, *game.hidden, 2 * game.noise))
+        if isinstance(objective, VAEWGANGP):
+            self.encoder = _mlp((objective.features + objective.classes, *objective.hidden, 2 * objective.noise))
 
     def generate(self, z: Tensor, labels: Tensor) -> Tensor:
         rows = self.generator(torch.cat([z, labels], dim=1))
-        return torch.tanh(rows) if self.game.bounded else rows
+        return torch.tanh(rows) if self.objective.bounded else rows
 
     def latent(self, x: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """z drawn from the encoder's distribution, and its KL to the prior."""
@@ -46,7 +46,7 @@ class Players(nn.Module):
 
     def critic_loss(self, x: Tensor, labels: Tensor) -> Tensor:
         with torch.no_grad():
-            z = torch.randn(len(x), self.game.noise)
+            z = torch.randn(len(x), self.objective.noise)
             if self.encoder is not None:
                 z[::2] = self.latent(x[::2], labels[::2])[0]
             made = self.generate(z, labels)
@@ -54,30 +54,30 @@ class Players(nn.Module):
         between = (mix * x + (1 - mix) * made).requires_grad_()
         (slope,) = torch.autograd.grad(self.judge(between, labels).sum(), between, create_graph=True)
         penalty = (slope.norm(dim=1) - 1).square().mean()
-        return self.judge(made, labels).mean() - self.judge(x, labels).mean() + self.game.penalty * penalty
+        return self.judge(made, labels).mean() - self.judge(x, labels).mean() + self.objective.penalty * penalty
 
     def generator_loss(self, x: Tensor, labels: Tensor) -> Tensor:
-        z = torch.randn(len(x), self.game.noise)
+        z = torch.randn(len(x), self.objective.noise)
         if self.encoder is None:
             return -self.judge(self.generate(z, labels), labels).mean()
         latent, kl = self.latent(x, labels)
         twice = labels.repeat(2, 1)
         made = self.generate(torch.cat([z, latent]), twice)
         error = functional.mse_loss(made[len(x) :], x)
-        return self.game.reconstruction * error + self.game.beta * kl - self.judge(made, twice).mean()
+        return self.objective.reconstruction * error + self.objective.beta * kl - self.judge(made, twice).mean()
 
 
 def build(
-    game: Wasserstein, x: np.ndarray, y: np.ndarray, *, batch: int, critic_steps: int
+    objective: Wasserstein, x: np.ndarray, y: np.ndarray, *, batch: int, critic_steps: int
 ) -> Callable[[int, int], object]:
     """A function that takes so many steps of the generator on so many threads: rows x [n, d], labels y [n]."""
     torch.manual_seed(0)
-    players = Players(game)
-    critic = list(players.critic.parameters())
-    others = [each for name, each in players.named_parameters() if not name.startswith("critic")]
-    of_critic, of_others = (torch.optim.Adam(each, lr=game.rate, betas=(0.5, 0.9)) for each in (critic, others))
+    networks = Networks(objective)
+    critic = list(networks.critic.parameters())
+    others = [each for name, each in networks.named_parameters() if not name.startswith("critic")]
+    of_critic, of_others = (torch.optim.Adam(each, lr=objective.rate, betas=(0.5, 0.9)) for each in (critic, others))
     rows = torch.from_numpy(np.array(x, np.float32))
-    labels = functional.one_hot(torch.from_numpy(np.array(y, np.int64)), game.classes).float()
+    labels = functional.one_hot(torch.from_numpy(np.array(y, np.int64)), objective.classes).float()
 
     def drawn() -> tuple[Tensor, Tensor]:
         chosen = torch.randint(len(rows), (batch,))
@@ -88,10 +88,10 @@ def build(
         for _ in range(steps):
             for _ in range(critic_steps):
                 of_critic.zero_grad()
-                players.critic_loss(*drawn()).backward()
+                networks.critic_loss(*drawn()).backward()
                 of_critic.step()
             of_others.zero_grad()
-            players.generator_loss(*drawn()).backward()
+            networks.generator_loss(*drawn()).backward()
             of_others.step()
 
     return train

@@ -12,7 +12,7 @@ from benchmarks.speed.stopwatch import THREADS, Figure, Run, Stopwatch, Work, ba
 from nids_jax import parallel
 from nids_jax.generators.cddpm import CDDPM, CDDPMConfig
 from nids_jax.generators.denoising import DenoisingObjective, tile_rows
-from nids_jax.generators.gan import GANConfig, Method, make_game
+from nids_jax.generators.gan import GANConfig, Method, make_objective
 from nids_jax.generators.wasserstein import Wasserstein
 from nids_jax.presets import Preset
 from nids_jax.training import adversarial
@@ -169,31 +169,31 @@ def gans(watch: Stopwatch, preset: Preset) -> list[Figure]:
     found = []
     methods: dict[Method, str] = {"wcgan_gp": "WCGAN-GP", "vae_wgan_gp": "VAE-WGAN-GP"}
     for method, name in methods.items():
-        game = make_game(method, config, FEATURES, CLASSES)
+        objective = make_objective(method, config, FEATURES, CLASSES)
         work = Work(amount=_GAN_STEPS, unit="steps", note=f"batch {config.batch}, {config.critic_steps} critic steps")
-        theirs = _torch_gan(game, config)
+        theirs = _torch_gan(objective, config)
         rivals = {"the same in PyTorch": (theirs, work)} if theirs else None
-        found += watch.time(f"{name}, training", _gan_training(game, config, 1), work, rivals)
-        game = make_game(method, config, FEATURES, 0)
-        one = _gan_training(game, config, 1)
+        found += watch.time(f"{name}, training", _gan_training(objective, config, 1), work, rivals)
+        objective = make_objective(method, config, FEATURES, 0)
+        one = _gan_training(objective, config, 1)
         work = replace(work, amount=_GAN_STEPS * TOGETHER)
         found += watch.time(
             f"{name}, {TOGETHER} models of one class at once",
-            _gan_training(game, config, TOGETHER),
+            _gan_training(objective, config, TOGETHER),
             work,
             {"… one after the other": (lambda one=one: [one() for _ in range(TOGETHER)], work)},
         )
     return found
 
 
-def _torch_gan(game: Wasserstein, config: GANConfig) -> Run | None:
+def _torch_gan(objective: Wasserstein, config: GANConfig) -> Run | None:
     """One thread or all, whichever is faster there: its operations are small."""
     torch_gan = baseline("torch_gan", "PyTorch")
     if torch_gan is None:
         return None
     rows = data(1024)
     train = torch_gan.build(
-        game, np.asarray(rows.x), np.asarray(rows.y), batch=config.batch, critic_steps=config.critic_steps
+        objective, np.asarray(rows.x), np.asarray(rows.y), batch=config.batch, critic_steps=config.critic_steps
     )
 
     def trial(threads: int) -> float:
@@ -204,15 +204,20 @@ def _torch_gan(game: Wasserstein, config: GANConfig) -> Run | None:
     return lambda: train(_GAN_STEPS, fastest)
 
 
-def _gan_training(game: Wasserstein, config: GANConfig, models: int) -> Run:
+def _gan_training(objective: Wasserstein, config: GANConfig, models: int) -> Run:
     """Some steps with each of the models, on 1,024 rows."""
     keys = jax.random.split(jax.random.key(0), models)
-    state, *given = adversarial.begin(game, data(1024), [(0, 1024)] * models, keys)
+    state, *given = adversarial.begin(objective, data(1024), [(0, 1024)] * models, keys)
     held = [state]
 
     def train() -> None:
         held[0], figures = adversarial.advance(
-            held[0], *given, held[0].step + _GAN_STEPS, game=game, batch=config.batch, critic_steps=config.critic_steps
+            held[0],
+            *given,
+            held[0].step + _GAN_STEPS,
+            objective=objective,
+            batch=config.batch,
+            critic_steps=config.critic_steps,
         )
         jax.block_until_ready(figures)
 

@@ -12,7 +12,8 @@ from nids_jax.data.datasets import load
 from nids_jax.flows.meter import meter
 from nids_jax.flows.schema import CICIDS2017
 from nids_jax.flows.simulate import SIMULATED_CLASSES, simulate_flows, simulate_packets
-from nids_jax.generators.registry import GeneratorOptions, make_generator
+from nids_jax.generators.registry import make_generator
+from nids_jax.generators.spec import Request
 from nids_jax.presets import Preset
 
 _PER_CLASS = 1500
@@ -51,7 +52,7 @@ def oversampling(watch: Stopwatch, _: Preset) -> list[Figure]:
     work = Work(amount=len(labels), unit="rows", note=f"{_RARE} rows of two classes raised to {_COMMON:,}")
 
     def smote() -> object:
-        generator = make_generator("smote", GeneratorOptions()).fit(x, y, jax.random.key(0))
+        generator = make_generator("smote", Request()).fit(x, y, jax.random.key(0))
         return generator.sample(labels, jax.random.key(1))
 
     rivals = {}

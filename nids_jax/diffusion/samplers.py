@@ -19,6 +19,7 @@ from jax import Array
 
 from nids_jax import random
 from nids_jax.diffusion.schedule import Schedule
+from nids_jax.errors import InputError
 
 Denoise = Callable[[Array, Array, Array, Array], Array]  # (x [B, d], t [], α [], σ []) → x̂_0 [B, d]
 
@@ -89,10 +90,12 @@ class Sampler:
         """The noise levels visited from pure noise on.
 
         Raises:
-          ValueError: fewer than two steps, or more than the schedule has.
+          InputError: fewer than two steps, or more than the schedule has.
         """
         if not 2 <= self.steps <= schedule.steps:
-            raise ValueError(f"a sampler takes from 2 to the schedule's {schedule.steps} steps, not {self.steps}")
+            raise InputError(
+                f"the sampler takes {self.steps} steps; give from 2 to the {schedule.steps} steps of the schedule"
+            )
         log_snr = self.levels(schedule)
         return make_grid(schedule.at_log_snr(log_snr), log_snr)
 
@@ -101,19 +104,19 @@ class Sampler:
         return np.linspace(schedule.log_snr[-1], schedule.log_snr[0], self.steps)
 
     def coefficients(self, grid: Grid) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """(a, b, c, d) of the module's formula, each [n] float64."""
+        """(a, b, c, d) of the update in the module's docstring, each [n] float64."""
         raise NotImplementedError
 
     def last(self, schedule: Schedule, count: int | None) -> Grid:
         """The last `count` levels of the grid, None for all: what is left to do for a row noised to the first of them.
 
         Raises:
-          ValueError: `count` is not from 1 to the grid's size.
+          InputError: `count` is not from 1 to the grid's size.
         """
         grid = self.grid(schedule)
         count = len(grid.t) if count is None else count
         if not 1 <= count <= len(grid.t):
-            raise ValueError(f"{count} levels are asked of a sampler that has {len(grid.t)}; ask for 1 to all of them")
+            raise InputError(f"{count} levels are asked of a sampler that has {len(grid.t)}; ask for 1 to all of them")
         return Grid(*(column[-count:] for column in grid))
 
     def table(self, schedule: Schedule, count: int | None = None) -> Steps:
@@ -154,6 +157,10 @@ class DDIM(Sampler):
     steps: int = 50
     eta: float = 0.0
 
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.eta <= 1.0:
+            raise InputError(f"`eta` is {self.eta}; give a number from 0 to 1")
+
     @property
     def stochastic(self) -> bool:
         return self.eta > 0.0
@@ -180,7 +187,7 @@ class DDPM(Sampler):
 
     def __post_init__(self) -> None:
         if self.variance not in ("posterior", "beta"):
-            raise ValueError(f"unknown variance {self.variance!r}; choose from ['beta', 'posterior']")
+            raise InputError(f"unknown `variance` {self.variance!r}; choose from beta, posterior")
 
     @property
     def stochastic(self) -> bool:
@@ -232,12 +239,18 @@ class SDEDPMpp2M(Sampler):
 
     minimum_calls: ClassVar[int] = 8
 
+    def __post_init__(self) -> None:
+        if not (np.isfinite(self.noisiest) and 0.0 < self.root < np.inf):
+            raise InputError(
+                f"`noisiest` is {self.noisiest} and `root` {self.root}; give finite numbers, `root` above 0"
+            )
+
     @property
     def stochastic(self) -> bool:
         return True
 
     def levels(self, schedule: Schedule) -> np.ndarray:
-        """As said, e^{λ/root} rises evenly."""
+        """The log-SNRs λ of the grid, rising [steps]: e^{λ/root} rises evenly."""
         first, last = max(self.noisiest, schedule.log_snr[-1]), schedule.log_snr[0]
         return self.root * np.log(np.linspace(np.exp(first / self.root), np.exp(last / self.root), self.steps))
 
@@ -267,7 +280,7 @@ class Heun(Sampler):
         return a, grid.alpha_next - a * grid.alpha, np.zeros_like(a), np.zeros_like(a)
 
     def __call__(self, denoise: Denoise, x: Array, keys: Array, schedule: Schedule, count: int | None = None) -> Array:
-        """As the base, with the trapezoid's second slope; see there."""
+        """As `Sampler.__call__`, with the second slope of the trapezoid."""
         grid = self.last(schedule, count)
         here, there = grid.sigma / grid.alpha, grid.sigma_next / grid.alpha_next
         length = there - here
@@ -305,11 +318,11 @@ def make_sampler(name: str, **options: Any) -> Sampler:
     """The sampler called `name` with its options (`steps`, `eta`, `variance`).
 
     Raises:
-      ValueError: unknown name, or an option that this sampler does not have.
+      InputError: unknown name, or an option that this sampler does not have.
     """
     if name not in SAMPLERS:
-        raise ValueError(f"unknown sampler {name!r}; choose from {sorted(SAMPLERS)}")
+        raise InputError(f"unknown `sampler` {name!r}; choose from {', '.join(sorted(SAMPLERS))}")
     unknown = set(options) - set(SAMPLERS[name].__dataclass_fields__)
     if unknown:
-        raise ValueError(f"sampler {name!r} has no option {sorted(unknown)[0]!r}")
+        raise InputError(f"the sampler {name} has no option {sorted(unknown)[0]!r}; leave it out")
     return SAMPLERS[name](**options)

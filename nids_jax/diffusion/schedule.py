@@ -6,6 +6,8 @@ from typing import Literal
 
 import numpy as np
 
+from nids_jax.errors import InputError
+
 
 @dataclass(frozen=True, kw_only=True)
 class Schedule:
@@ -21,11 +23,11 @@ class Schedule:
 
     def __post_init__(self) -> None:
         if self.kind not in ("linear", "cosine"):
-            raise ValueError(f"unknown schedule {self.kind!r}; choose from ['cosine', 'linear']")
+            raise InputError(f"unknown `schedule` {self.kind!r}; choose from cosine, linear")
         if self.steps < 2:
-            raise ValueError(f"a schedule needs at least 2 steps, not {self.steps}")
+            raise InputError(f"the schedule has {self.steps} steps; give at least 2")
         if not (self.beta[1:] < 1.0).all():
-            raise ValueError(
+            raise InputError(
                 f"{self.steps} linear steps need β ≥ 1 when scaled by 1000/T; use at least 21 steps or cosine"
             )
 

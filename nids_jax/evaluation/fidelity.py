@@ -1,9 +1,10 @@
-"""How real generated rows look: marginals, correlations, neighbourhoods, a classifier's view, and memorisation.
+"""Fidelity of synthetic rows: marginals, correlations, neighbourhoods, a classifier two-sample test, memorisation.
 
-Rows are scaled rows (`data.scaling`), and distances are Euclidean in scaled units.  Generated rows are compared with
-held-out rows, never with those that the generator was fitted on, except where memorisation is asked about.
+Rows are scaled rows (`data.scaling`), and distances are Euclidean in scaled units.  Synthetic rows are compared with
+test rows, never with those that the generator was fitted on, except where memorisation is asked about.
 
-With few rows even a perfect generator differs from the held-out rows: compare figures of arms with equally many rows.
+With few rows even a perfect generator differs from the test rows: compare figures of generators
+on equally many rows.
 """
 
 from collections.abc import Sequence
@@ -21,9 +22,9 @@ from nids_jax.flows.consistency import consistency
 from nids_jax.flows.schema import FEATURES
 
 NEIGHBOURS = 5  # k of density and coverage, as Naeem et al. choose it
-MOST_ROWS = 500  # of a class, held-out or generated
-MOST_TOLD_APART = 2000  # held-out or generated rows, all classes together, for `two_sample_auc`
-LEAST_TOLD_APART = 10
+MOST_ROWS = 500  # of a class, test or synthetic
+C2ST_ROWS = 2000  # test or synthetic rows, all classes together, in the classifier two-sample test (C2ST)
+C2ST_LEAST_ROWS = 10  # of either, for the C2ST
 FOLDS = 5
 COPY = 0.01  # a copy is nearer to a training row than this share of an unseen row's distance …
 ROUNDING = 1e-6  # … or than this share of a training row's length: float32, there and back through a scaler
@@ -33,97 +34,98 @@ _FLOW_FEATURES = frozenset(f.name for f in FEATURES)
 
 
 class RawRows(NamedTuple):
-    """The held-out and generated rows in raw units, row for row, and the canonical names of their columns."""
+    """The test and synthetic rows in raw units, row for row, and the canonical names of their columns."""
 
-    held: np.ndarray
-    made: np.ndarray
+    test: np.ndarray
+    synthetic: np.ndarray
     features: Sequence[str]
 
 
 def fidelity(
     train_x: ArrayLike,
     train_y: ArrayLike,
-    held_x: ArrayLike,
-    held_y: ArrayLike,
-    made_x: ArrayLike,
-    made_y: ArrayLike,
+    test_x: ArrayLike,
+    test_y: ArrayLike,
+    synthetic_x: ArrayLike,
+    synthetic_y: ArrayLike,
     *,
     raw: RawRows | None = None,
     seed: int = 0,
 ) -> dict[str, float]:
-    """Compare generated (`made`) with held-out rows, over the classes that have both.
+    """Compare synthetic rows with test rows, over the classes that have both.
 
-    At most MOST_ROWS held-out and generated rows of each class are drawn.  Training rows are all kept: a copy of one
+    At most MOST_ROWS test and synthetic rows of each class are drawn.  Training rows are all kept: a copy of one
     that was not drawn would go unseen.  Where a measure depends on how many rows there are of either kind, or on the
-    mixture of classes, it gets as many held-out as generated rows of each class ("even" below).
+    mixture of classes, it gets as many test as synthetic rows of each class ("even" below).
 
     Args:
-      train_x, held_x, made_x: [·, d] scaled rows: what the generator was fitted on, unseen real ones, generated ones.
-      train_y, held_y, made_y: [·] int, at least 0.
-      raw: the same held-out and generated rows in raw units, to check what must hold inside a flow record.
+      train_x, test_x, synthetic_x: [·, d] scaled rows: what the generator was fitted on, unseen real
+        ones, synthetic ones.
+      train_y, test_y, synthetic_y: [·] int, at least 0.
+      raw: the same test and synthetic rows in raw units, to check what must hold inside a flow record.
       seed: of the rows drawn, the folds and the classifier.
 
     Returns:
       wasserstein, ks: mean over features, then over classes; 0 is ideal;
       correlation_difference: of all even rows; 0 is ideal;
-      density, coverage: mean over classes, coverage of even rows; about 1 is ideal (see there);
-      two_sample_auc: of all even rows (at most MOST_TOLD_APART of either); 0.5 is ideal, 1: told apart at sight;
+      density, coverage: mean over classes, coverage of even rows; about 1 is ideal (see `density`);
+      two_sample_auc: the AUC of the classifier two-sample test (C2ST), of all even rows (at most C2ST_ROWS of either);
+        0.5 is ideal, at 1 the classifier tells every synthetic row;
       nearest_train_ratio, copied: see `memorisation`; 1 and 0 are ideal;
-      consistent, consistent_real: share of generated and of held-out rows that break no rule of `flows.consistency`,
+      consistent, consistent_real: share of synthetic and of test rows that break no rule of `flows.consistency`,
         mean over classes; there only if `raw` has a flow feature.
       A measure is NaN where there are too few rows for it, as each one says.
 
     Raises:
       InputError: tables that are not [n, d] of one d, lengths that differ, labels that are not whole numbers from 0,
-        values that float32 cannot hold, no class with both generated and held-out rows, a negative seed, or raw rows
+        values that float32 cannot hold, no class with both synthetic and test rows, a negative seed, or raw rows
         that `flows.consistency.violations` refuses.
     """
     if seed < 0:
         raise InputError(f"the seed is {seed}; it must be at least 0")
     train_x, train_y = _checked("training", train_x, train_y)
-    held_x, held_y = _checked("held-out", held_x, held_y)
-    made_x, made_y = _checked("generated", made_x, made_y)
-    if not train_x.shape[1] == held_x.shape[1] == made_x.shape[1]:
-        widths = ", ".join(str(x.shape[1]) for x in (train_x, held_x, made_x))
-        raise InputError(f"training, held-out and generated rows have {widths} columns; scale them with one scaler")
-    if raw is not None and (len(raw.held), len(raw.made)) != (len(held_x), len(made_x)):
+    test_x, test_y = _checked("test", test_x, test_y)
+    synthetic_x, synthetic_y = _checked("synthetic", synthetic_x, synthetic_y)
+    if not train_x.shape[1] == test_x.shape[1] == synthetic_x.shape[1]:
+        widths = ", ".join(str(x.shape[1]) for x in (train_x, test_x, synthetic_x))
+        raise InputError(f"training, test and synthetic rows have {widths} columns; scale them with one scaler")
+    if raw is not None and (len(raw.test), len(raw.synthetic)) != (len(test_x), len(synthetic_x)):
         raise InputError(
-            f"there are {len(raw.held)} held-out and {len(raw.made)} generated raw rows for {len(held_x)} and "
-            f"{len(made_x)} scaled ones; give the same rows in both units"
+            f"there are {len(raw.test)} test and {len(raw.synthetic)} synthetic raw rows for {len(test_x)} and "
+            f"{len(synthetic_x)} scaled ones; give the same rows in both units"
         )
     checks_rules = raw is not None and not _FLOW_FEATURES.isdisjoint(raw.features)
     by_class: dict[str, list[float]] = {name: [] for name in ("wasserstein", "ks", "density", "coverage")}
     rules: dict[str, list[float]] = {"consistent": [], "consistent_real": []}
-    even_held, even_made, distances = [], [], []
-    labels = np.intersect1d(held_y, made_y)
+    even_test, even_synthetic, distances = [], [], []
+    labels = np.intersect1d(test_y, synthetic_y)
     if not len(labels):
-        raise InputError("no class has both held-out and generated rows; generate rows of the classes that were split")
+        raise InputError("no class has both test and synthetic rows; generate rows of the classes that were split")
     for label in labels:
         rng = np.random.default_rng([seed, label])
-        held_rows = _draw(np.flatnonzero(held_y == label), MOST_ROWS, rng)
-        made_rows = _draw(np.flatnonzero(made_y == label), MOST_ROWS, rng)
-        train, held, made = (
-            np.asarray(x, np.float64) for x in (train_x[train_y == label], held_x[held_rows], made_x[made_rows])
-        )
-        n = min(len(held), len(made))
-        even_held.append(_draw(held, n, rng))
-        even_made.append(_draw(made, n, rng))
-        by_class["wasserstein"].append(float(wasserstein(held, made).mean()))
-        by_class["ks"].append(float(kolmogorov_smirnov(held, made).mean()))
-        by_class["density"].append(density(held, made))
-        by_class["coverage"].append(coverage(even_held[-1], even_made[-1]))
+        test_rows = _draw(np.flatnonzero(test_y == label), MOST_ROWS, rng)
+        synthetic_rows = _draw(np.flatnonzero(synthetic_y == label), MOST_ROWS, rng)
+        own = (train_x[train_y == label], test_x[test_rows], synthetic_x[synthetic_rows])
+        train, test, synthetic = (np.asarray(x, np.float64) for x in own)
+        n = min(len(test), len(synthetic))
+        even_test.append(_draw(test, n, rng))
+        even_synthetic.append(_draw(synthetic, n, rng))
+        by_class["wasserstein"].append(float(wasserstein(test, synthetic).mean()))
+        by_class["ks"].append(float(kolmogorov_smirnov(test, synthetic).mean()))
+        by_class["density"].append(density(test, synthetic))
+        by_class["coverage"].append(coverage(even_test[-1], even_synthetic[-1]))
         if len(train):
             rounding = ROUNDING * float(np.median(np.linalg.norm(train, axis=1)))
-            distances.append(Nearest(nearest(made, train), nearest(held, train), rounding))
+            distances.append(Nearest(nearest(synthetic, train), nearest(test, train), rounding))
         if raw is not None and checks_rules:
-            rules["consistent"].append(consistency(raw.made[made_rows], raw.features))
-            rules["consistent_real"].append(consistency(raw.held[held_rows], raw.features))
-    held, made = np.concatenate(even_held), np.concatenate(even_made)
+            rules["consistent"].append(consistency(raw.synthetic[synthetic_rows], raw.features))
+            rules["consistent_real"].append(consistency(raw.test[test_rows], raw.features))
+    test, synthetic = np.concatenate(even_test), np.concatenate(even_synthetic)
     # The same rows of both, so that the classes stay even.
-    some = _draw(np.arange(len(held)), MOST_TOLD_APART, np.random.default_rng(seed))
+    some = _draw(np.arange(len(test)), C2ST_ROWS, np.random.default_rng(seed))
     figures = {name: _mean(values) for name, values in by_class.items()}
-    figures["correlation_difference"] = correlation_difference(held, made)
-    figures["two_sample_auc"] = two_sample_auc(held[some], made[some], seed)
+    figures["correlation_difference"] = correlation_difference(test, synthetic)
+    figures["two_sample_auc"] = two_sample_auc(test[some], synthetic[some], seed)
     figures["nearest_train_ratio"], figures["copied"] = memorisation(distances)
     return figures | ({name: _mean(values) for name, values in rules.items()} if checks_rules else {})
 
@@ -153,8 +155,8 @@ def correlation_difference(a: np.ndarray, b: np.ndarray) -> float:
     return float((difference.sum() - np.trace(difference)) / (d * (d - 1)))
 
 
-def density(real: np.ndarray, made: np.ndarray) -> float:
-    """Mean number of real rows' neighbourhoods that a generated row lies in, over what real rows would have.
+def density(real: np.ndarray, synthetic: np.ndarray) -> float:
+    """Mean number of real rows' neighbourhoods that a synthetic row lies in, over what real rows would have.
 
     Naeem et al. 2020, eq. 3: 1/(k m) Σ_j Σ_i [y_j ∈ B(x_i, r_i)], r_i the distance of the real row x_i to its k-th
     nearest other, k = min(NEIGHBOURS, n − 1).  Here balls are closed, and each counts for the number k_i of other real
@@ -163,7 +165,7 @@ def density(real: np.ndarray, made: np.ndarray) -> float:
     rows crowd.
 
     Args:
-      real: [n, d]; made: [m, d].
+      real: [n, d]; synthetic: [m, d].
 
     Returns:
       NaN if n = 1: there is no neighbour.
@@ -171,12 +173,12 @@ def density(real: np.ndarray, made: np.ndarray) -> float:
     if len(real) < 2:
         return float("nan")
     radius, others = _balls(real)
-    inside = cdist(real, made) <= radius[:, None]
+    inside = cdist(real, synthetic) <= radius[:, None]
     return float((inside.mean(axis=1) / others).sum())
 
 
-def coverage(real: np.ndarray, made: np.ndarray) -> float:
-    """Share of real rows with a generated row in their neighbourhood, 0 to 1 (Naeem et al. 2020, eq. 4).
+def coverage(real: np.ndarray, synthetic: np.ndarray) -> float:
+    """Share of real rows with a synthetic row in their neighbourhood, 0 to 1 (Naeem et al. 2020, eq. 4).
 
     Neighbourhoods, arguments and NaN as in `density`.  Further real rows, n = m many, are expected to cover
     1 − Π_{i=1..k} (n − i) / (2n − i) (their lemma 2), that is 0.97 or more from n = 6 on.
@@ -184,32 +186,34 @@ def coverage(real: np.ndarray, made: np.ndarray) -> float:
     if len(real) < 2:
         return float("nan")
     radius, _ = _balls(real)
-    return float((cdist(real, made).min(axis=1) <= radius).mean())
+    return float((cdist(real, synthetic).min(axis=1) <= radius).mean())
 
 
-def two_sample_auc(held: np.ndarray, made: np.ndarray, seed: int = 0) -> float:
-    """How well boosted trees tell `made` [m, d] from `held` [n, d]: ROC AUC on rows left out, mean over FOLDS folds.
+def two_sample_auc(test: np.ndarray, synthetic: np.ndarray, seed: int = 0) -> float:
+    """AUC of the classifier two-sample test (C2ST; Lopez-Paz & Oquab 2017) of `test` [n, d] and `synthetic` [m, d].
 
-    Trees see what gives generated flows away (values between whole numbers, broken relations) whatever the scaling.
+    That is the ROC AUC of boosted trees that classify rows as test or synthetic, on rows left out of their training,
+    mean over FOLDS folds.  Trees see what gives synthetic flows away (values between whole numbers, broken relations)
+    whatever the scaling.
     Boosting finds nearly as much as a forest of 100 trees in a fifth of the time; leaves of 5 rows let it work with 20.
     Repeated rows are recognised too, so that a lack of variety raises the figure.
 
     Returns:
-      NaN if there are fewer than LEAST_TOLD_APART rows of either.
+      NaN if there are fewer than C2ST_LEAST_ROWS rows of either.
     """
-    if min(len(held), len(made)) < LEAST_TOLD_APART:
+    if min(len(test), len(synthetic)) < C2ST_LEAST_ROWS:
         return float("nan")
     trees = HistGradientBoostingClassifier(max_iter=30, max_leaf_nodes=8, min_samples_leaf=5, random_state=seed)
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
-    is_made = np.repeat([0, 1], [len(held), len(made)])
-    return float(cross_val_score(trees, np.concatenate([held, made]), is_made, scoring="roc_auc", cv=folds).mean())
+    x, is_synthetic = np.concatenate([test, synthetic]), np.repeat([0, 1], [len(test), len(synthetic)])
+    return float(cross_val_score(trees, x, is_synthetic, scoring="roc_auc", cv=folds).mean())
 
 
 class Nearest(NamedTuple):
     """Distances of one class's rows to the closest training row of the class; equal rows are `rounding` apart."""
 
-    made: np.ndarray  # [m]
-    held: np.ndarray  # [n]
+    synthetic: np.ndarray  # [m]
+    test: np.ndarray  # [n]
     rounding: float
 
 
@@ -220,25 +224,25 @@ def nearest(x: np.ndarray, train: np.ndarray) -> np.ndarray:
 
 
 def memorisation(classes: Sequence[Nearest]) -> tuple[float, float]:
-    """Whether generated rows lie nearer to training rows than unseen real rows do.
+    """Whether synthetic rows lie nearer to training rows than unseen real rows do.
 
     Returns:
-      nearest_train_ratio: median over classes of median(made) / median(held); 0: copies, 1: like unseen rows, far above
-        1: over-dispersed.  Classes whose held-out rows mostly equal training rows are left out; NaN if none is left.
-      copied: (a − b) / (1 − b), at least 0, where a and b are the shares of generated and of held-out rows (means over
-        classes) within COPY · median(held) of a training row, or equal to one.  1: all copied, 0: as often as real
-        rows repeat.  NaN if all held-out rows repeat training rows, or there is no class.
+      nearest_train_ratio: median over classes of median(synthetic) / median(test); 0: copies, 1: like unseen rows, far
+        above 1: over-dispersed.  Classes whose test rows mostly equal training rows are left out; NaN if none is left.
+      copied: (a − b) / (1 − b), at least 0, where a and b are the shares of synthetic and of test rows (means over
+        classes) within COPY · median(test) of a training row, or equal to one.  1: all copied, 0: as often as real
+        rows repeat.  NaN if all test rows repeat training rows, or there is no class.
     """
-    ratios, made_near, held_near = [], [], []
-    for made, held, rounding in classes:
-        unseen = float(np.median(held))
+    ratios, synthetic_near, test_near = [], [], []
+    for synthetic, test, rounding in classes:
+        unseen = float(np.median(test))
         if unseen > rounding:
-            ratios.append(float(np.median(made)) / unseen)
+            ratios.append(float(np.median(synthetic)) / unseen)
         near = max(COPY * unseen, rounding)
-        made_near.append(float((made <= near).mean()))
-        held_near.append(float((held <= near).mean()))
+        synthetic_near.append(float((synthetic <= near).mean()))
+        test_near.append(float((test <= near).mean()))
     ratio = float(np.median(ratios)) if ratios else float("nan")
-    a, b = _mean(made_near), _mean(held_near)
+    a, b = _mean(synthetic_near), _mean(test_near)
     return ratio, max(0.0, (a - b) / (1 - b)) if b < 1 else float("nan")
 
 

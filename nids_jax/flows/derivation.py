@@ -1,6 +1,6 @@
-"""The way through a record's columns that reading base columns and deriving rows from them have in common.
+"""How a record's columns are derived one after the other, for reading free features and for deriving rows from them.
 
-A base column holds the place of a value between its bounds on a logarithmic scale (`encode`, `decode`).
+A free feature holds the place of a value between its bounds on a logarithmic scale (`encode`, `decode`).
 """
 
 from collections.abc import Callable, Sequence
@@ -12,7 +12,7 @@ from nids_jax.flows.schema import FEATURES
 
 LARGEST = 1e12  # of a free quantity; keeps every product of two finite and far from float64's end
 _LARGEST_OWN = 1e300  # of a column without relations
-_ABSENT = 0.25  # base columns that are 0 or at least 0.5: below this, there is no such quantity
+_ABSENT = 0.25  # free features that are 0 or at least 0.5: below this, there is no such quantity
 
 _NAMES = frozenset(f.name for f in FEATURES)
 _SIGNED = frozenset(f.name for f in FEATURES if f.signed)
@@ -20,15 +20,15 @@ _INTEGER = frozenset(f.name for f in FEATURES if f.integer)
 
 Bound = np.ndarray | float
 Columns = dict[str, np.ndarray]  # name → [n]
-Encode = Callable[[Columns], np.ndarray]  # a row's columns → a base column [n]
-Source = Callable[[int, Encode], np.ndarray]  # number of the base column, how a row would give it → the column
+Encode = Callable[[Columns], np.ndarray]  # a row's columns → a free feature [n]
+Source = Callable[[int, Encode], np.ndarray]  # number of the free feature, how a row would give it → the column
 
 
-class Walk:
-    """One way through the columns, each after those that bound it; `known` holds the values derived so far.
+class Derivation:
+    """The columns in their order, each after those that bound it; `known` holds the values derived so far.
 
-    Reading rows and deriving them take the same way: reading computes a base column from the row (`encode`) and goes on
-    with what it stands for, so that rounding cannot add up.
+    Free features are read from rows in the order in which rows are derived from them: reading computes a free feature
+    from the row (`encode`) and goes on with the value that it stands for, so that rounding cannot add up.
     """
 
     def __init__(self, features: Sequence[str], rows: int, source: Source):
@@ -50,8 +50,8 @@ class Walk:
         """Their sum, or None if one is not known."""
         return np.sum([self.known[name] for name in names], axis=0) if self.have(*names) else None
 
-    def base(self, name: str, read: Encode) -> np.ndarray:
-        """The base column `name` [n]."""
+    def free(self, name: str, read: Encode) -> np.ndarray:
+        """The free feature `name` [n]."""
         z = self.source(len(self.names), read)
         self.names.append(name)
         return z
@@ -61,33 +61,33 @@ class Walk:
             self.known[name] = value
 
     def place(self, name: str, low: Bound = 0.0, centre: Bound | None = None, high: Bound = np.inf) -> None:
-        """A column between bounds, at `centre` (low by default) where its base column is 0."""
+        """A column between bounds, at `centre` (low by default) where its free feature is 0."""
         if name in self.features and name not in self.known:
             bounds = self._bounds(low, low if centre is None else centre, high)
             whole = name in _INTEGER
-            z = self.base(name, lambda row: encode(row[name], *bounds, whole))
+            z = self.free(name, lambda row: encode(row[name], *bounds, whole))
             self.known[name] = decode(z, *bounds, whole)
 
     def place_if_any(self, name: str, high: Bound = LARGEST) -> None:
-        """A column that is 0 or far from it: base 0, or 0.5 … 1 for its place between 1 and `high`."""
+        """A column that is 0 or far from it: free feature 0, or 0.5 … 1 for its place between 1 and `high`."""
         if name in self.features and name not in self.known:
             low, _, high = self._bounds(np.minimum(high, 1.0), 0.0, high)
             whole = name in _INTEGER
-            z = self.base(
+            z = self.free(
                 name, lambda row: np.where(row[name] > 0, 0.5 + encode(row[name], low, low, high, whole) / 2, 0)
             )
             self.known[name] = np.where(z < _ABSENT, 0, decode(2 * z - 1, low, low, high, whole))
 
     def switch(self, name: str, on: Callable[[Columns], np.ndarray]) -> np.ndarray:
-        """A choice of two, on where the base column is above 0; 0 too where the row does not tell."""
-        return self.base(name, lambda row: on(row).astype(float)) > 0
+        """A choice of two, on where the free feature is above 0; 0 too where the row does not tell."""
+        return self.free(name, lambda row: on(row).astype(float)) > 0
 
     def own(self, name: str, per: np.ndarray | None = None) -> None:
         """A column by itself, on a signed logarithmic scale; `per` packets, if given, and 0 where there are none."""
         if name in self.features and name not in self.known:
             count = np.ones(self.rows) if per is None else per
             scale = np.maximum(count, 1)
-            z = self.base(name, lambda row: np.where(count > 0, _signed_log(row[name] / scale), 0))
+            z = self.free(name, lambda row: np.where(count > 0, _signed_log(row[name] / scale), 0))
             value = np.sign(z) * np.expm1(np.minimum(np.abs(z), np.log(_LARGEST_OWN if per is None else LARGEST)))
             value = np.where(count > 0, value * scale, 0)
             if name in _NAMES - _SIGNED:

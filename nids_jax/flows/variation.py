@@ -46,12 +46,12 @@ def first_flows(flows: Flows) -> np.ndarray:
 def packets_of(packets: Packets, flows: Flows, numbers: np.ndarray) -> list[Packets]:
     """The packets that each of the flows `numbers` counts, in order of capture.
 
-    `remeter` gives a first flow's record again.  A flow that a timeout began has its end points from the one before,
-    which its own packets do not tell.
+    `meter_separately` gives the record of a conversation's first flow again.  A flow that a timeout began has its end
+    points from the flow before, which its own packets do not tell.
 
     Args:
       packets: the capture.
-      flows: what `meter` made of it with its own timeouts.
+      flows: what `meter` gave for it with its own timeouts.
 
     Raises:
       InputError: the flows are not of these packets.
@@ -93,7 +93,7 @@ def vary(flow: Packets, variation: Variation, rng: np.random.Generator) -> Packe
     return concatenate([varied, late]).take(np.argsort(place, kind="stable"))
 
 
-def remeter(parts: Sequence[Packets]) -> np.ndarray:
+def meter_separately(parts: Sequence[Packets]) -> np.ndarray:
     """The record of each part's packets, metered as if nothing else had been captured: [len(parts), d].
 
     Where they give several flows (a gap grew past the meter's timeout), the first counts.

@@ -31,7 +31,7 @@ class Labels:
 
 
 class Generator(Protocol):
-    """Learns from scaled rows and makes further ones, one per label asked for."""
+    """Learns from scaled rows and generates synthetic ones, one per label asked for."""
 
     def fit(self, x: np.ndarray, y: np.ndarray, key: Array) -> Self:
         """x [n, d] scaled rows, y [n] class indices."""
@@ -50,7 +50,7 @@ def checked_rows(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """
     x, y = np.asarray(x, np.float32), np.asarray(y, np.int32)
     if x.ndim != 2 or len(x) != len(y):
-        raise InputError(f"training rows have shape {x.shape} and labels {y.shape}; expected [n, d] and [n]")
+        raise InputError(f"training rows have shape {x.shape} and labels {y.shape}; give [n, d] and [n]")
     if len(x) == 0:
         raise InputError("no training rows; give at least one per class")
     if y.min() < 0:
@@ -62,7 +62,7 @@ def check_labels(labels: np.ndarray, classes: int) -> None:
     """Refuse labels [m] outside 0 … classes − 1.
 
     Raises:
-      InputError: as said.
+      InputError: there is such a label.
     """
     if len(labels) and (labels.min() < 0 or labels.max() >= classes):
-        raise InputError(f"labels span {labels.min()}..{labels.max()}; the model knows 0..{classes - 1}")
+        raise InputError(f"labels span {labels.min()}..{labels.max()}; the model knows 0..{classes - 1}; ask for these")

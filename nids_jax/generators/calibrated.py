@@ -1,4 +1,4 @@
-"""Generated rows drawn in until they lie as close to the training rows as those lie to each other."""
+"""Synthetic rows drawn in until they lie as close to the training rows as those lie to each other."""
 
 from typing import Self
 
@@ -6,8 +6,11 @@ import numpy as np
 from jax import Array
 
 from nids_jax import random
+from nids_jax.generators import cddpm
 from nids_jax.generators.base import Generator
+from nids_jax.generators.cddpm_config import PRESETS
 from nids_jax.generators.neighbours import ClassRows
+from nids_jax.generators.spec import GeneratorSpec
 
 
 class Calibrated:
@@ -15,8 +18,8 @@ class Calibrated:
 
     A diffusion model trained on five rows spreads its rows several times as far as real ones lie apart.  s, one number
     for all classes, is the median over training rows of the distance to the nearest other row of the class, over the
-    median over generated rows of |x − n|; at most 1, and 1 where no class has two rows.  So it is found from the
-    training rows alone, by leaving one out.
+    median over synthetic rows of |x − n|; at most 1, and 1 where no class has two rows.  It is found from the training
+    rows alone, by leaving one out.
     """
 
     PROBES = 50  # rows per class by which the generator's spread is judged
@@ -37,6 +40,18 @@ class Calibrated:
 
     def sample(self, labels: np.ndarray, key: Array) -> np.ndarray:
         """labels [m] → rows [m, d]; row i depends on (key, i, labels[i]) alone."""
-        made = self.generator.sample(labels, key)
-        anchors = self._training.nearest(made, np.asarray(labels))
-        return anchors + np.float32(self.factor_) * (made - anchors)
+        synthetic = self.generator.sample(labels, key)
+        anchors = self._training.nearest(synthetic, np.asarray(labels))
+        return anchors + np.float32(self.factor_) * (synthetic - anchors)
+
+
+SPEC = GeneratorSpec(
+    name="cddpm_calibrated",
+    make=lambda request: Calibrated(cddpm.make(request)),
+    summary="CDDPM whose rows are drawn in towards the training rows.",
+    family="cddpm",
+    presets=PRESETS,
+    samples_model_of="cddpm",
+    repeated_rows=False,
+    compared_in=frozenset({"generator_comparison"}),
+)

@@ -9,22 +9,26 @@ from jax import Array
 
 from nids_jax import random
 from nids_jax.errors import InputError
-from nids_jax.generators.cddpm import CDDPM
+from nids_jax.generators import cddpm
+from nids_jax.generators.cddpm_config import PRESETS, CDDPMConfig
+from nids_jax.generators.diffusion_model import DiffusionModel
 from nids_jax.generators.neighbours import ClassRows
+from nids_jax.generators.spec import GeneratorSpec, Request
+from nids_jax.generators.transfer import AdaptationConfig, Adapted
 
 
 class Edited:
     """Row i is a training row of its class, drawn by (key, i), noised to a level t_0 and denoised from there.
 
-    t_0 is the one knob: from copies to plain samples.  It is the highest level of the sampler from which the rows come
-    out no farther from the nearest training row of their class than training rows lie from the nearest other one
-    (medians): found from the training rows alone, by leaving one out, as `Calibrated` finds its factor.  Where training
-    rows have no neighbour, or every level leads too far, it is the lowest.
+    t_0 sets how far the rows go, from copies to plain samples.  It is the highest level of the sampler from which the
+    rows come out no farther from the nearest training row of their class than training rows lie from the nearest other
+    one (medians): found from the training rows alone, by leaving one out, as `Calibrated` finds its factor.  Where
+    training rows have no neighbour, or every level leads too far, it is the lowest.
     """
 
     PROBES = 20  # rows per class by which a level is judged
 
-    def __init__(self, model: CDDPM):
+    def __init__(self, model: DiffusionModel):
         self.model = model
 
     def fit(self, x: np.ndarray, y: np.ndarray, key: Array) -> Self:
@@ -63,3 +67,22 @@ class Edited:
             mine = labels == k
             seeds[mine] = rows[(places[mine] * len(rows)).astype(int)]
         return self.model.vary(seeds, labels, key, levels=levels)
+
+
+def _make(request: Request) -> Edited:
+    if request.pretrained is None:
+        return Edited(cddpm.make(request))
+    # The seeds carry the classes, so the pre-trained model is left as it is.
+    config = request.settings or CDDPMConfig()
+    return Edited(Adapted(config, request.pretrained, AdaptationConfig(steps=0), progress=request.progress))
+
+
+SPEC = GeneratorSpec(
+    name="cddpm_edit",
+    make=_make,
+    summary="Training rows noised in part and denoised by a CDDPM (SDEdit).",
+    family="cddpm",
+    presets=PRESETS,
+    samples_model_of="cddpm",
+    starts_from_auxiliary=True,
+)

@@ -1,11 +1,12 @@
 """Generators trained against a critic, by name: `wgan`, `wcgan_gp`, `vae_wgan_gp` (P2) and its ablations.
 
-These are `wcgan_gp` without the autoencoder, `vae_wgan` without the gradient penalty, `vae` without a critic.  What
-each of them minimises is a game of `wasserstein` or `vae_gan`.
+The ablations are `wcgan_gp` without the autoencoder, `vae_wgan` without the gradient penalty and `vae` without the
+critic.  What each of them minimises is an objective of `wasserstein` or `vae_gan`.
 """
 
 import warnings
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal, Self, get_args
 
@@ -18,6 +19,7 @@ from nids_jax import random
 from nids_jax.errors import InputError
 from nids_jax.generators.base import check_labels, checked_rows
 from nids_jax.generators.heads import Blocks, check_blocks, in_blocks
+from nids_jax.generators.spec import Columns, GeneratorSpec, Request
 from nids_jax.generators.vae_gan import VAE, VAEWGAN, VAEWGANGP
 from nids_jax.generators.wasserstein import WCGANGP, WGAN, Wasserstein
 from nids_jax.training import adversarial, loop
@@ -39,7 +41,7 @@ class GANConfig:
     noise: int = 64  # width of z
     bounded: bool = False  # the rows lie within [-1, 1]: the generator ends in tanh
     blocks: Blocks = ()  # the scaled columns of each categorical feature: `Scaler.blocks`
-    per_class: bool = False  # a model for each class, all trained at once, instead of one that is told the class
+    per_class: bool = False  # a model for each class, all trained at once, instead of one conditional on it
     steps: int = 10_000  # of the generator
     critic_steps: int = 5  # per step of the generator
     batch: int = 64
@@ -53,14 +55,25 @@ class GANConfig:
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
             if name not in ("hidden", "bounded", "blocks", "per_class") and not value > 0:
-                raise ValueError(f"{name} is {value}; it must be above 0")
+                raise InputError(f"`{name}` is {value}; it must be above 0")
         edges = [edge for block in self.blocks for edge in block]
         if edges != sorted(edges) or any(start == stop for start, stop in self.blocks):
-            raise ValueError(f"blocks are {self.blocks}; each is a first column and one past its last, in order")
+            raise InputError(f"blocks are {self.blocks}; each is a first column and one past its last, in order")
+
+    def fitted(self, rows: int, columns: Columns) -> Self:
+        """The same for these columns, whatever the number of training rows."""
+        return replace(self, bounded=columns.bounded, blocks=columns.blocks)
 
 
-def make_game(method: Method, config: GANConfig, features: int, classes: int) -> Wasserstein:
-    """What `method` minimises on rows of so many columns; `classes` is 0 for a model that is not told the class."""
+PRESETS: Mapping[str, GANConfig] = {
+    "demo": GANConfig(hidden=(64, 64), noise=16, steps=500, wgan_rate=5e-4, gp_rate=1e-3),
+    "cpu": GANConfig(hidden=(128, 128, 128), noise=32, steps=1500, wgan_rate=3e-4, gp_rate=5e-4),
+    "paper": GANConfig(),  # the rates, clip and λ of the papers on GANs
+}
+
+
+def make_objective(method: Method, config: GANConfig, features: int, classes: int) -> Wasserstein:
+    """What `method` minimises on rows of so many columns; `classes` is 0 for a model of a single class."""
     c = config
     common: dict[str, Any] = {
         "features": features,
@@ -81,36 +94,37 @@ def make_game(method: Method, config: GANConfig, features: int, classes: int) ->
     return VAEWGAN(clip=c.clip, **common) if method == "vae_wgan" else VAE(**common)
 
 
-@partial(jax.jit, static_argnames=("game",))
+@partial(jax.jit, static_argnames=("objective",))
 def _sample_tile(
-    state: adversarial.GameState,
+    state: adversarial.AdversarialState,
     seen: Array,
     model: np.int32,
     key: Array,
     first: np.int32,
     labels: np.ndarray,
     *,
-    game: Wasserstein,
+    objective: Wasserstein,
 ) -> Array:
     """Rows number first, first + 1, … of one of the models, with these labels [tile] → [tile, d]."""
     critic, generator = jax.tree.map(lambda values: values[model], (state.critic, state.generator))
-    both = adversarial.players(game, critic, generator)
+    both = adversarial.networks(objective, critic, generator)
     ids = first + jnp.arange(labels.shape[0])
-    z = random.row_normals(random.rows(random.stream(key, "start"), ids), 0, game.noise)
+    z = random.row_normals(random.rows(random.stream(key, "start"), ids), 0, objective.noise)
     keys = random.rows(random.stream(key, "categories"), ids)
-    gumbels = jax.vmap(lambda own: game.heads.noise(own, 1)[0])(keys)
+    gumbels = jax.vmap(lambda own: objective.heads.noise(own, 1)[0])(keys)
     out = both.decode(z, jnp.asarray(labels))
     # Finite: the heads take what is not for a training gone astray.
-    return game.heads.rows(jnp.where(seen[model], out, jnp.finfo(out.dtype).min), gumbels)
+    return objective.heads.rows(jnp.where(seen[model], out, jnp.finfo(out.dtype).min), gumbels)
 
 
 def collapsed_classes(
-    x: np.ndarray, y: np.ndarray, made: np.ndarray, labels: np.ndarray, blocks: Blocks = ()
+    x: np.ndarray, y: np.ndarray, synthetic: np.ndarray, labels: np.ndarray, blocks: Blocks = ()
 ) -> list[int]:
-    """The classes whose made rows all but coincide, in their numbers or categories, though their training rows do not.
+    """The classes whose synthetic rows all but coincide, in numbers or categories, though their training rows do not.
 
-    That is: their spread √(E ‖row − E row‖²) is below a twentieth of that of the training rows of the class.
-    Training rows x [n, d] with labels y [n], made ones [m, d] with `labels` [m]; `blocks` are the categories' columns.
+    Their spread √(E ‖row − E row‖²) is below a twentieth of that of the training rows of the class.  Training rows
+    x [n, d] have the labels y [n], synthetic ones [m, d] `labels` [m]; `blocks` are the categories' columns.
+
     A class of one distinct training row has no spread to lose, nor have categories so even that this many rows of the
     class may well be alike.  The loss of some of a class's modes, or of most of its spread, goes unnoticed.
     """
@@ -125,7 +139,7 @@ def collapsed_classes(
     return [
         int(label)
         for label in np.unique(labels)
-        for own, rows in [(x[y == label], made[labels == label])]
+        for own, rows in [(x[y == label], synthetic[labels == label])]
         if lost(own[:, ~inside], rows[:, ~inside], 0.0) or lost(own[:, inside], rows[:, inside], _TELLING_SPREAD)
     ]
 
@@ -133,18 +147,18 @@ def collapsed_classes(
 class GAN:
     """A generator of scaled flow features, trained against a critic (`vae`: without).
 
-    One model is told the class, or (`per_class`) each class has a model of its own, trained on its rows alone.
+    One model is conditional on the class, or (`per_class`) each class has its own model, trained on its rows alone.
 
     Fitted attributes: `state_` (training states, stacked), `classes_` (their number), `labels_` (those with training
     rows), `features_` (d), `history_` (of every step of the generator, [steps] each, if `per_class` [labels, steps]:
-    critic_loss, generator_loss; with a critic wasserstein = E[D(x,y)] − E[D(x',y)] of made rows x', and gradient_norm,
-    E ‖∇_x̂ D‖₂ between real and made rows; of VAEs reconstruction and kl, unweighted), `losses_` (the critic's, of `vae`
-    the generator's, [steps], mean over the models).
+    generator_loss; with a critic critic_loss, wasserstein = E[D(x,y)] − E[D(x',y)] of synthetic rows x', and
+    gradient_norm, E ‖∇_x̂ D‖₂ between real and synthetic rows; of VAEs reconstruction and kl, unweighted), `losses_`
+    (the critic's, of `vae` the generator's, [steps], mean over the models).
     """
 
     def __init__(self, method: Method, config: GANConfig | None = None, *, progress: bool = False):
         if method not in get_args(Method):
-            raise ValueError(f"unknown method {method!r}; choose from {list(get_args(Method))}")
+            raise InputError(f"unknown method {method!r}; choose from {', '.join(get_args(Method))}")
         self.method: Method = method
         self.config = config or GANConfig()
         self.progress = progress
@@ -176,19 +190,20 @@ class GAN:
         # A category that no row has would now and then be drawn: its logit falls, but not to −∞.
         free = ~in_blocks(c.blocks, x.shape[1])
         self._seen = np.array([free | (x[first : first + n] > 0).any(axis=0) for first, n in shares])
+        objective = self._objective()
         self.state_, history = adversarial.train(
-            self._game(),
+            objective,
             loop.pad(x, y),
             shares,
             keys,
             steps=c.steps,
             batch=c.batch,
-            critic_steps=1 if self.method == "vae" else c.critic_steps,  # there is nothing to teach a VAE's critic
+            critic_steps=c.critic_steps if objective.has_critic else 0,
             names=names,
             progress=self.method if self.progress else None,
         )
         self.history_ = history if c.per_class else {name: values[0] for name, values in history.items()}
-        self.losses_ = history["generator_loss" if self.method == "vae" else "critic_loss"].mean(axis=0)
+        self.losses_ = history["critic_loss" if objective.has_critic else "generator_loss"].mean(axis=0)
         self._warn_of_collapse(x, y, random.stream(key, "collapse"))
         return self
 
@@ -205,14 +220,15 @@ class GAN:
         models = np.searchsorted(self.labels_, labels) if self.config.per_class else np.zeros_like(labels)
         if self.config.per_class and (unknown := np.setdiff1d(labels, self.labels_)).size:
             raise InputError(f"class {unknown[0]} has no model, because no training row is of it; leave it out")
+        objective = self._objective()
         rows = np.zeros((len(labels), self.features_), np.float32)
         for first in range(0, len(labels), _TILE):
             wanted = labels[first : first + _TILE]
             padded = np.pad(wanted, (0, _TILE - len(wanted)))
             whose = models[first : first + _TILE]
             for model in np.unique(whose):
-                # Rows of other models' classes are made too: a row keeps its place in the tile.
-                tile = _sample_tile(self.state_, self._seen, model, key, np.int32(first), padded, game=self._game())
+                # Rows of other models' classes are generated too: a row keeps its place in the tile.
+                tile = _sample_tile(self.state_, self._seen, model, key, np.int32(first), padded, objective=objective)
                 rows[first : first + _TILE][whose == model] = np.asarray(tile)[: len(wanted)][whose == model]
         return rows
 
@@ -228,5 +244,28 @@ class GAN:
                 stacklevel=3,
             )
 
-    def _game(self) -> Wasserstein:
-        return make_game(self.method, self.config, self.features_, 0 if self.config.per_class else self.classes_)
+    def _objective(self) -> Wasserstein:
+        return make_objective(self.method, self.config, self.features_, 0 if self.config.per_class else self.classes_)
+
+
+def _spec(
+    name: str, method: Method, summary: str, *, per_class: bool = False, compared_in: frozenset[str] = frozenset()
+) -> GeneratorSpec:
+    def make(request: Request) -> GAN:
+        return GAN(method, replace(request.settings or GANConfig(), per_class=per_class), progress=request.progress)
+
+    return GeneratorSpec(name=name, make=make, summary=summary, family="gan", presets=PRESETS, compared_in=compared_in)
+
+
+_BOTH = frozenset({"generator_comparison", "imbalance"})
+
+SPECS = (
+    _spec("wgan", "wgan", "Wasserstein GAN with clipped critic weights, conditional on the class.", compared_in=_BOTH),
+    # As its authors have it: they have no labels.
+    _spec("wgan_per_class", "wgan", "Wasserstein GAN with clipped critic weights, one per class.", per_class=True),
+    _spec("wcgan_gp", "wcgan_gp", "Conditional Wasserstein GAN with gradient penalty.", compared_in=_BOTH),
+    _spec("vae", "vae", "Conditional variational autoencoder.", compared_in=_BOTH),
+    _spec("vae_wgan", "vae_wgan", "VAE-WGAN-GP with clipped critic weights instead of the gradient penalty."),
+    _spec("vae_wgan_gp", "vae_wgan_gp", "Conditional VAE with the critic of a WGAN-GP (P2).", compared_in=_BOTH),
+    _spec("vae_wgan_gp_per_class", "vae_wgan_gp", "VAE with the critic of a WGAN-GP, one per class.", per_class=True),
+)

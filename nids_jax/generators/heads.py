@@ -23,7 +23,7 @@ def one_of(logits: Array) -> Array:
     """+1 where the logits [B, k] are largest, −1 elsewhere; the gradient is that of 2 softmax(logits / τ) − 1.
 
     With Gumbel noise in the logits this is the straight-through estimator of Jang et al. 2017: the critic is shown
-    whole categories, as real rows have them, and made rows are in training what they are afterwards.
+    whole categories, as real rows have them, and synthetic rows are in training what they are afterwards.
     """
     largest = jnp.where(jnp.arange(logits.shape[1]) == logits.argmax(axis=1, keepdims=True), 1.0, -1.0)
     # Else the loss would stay finite where the logits do not, and training would go on.
@@ -117,7 +117,7 @@ def check_blocks(x: np.ndarray, blocks: Blocks) -> None:
     """Refuse rows x [n, d] in which a block holds anything but one +1 and else −1.
 
     Raises:
-      InputError: as said.
+      InputError: there is such a row, or no such column.
     """
     for start, stop in blocks:
         block = x[:, start:stop]

@@ -11,17 +11,19 @@ class ClassRows:
         self.rows = {int(k): np.asarray(x[y == k], np.float32) for k in np.unique(y)}
         self._nearest = {k: NearestNeighbors(n_neighbors=1).fit(rows) for k, rows in self.rows.items()}
 
-    def nearest(self, made: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        """For each row made [m, d] the training row [m, d] of its class labels[i] that is nearest to it."""
-        anchors = np.empty_like(made)
+    def nearest(self, synthetic: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        """The training rows [m, d] nearest to synthetic rows [m, d], each of the row's own class labels[i]."""
+        anchors = np.empty_like(synthetic)
         for k in np.unique(labels):
             mine = labels == k
-            anchors[mine] = self.rows[int(k)][self._nearest[int(k)].kneighbors(made[mine], return_distance=False)[:, 0]]
+            anchors[mine] = self.rows[int(k)][
+                self._nearest[int(k)].kneighbors(synthetic[mine], return_distance=False)[:, 0]
+            ]
         return anchors
 
-    def away(self, made: np.ndarray, labels: np.ndarray) -> float:
-        """Median distance of made rows to the nearest training row of their class."""
-        return float(np.median(np.linalg.norm(made - self.nearest(made, labels), axis=1)))
+    def away(self, synthetic: np.ndarray, labels: np.ndarray) -> float:
+        """Median distance of synthetic rows to the nearest training row of their class."""
+        return float(np.median(np.linalg.norm(synthetic - self.nearest(synthetic, labels), axis=1)))
 
     def apart(self) -> float | None:
         """Median over training rows of the distance to the nearest other row of the class; None if there is none."""

@@ -1,6 +1,6 @@
-"""Rows from packets: the few captured flows with their packets varied, metered again."""
+"""Packet augmentation: the few captured flows with their packets varied, metered again."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import jax
 import numpy as np
@@ -10,11 +10,15 @@ from nids_jax import random
 from nids_jax.errors import InputError
 from nids_jax.flows.packets import Packets
 from nids_jax.flows.schema import FEATURES
-from nids_jax.flows.variation import Variation, remeter, vary
+from nids_jax.flows.variation import Variation, meter_separately, vary
+from nids_jax.generators.base import Generator
 from nids_jax.generators.resampling import Copies
+from nids_jax.generators.spec import GeneratorSpec, Request
+
+VARIATIONS = {"packets": Variation(), "packets_resent": Variation(resent=0.02)}
 
 
-class Remetered:
+class PacketAugmentation:
     """A captured flow of the class, drawn with replacement, varied (`flows.variation`) and metered again."""
 
     losses_ = None  # nothing is learnt
@@ -47,4 +51,24 @@ class Remetered:
             vary(self.flows[number], self.variation, np.random.default_rng([*seed, row]))
             for row, number in enumerate(drawn)
         ]
-        return remeter(varied)[:, self._columns]
+        return meter_separately(varied)[:, self._columns]
+
+
+def _refusing(name: str) -> Callable[[Request], Generator]:
+    def make(_: Request) -> Generator:
+        raise InputError(
+            f"{name} varies the packets of the training flows, and flow records do not hold them; run the experiment"
+            " `packets`, which has the packets"
+        )
+
+    return make
+
+
+def _spec(name: str, summary: str) -> GeneratorSpec:
+    return GeneratorSpec(name=name, make=_refusing(name), summary=summary, learns=False, needs="packets")
+
+
+SPECS = (
+    _spec("packets", "The flows' packets with other gaps, metered again."),
+    _spec("packets_resent", "The same, a few packets sent again."),
+)

@@ -1,4 +1,4 @@
-"""Generators that take and make rows in raw units: on the columns themselves, or on what these follow from."""
+"""Generators of rows in raw units: of the columns themselves, or of the free features from which these follow."""
 
 from collections.abc import Sequence
 from typing import Self
@@ -7,11 +7,11 @@ import numpy as np
 from jax import Array
 
 from nids_jax.data.scaling import Scaler, fit_scaler
-from nids_jax.flows.free_features import from_base, to_base
+from nids_jax.flows.free_features import from_free, to_free
 from nids_jax.generators.base import Generator
 
 
-class OnColumns:
+class InRawUnits:
     """A generator of scaled rows and the scaler; `losses_` are the generator's, if it has any."""
 
     def __init__(self, generator: Generator, scaler: Scaler):
@@ -35,12 +35,12 @@ class OnColumns:
         return self.scaler.inverse(self.generator.sample(labels, key))
 
 
-class OnBase(OnColumns):
-    """A generator of scaled rows, fitted on base columns (`flows.base_features`) that fill [-1, 1].
+class OnFreeFeatures(InRawUnits):
+    """A generator of scaled rows, fitted on free features (`flows.free_features`) that fill [-1, 1].
 
     Its rows keep every rule of `flows.consistency`, whatever the generator makes.
 
-    Fitted attribute: `scaler`, of the base columns (bounded).
+    Fitted attribute: `scaler`, of the free features (bounded).
     """
 
     def __init__(self, generator: Generator, features: Sequence[str]):
@@ -51,21 +51,21 @@ class OnBase(OnColumns):
         """x [n, d] rows in raw units, y [n] class indices.
 
         Raises:
-          InputError: rows that `to_base` or the generator refuses.
+          InputError: rows that `to_free` or the generator refuses.
         """
-        self.scaler = base_scaler(x, self.features)
-        self.generator.fit(self.scaler.transform(to_base(x, self.features)), y, key)
+        self.scaler = free_scaler(x, self.features)
+        self.generator.fit(self.scaler.transform(to_free(x, self.features)), y, key)
         return self
 
     def sample(self, labels: np.ndarray, key: Array) -> np.ndarray:
         """labels [m] → rows [m, d] float64 in raw units; row i depends on (key, i, labels[i]) alone."""
-        return from_base(self.scaler.inverse(self.generator.sample(labels, key)), self.features)
+        return from_free(self.scaler.inverse(self.generator.sample(labels, key)), self.features)
 
 
-def base_scaler(x: np.ndarray, features: Sequence[str]) -> Scaler:
-    """The scaler that brings base columns of the raw rows x [n, d] into [-1, 1].
+def free_scaler(x: np.ndarray, features: Sequence[str]) -> Scaler:
+    """The scaler that brings free features of the raw rows x [n, d] into [-1, 1].
 
     Raises:
-      InputError: rows that `to_base` refuses, or none.
+      InputError: rows that `to_free` refuses, or none.
     """
-    return fit_scaler("minmax", to_base(x, features))
+    return fit_scaler("minmax", to_free(x, features))

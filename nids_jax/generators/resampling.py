@@ -12,6 +12,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from nids_jax import random
 from nids_jax.errors import InputError
+from nids_jax.generators.spec import GeneratorSpec
 
 _NEIGHBOURS = 5  # of SMOTE and ADASYN, as in their papers
 _TILE = 1024  # rows whose draws are computed together: one compiled function, whatever the number of rows
@@ -100,15 +101,15 @@ class SMOTE(Copies):
           InputError: a label that no fitted row has.
         """
         labels = np.asarray(labels)
-        base = self._drawn(labels, key)
-        places = _uniforms(random.stream(key, "neighbour"), len(base)).astype(np.float64)
-        ends = np.empty_like(base)
+        begin = self._drawn(labels, key)
+        places = _uniforms(random.stream(key, "neighbour"), len(begin)).astype(np.float64)
+        ends = np.empty_like(begin)
         for label in np.unique(labels):
             wanted = labels == label
-            near = self.neighbours(label)[np.searchsorted(self._members(label), base[wanted])]
+            near = self.neighbours(label)[np.searchsorted(self._members(label), begin[wanted])]
             ends[wanted] = near[np.arange(len(near)), (places[wanted] * near.shape[1]).astype(np.int64)]
-        start = self.x_[base]
-        return start + _uniforms(random.stream(key, "step"), len(base))[:, None] * (self.x_[ends] - start)
+        start = self.x_[begin]
+        return start + _uniforms(random.stream(key, "step"), len(begin))[:, None] * (self.x_[ends] - start)
 
     def neighbours(self, label: int) -> np.ndarray:
         """For each row of a class the numbers of those nearest to it in the class, [rows of the class, k]."""
@@ -180,3 +181,35 @@ def _uniform_tile(key: Array, first: Array | np.int32) -> Array:
 @partial(jax.jit, static_argnames=("width",))
 def _normal_tile(key: Array, first: Array | np.int32, *, width: int) -> Array:
     return random.row_normals(random.rows(key, first + jnp.arange(_TILE)), 0, width)
+
+
+SPECS = (
+    GeneratorSpec(
+        name="copies",
+        make=lambda _: Copies(),
+        summary="Training rows drawn again (random oversampling).",
+        learns=False,
+        compared_in=frozenset({"few_shot", "generator_comparison", "imbalance"}),
+    ),
+    GeneratorSpec(
+        name="jitter",
+        make=lambda _: Jitter(),
+        summary="Training rows with Gaussian noise.",
+        learns=False,
+        compared_in=frozenset({"generator_comparison"}),
+    ),
+    GeneratorSpec(
+        name="smote",
+        make=lambda _: SMOTE(),
+        summary="Points between neighbouring training rows of a class (Chawla et al. 2002).",
+        learns=False,
+        compared_in=frozenset({"generator_comparison", "imbalance"}),
+    ),
+    GeneratorSpec(
+        name="adasyn",
+        make=lambda _: ADASYN(),
+        summary="SMOTE, more of it near other classes (He et al. 2008).",
+        learns=False,
+        compared_in=frozenset({"generator_comparison", "imbalance"}),
+    ),
+)

@@ -1,7 +1,7 @@
-"""How few calls of the network do: the cheapest sampler whose rows are not told from those of ancestral sampling.
+"""Sampler selection: the sampler with the fewest calls of the network whose rows pass for those of ancestral sampling.
 
-The reference takes every step of the schedule (DDPM, P1's algorithm 2).  Whether two samples come from one distribution
-is asked of a classifier that tries to tell them apart (Lopez-Paz & Oquab 2017); real rows are not needed.
+The reference takes every step of the schedule (DDPM, P1's algorithm 2).  A classifier two-sample test (C2ST; Lopez-Paz
+& Oquab 2017) of the two samplers' rows says whether they are of one distribution; real rows are not needed.
 """
 
 import math
@@ -30,12 +30,12 @@ class Trial(NamedTuple):
     """A sampler's rows against the reference's."""
 
     sampler: Sampler
-    auc: float  # 0.5: not told apart, 1: told apart at sight
+    auc: float  # of the C2ST; 0.5: the classifier does not see a difference, 1: it sees one in every row
     threshold: float  # which equal distributions exceed once in twenty times
 
     @property
-    def passed(self) -> bool:
-        """Whether the rows are not told apart."""
+    def indistinguishable(self) -> bool:
+        """Whether the C2ST finds no difference between the rows."""
         return self.auc <= self.threshold
 
 
@@ -61,12 +61,15 @@ def compare(rows: np.ndarray, wanted: np.ndarray, sampler: Sampler) -> Trial:
     return Trial(sampler, two_sample_auc(wanted, rows), 0.5 + _QUANTILE * deviation)
 
 
-def cheapest(sample: Sample, schedule: Schedule) -> Trial:
-    """The trial of the first candidate that passes, else that of the reference, against itself on other noise."""
+def select_sampler(sample: Sample, schedule: Schedule) -> Trial:
+    """The trial of the first candidate whose rows are indistinguishable from the reference's.
+
+    Where there is none, that of the reference, compared with itself on other noise.
+    """
     *fewer, every = candidates(schedule)
     wanted = sample(every, 0)
     for sampler in fewer:
         trial = compare(sample(sampler, 1), wanted, sampler)
-        if trial.passed:
+        if trial.indistinguishable:
             return trial
     return compare(sample(every, 1), wanted, every)

@@ -1,4 +1,4 @@
-"""What a generator's entry in the registry says: all that the rest of the package asks about one by its name."""
+"""The specification of a generator: all that the rest of the package asks about one by its name."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -26,7 +26,7 @@ class Settings(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What any generator may need to be made; each takes what concerns it."""
+    """What generators may need to be made; each takes what concerns it."""
 
     settings: Any = None  # the family's `Settings`, fitted to the rows; None for a generator without a family
     pretrained: Any = None  # a `transfer.Pretrained` model of auxiliary rows, scaled alike
@@ -39,7 +39,7 @@ class Request:
 class GeneratorSpec:
     """A generator by name.
 
-    Specs are listed in the registry in the order in which reports show them.
+    The registry lists the specifications in the order in which reports show them.
     """
 
     name: str
@@ -47,10 +47,10 @@ class GeneratorSpec:
     summary: str  # one line for `--help` and the documentation
     family: str = ""  # whose settings it takes: the specs of a family share one config and its presets
     presets: Mapping[str, Settings] = field(default_factory=dict)  # the family's settings by preset
-    learns: bool = True  # it trains a model, which plentiful rows of one class would swamp
+    learns: bool = True  # it trains a model, which the rows of a majority class would swamp
     samples_model_of: str = ""  # the generator whose trained model it samples, where that is another
     timesteps: bool = False  # `NAME_500` is this generator with T = 500
-    needs: str = ""  # "auxiliary" or "packets": it is no use without these
+    needs: str = ""  # "auxiliary" or "packets": it cannot be made without these
     starts_from_auxiliary: bool = False  # it makes use of a pre-trained model where there is one
     repeated_rows: bool = True  # it may be fitted on rows that repeat
     compared_in: frozenset[str] = frozenset()  # experiments that run it unless told otherwise

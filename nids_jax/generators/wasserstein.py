@@ -1,4 +1,4 @@
-"""Games of a Wasserstein GAN: weight clipping (`WGAN`) and gradient penalty (`WCGANGP`), with their networks.
+"""Objectives of a Wasserstein GAN: weight clipping (`WGAN`) and gradient penalty (`WCGANGP`), with their networks.
 
 Both are conditional: the label, one-hot, is joined to the generator's noise and to the critic's row (Mirza & Osindero
 2014), so that one model makes every class.  Arjovsky et al. 2017 have no labels; without them (`classes=0`) a WGAN
@@ -8,7 +8,7 @@ needs a model per class.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -35,13 +35,14 @@ class MLP(nnx.Module):
         return self.layers[-1](x)
 
 
-class Players(nnx.Module):
-    """The generator G(z, y) and the critic D(x, y)."""
+class GeneratorAndCritic(nnx.Module):
+    """The generator G(z, y) and, where the objective has one, the critic D(x, y)."""
 
-    def __init__(self, game: "Wasserstein", *, init: Uniforms):
-        self.classes = game.classes
-        self.generator = MLP((game.noise + game.classes, *game.hidden, game.features), init=init)
-        self.critic = MLP((game.features + game.classes, *game.hidden, 1), init=init)
+    def __init__(self, objective: "Wasserstein", *, init: Uniforms):
+        self.classes = objective.classes
+        self.generator = MLP((objective.noise + objective.classes, *objective.hidden, objective.features), init=init)
+        if objective.has_critic:
+            self.critic = MLP((objective.features + objective.classes, *objective.hidden, 1), init=init)
 
     def decode(self, z: Array, y: Array) -> Array:
         """Noise z [B, noise], labels y [B] → what the heads make rows of [B, d]."""
@@ -69,6 +70,8 @@ class Wasserstein:
     Adam trains both, as Gulrajani et al. 2017 set it.
     """
 
+    has_critic: ClassVar[bool] = True
+
     features: int
     classes: int  # 0: rows without labels
     hidden: tuple[int, ...]
@@ -82,7 +85,7 @@ class Wasserstein:
         return Heads(self.bounded, self.blocks)
 
     def build(self, init: Uniforms) -> nnx.Module:
-        return Players(self, init=init)
+        return GeneratorAndCritic(self, init=init)
 
     def optimiser(self) -> optax.GradientTransformation:
         return optax.adam(self.rate, b1=0.5, b2=0.9)
@@ -94,30 +97,30 @@ class Wasserstein:
     def constrain(self, critic: nnx.State) -> nnx.State:
         return critic
 
-    def made(self, players: Any, x: Array, y: Array, key: Array) -> Array:
-        """Rows to set beside the real ones: for x [n, d] with labels y [n] as many, with these labels."""
+    def synthetic(self, networks: Any, x: Array, y: Array, key: Array) -> Array:
+        """Synthetic rows [n, d] with the labels y [n] of the real rows x [n, d]."""
         z = jax.random.normal(key, (len(x), self.noise), x.dtype)
-        return self.heads.rows(players.decode(z, y), self.gumbels(key, len(x)))
+        return self.heads.rows(networks.decode(z, y), self.gumbels(key, len(x)))
 
     def gumbels(self, key: Array, rows: int) -> Array:
         """The noise with which the categories of so many rows are drawn."""
         return self.heads.noise(random.stream(key, "categories"), rows)
 
-    def shown(self, players: Any, x: Array, y: Array, key: Array) -> Any:
-        """Made rows [n, d], and the weights [n, 1] of the real ones where the critic's gradient is taken."""
-        made_key, mix_key = jax.random.split(key)
-        made = self.made(players, x, y, made_key)
-        return made, jax.random.uniform(mix_key, (len(made), 1), x.dtype)
+    def shown(self, networks: Any, x: Array, y: Array, key: Array) -> Any:
+        """Synthetic rows [n, d], and the weights [n, 1] of the real ones where the critic's gradient is taken."""
+        synthetic_key, mix_key = jax.random.split(key)
+        synthetic = self.synthetic(networks, x, y, synthetic_key)
+        return synthetic, jax.random.uniform(mix_key, (len(synthetic), 1), x.dtype)
 
-    def critic_loss(self, players: Any, x: Array, y: Array, shown: Any) -> tuple[Array, Figures]:
-        made, mix = shown
-        norms = gradient_norms(players.judge, mix * x + (1.0 - mix) * made, y)
-        values = players.judge(jnp.concatenate([x, made]), jnp.concatenate([y, y]))
+    def critic_loss(self, networks: Any, x: Array, y: Array, shown: Any) -> tuple[Array, Figures]:
+        synthetic, mix = shown
+        norms = gradient_norms(networks.judge, mix * x + (1.0 - mix) * synthetic, y)
+        values = networks.judge(jnp.concatenate([x, synthetic]), jnp.concatenate([y, y]))
         wasserstein = values[: len(x)].mean() - values[len(x) :].mean()
         return self.lipschitz(norms) - wasserstein, {"wasserstein": wasserstein, "gradient_norm": norms.mean()}
 
-    def generator_loss(self, players: Any, x: Array, y: Array, key: Array, done: Array) -> tuple[Array, Figures]:
-        return -players.judge(self.made(players, x, y, key), y).mean(), {}
+    def generator_loss(self, networks: Any, x: Array, y: Array, key: Array, done: Array) -> tuple[Array, Figures]:
+        return -networks.judge(self.synthetic(networks, x, y, key), y).mean(), {}
 
 
 @dataclass(frozen=True, kw_only=True)

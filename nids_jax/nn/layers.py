@@ -8,6 +8,8 @@ import jax.numpy as jnp
 from flax import nnx
 from jax import Array
 
+from nids_jax.errors import InputError
+
 
 class Uniforms:
     """Initial values of a network's parameters, handed out as consecutive slices of one draw.
@@ -93,8 +95,8 @@ class SequenceConv(nnx.Module):
 
     def __init__(self, features_in: int, features_out: int, kernel: int, *, init: Uniforms):
         if kernel % 2 == 0:
-            raise ValueError(
-                f"kernel has {kernel} taps; give an odd number, so that the output is centred on the input"
+            raise InputError(
+                f"`kernel` has {kernel} taps; give an odd number, so that the output is centred on the input"
             )
         bound = 1.0 / math.sqrt(features_in * kernel)
         self.kernel = init((kernel, features_in, features_out), bound)

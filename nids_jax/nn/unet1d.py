@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jax import Array
 
+from nids_jax.errors import InputError
 from nids_jax.nn.layers import Conv1d, Dense, LayerNorm1d, Uniforms, sinusoidal
 
 Precision = Literal["float32", "bfloat16"]
@@ -25,7 +26,11 @@ class UNetConfig:
 
     def __post_init__(self) -> None:
         if self.precision not in get_args(Precision):
-            raise ValueError(f"unknown precision {self.precision!r}; choose from {list(get_args(Precision))}")
+            raise InputError(f"unknown `precision` {self.precision!r}; choose from {', '.join(get_args(Precision))}")
+        if min(*self.widths, self.deep) < 1:
+            raise InputError(f"`widths` are {self.widths} and `deep` is {self.deep}; give at least 1 channel each")
+        if self.embedding < 2 or self.embedding % 2:
+            raise InputError(f"`embedding` is {self.embedding}; give an even width from 2 on")
 
 
 class DoubleConv(nnx.Module):

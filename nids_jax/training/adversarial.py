@@ -1,8 +1,8 @@
-"""The training loop of two players: a critic that tells real rows from made ones, and a generator that it teaches.
+"""The training loop of an adversarial objective: a generator, and a critic that values real rows above synthetic ones.
 
-As in `training`, every draw of step s comes from (key, s), the loop's bounds are traced and rows are padded, so that
-runs of any length and tables of similar size share one compilation.  Several models, each with rows of its own, train
-side by side (`vmap`), split over the devices; one model runs on one device: the networks are small.
+As in `training.loop`, every draw of step s comes from (key, s), the loop's bounds are traced and rows are padded, so
+that runs of any length and tables of similar size share one compilation.  Several models, each with rows of its own,
+train side by side (`vmap`), split over the devices; one model runs on one device: the networks are small.
 """
 
 from collections.abc import Callable, Sequence
@@ -25,24 +25,28 @@ Figures = dict[str, Array]  # scalars of one step, by name
 
 
 class Adversarial(Protocol):
-    """A game: a frozen, hashable dataclass, so that it can be a static argument of the jitted loop."""
+    """What generator and critic minimise: a frozen, hashable dataclass, to be a static argument of the jitted loop.
+
+    An objective without a critic is trained with `critic_steps=0`: the loop then calls neither `shown`, `critic_loss`
+    nor `constrain`.
+    """
 
     def build(self, init: Uniforms) -> nnx.Module:
-        """Both players in one module: its attribute `critic` is trained as the critic, all else as the generator."""
+        """All networks in one module: its attribute `critic` is trained as the critic, all else as the generator."""
         ...
 
     def optimiser(self) -> optax.GradientTransformation:
-        """What trains each of the players."""
+        """What trains the critic, and what trains the generator."""
         ...
 
-    def shown(self, players: Any, x: Array, y: Array, key: Array) -> Any:
+    def shown(self, networks: Any, x: Array, y: Array, key: Array) -> Any:
         """What the critic is shown beside real rows x [n, d] with labels y [n]: arrays with a row for each of these.
 
         It must not depend on the critic.
         """
         ...
 
-    def critic_loss(self, players: Any, x: Array, y: Array, shown: Any) -> tuple[Array, Figures]:
+    def critic_loss(self, networks: Any, x: Array, y: Array, shown: Any) -> tuple[Array, Figures]:
         """The critic's loss on real rows and what is `shown`, and what else is worth keeping of the step."""
         ...
 
@@ -50,7 +54,7 @@ class Adversarial(Protocol):
         """The critic's parameters after an update, put back where they may lie."""
         ...
 
-    def generator_loss(self, players: Any, x: Array, y: Array, key: Array, done: Array) -> tuple[Array, Figures]:
+    def generator_loss(self, networks: Any, x: Array, y: Array, key: Array, done: Array) -> tuple[Array, Figures]:
         """The generator's loss, and what else is worth keeping of the step.
 
         `done` [] is the share of the run's steps taken so far, 0 in the first: for weights that change on the way.
@@ -58,7 +62,7 @@ class Adversarial(Protocol):
         ...
 
 
-class GameState(NamedTuple):
+class AdversarialState(NamedTuple):
     """All that a training run carries from one step to the next."""
 
     critic: nnx.State
@@ -75,39 +79,39 @@ class Share(NamedTuple):
     n: Array  # [] int32
 
 
-@partial(jax.jit, static_argnames=("game",))
-def initial_state(key: Array, *, game: Adversarial) -> GameState:
-    """Both players' parameters from `key`, step 0."""
-    _, critic, generator = nnx.split(initialise(game.build, key), nnx.PathContains("critic"), ...)
-    start = game.optimiser().init
-    return GameState(critic, generator, start(critic), start(generator), jnp.zeros((), jnp.int32))
+@partial(jax.jit, static_argnames=("objective",))
+def initial_state(key: Array, *, objective: Adversarial) -> AdversarialState:
+    """The parameters of critic and generator from `key`, step 0."""
+    _, critic, generator = nnx.split(initialise(objective.build, key), nnx.PathContains("critic"), ...)
+    start = objective.optimiser().init
+    return AdversarialState(critic, generator, start(critic), start(generator), jnp.zeros((), jnp.int32))
 
 
-def players(game: Adversarial, critic: nnx.State, generator: nnx.State) -> Any:
-    """The module that `game` builds with these parameters, for use inside jit."""
-    skeleton = nnx.eval_shape(lambda: game.build(Uniforms()))
+def networks(objective: Adversarial, critic: nnx.State, generator: nnx.State) -> Any:
+    """The module that `objective` builds with these parameters, for use inside jit."""
+    skeleton = nnx.eval_shape(lambda: objective.build(Uniforms()))
     graphdef = nnx.split(skeleton, nnx.PathContains("critic"), ...)[0]
     return nnx.merge(graphdef, critic, generator, copy=True)
 
 
 def advance_loop(
-    state: GameState,
+    state: AdversarialState,
     data: Data,
     share: Share,
     key: Array,
     stop: Array,
     *,
-    game: Adversarial,
+    objective: Adversarial,
     batch: int,
     critic_steps: int,
-) -> tuple[GameState, Figures]:
+) -> tuple[AdversarialState, Figures]:
     """Train from `state.step` towards the run's end, `stop`, at most BLOCK steps; returns state and figures [BLOCK].
 
     A step is `critic_steps` updates of the critic, then one of the generator (Gulrajani et al. 2017, algorithm 1), each
-    on rows drawn evenly with replacement.  The critic's figures are means over its updates; those of steps not taken
-    are NaN.  `advance` is the jitted form.
+    on rows drawn evenly with replacement.  The critic's figures are means over its updates, and absent without any;
+    those of steps not taken are NaN.  `advance` is the jitted form.
     """
-    optimiser = game.optimiser()
+    optimiser = objective.optimiser()
     first = state.step
 
     def draw(name: str, step: Array, rows: int) -> tuple[Array, Array, Array]:
@@ -123,34 +127,39 @@ def advance_loop(
         updates, opt = optimiser.update(gradient, opt, params)
         return jax.tree.map(jnp.add, params, updates), opt, loss, figures
 
-    def turn(state: GameState) -> tuple[GameState, Figures]:
+    def taught(state: AdversarialState) -> tuple[nnx.State, optax.OptState, Figures]:
+        """The critic after its updates of a step, its optimiser's state, and the means of the figures."""
         # The generator stands still while the critic is taught: one pass makes the rows for all of its updates.
         x, y, noise = draw("critic", state.step, critic_steps * batch)
-        shown = (x, y, game.shown(players(game, state.critic, state.generator), x, y, noise))
-        lessons = jax.tree.map(lambda rows: rows.reshape(critic_steps, batch, *rows.shape[1:]), shown)
+        shown = (x, y, objective.shown(networks(objective, state.critic, state.generator), x, y, noise))
+        parts = jax.tree.map(lambda rows: rows.reshape(critic_steps, batch, *rows.shape[1:]), shown)
 
-        def teach_critic(
+        def update(
             carry: tuple[nnx.State, optax.OptState], given: tuple[Array, Array, Any]
         ) -> tuple[tuple[nnx.State, optax.OptState], Figures]:
             critic, opt = carry
 
             def loss_of(critic: nnx.State) -> tuple[Array, Figures]:
-                return game.critic_loss(players(game, critic, state.generator), *given)
+                return objective.critic_loss(networks(objective, critic, state.generator), *given)
 
             critic, opt, loss, figures = descent(loss_of, critic, opt)
-            return (game.constrain(critic), opt), {"critic_loss": loss, **figures}
+            return (objective.constrain(critic), opt), {"critic_loss": loss, **figures}
 
-        (critic, critic_opt), each = jax.lax.scan(teach_critic, (state.critic, state.critic_opt), lessons)
+        (critic, opt), each = jax.lax.scan(update, (state.critic, state.critic_opt), parts)
+        return critic, opt, {name: values.mean() for name, values in each.items()}
+
+    def turn(state: AdversarialState) -> tuple[AdversarialState, Figures]:
+        critic, critic_opt, means = taught(state) if critic_steps else (state.critic, state.critic_opt, {})
         x, y, noise = draw("generator", state.step, batch)
 
         def loss_of(generator: nnx.State) -> tuple[Array, Figures]:
-            return game.generator_loss(players(game, critic, generator), x, y, noise, state.step / stop)
+            return objective.generator_loss(networks(objective, critic, generator), x, y, noise, state.step / stop)
 
         generator, generator_opt, loss, figures = descent(loss_of, state.generator, state.generator_opt)
-        figures = {**{name: values.mean() for name, values in each.items()}, "generator_loss": loss, **figures}
-        return GameState(critic, generator, critic_opt, generator_opt, state.step + 1), figures
+        figures = {**means, "generator_loss": loss, **figures}
+        return AdversarialState(critic, generator, critic_opt, generator_opt, state.step + 1), figures
 
-    def body(step: Array, carry: tuple[GameState, Figures]) -> tuple[GameState, Figures]:
+    def body(step: Array, carry: tuple[AdversarialState, Figures]) -> tuple[AdversarialState, Figures]:
         state, figures = turn(carry[0])
         return state, {name: carry[1][name].at[step - first].set(value) for name, value in figures.items()}
 
@@ -158,23 +167,23 @@ def advance_loop(
     return jax.lax.fori_loop(first, jnp.minimum(stop, first + BLOCK), body, (state, kept))
 
 
-@partial(jax.jit, static_argnames=("game", "batch", "critic_steps"), donate_argnames=("states",))
+@partial(jax.jit, static_argnames=("objective", "batch", "critic_steps"), donate_argnames=("states",))
 def advance(
-    states: GameState,
+    states: AdversarialState,
     data: Data,
     shares: Share,
     keys: Array,
     stop: Array,
     *,
-    game: Adversarial,
+    objective: Adversarial,
     batch: int,
     critic_steps: int,
-) -> tuple[GameState, Figures]:
+) -> tuple[AdversarialState, Figures]:
     """`advance_loop` of several models at once, one share of the rows and one of `keys` each; it takes the states over.
 
     All but the step has the models for its first axis, the figures too.
     """
-    loop = partial(advance_loop, game=game, batch=batch, critic_steps=critic_steps)
+    loop = partial(advance_loop, objective=objective, batch=batch, critic_steps=critic_steps)
     if len(keys) == 1:  # the axis of the models would cost a fifth more time on CPUs, by the layouts that XLA chooses
         alone = jax.tree.map(lambda values: values[0], (states._replace(step=None), shares))
         state, figures = loop(alone[0]._replace(step=states.step), data, alone[1], keys[0], stop)
@@ -194,19 +203,19 @@ def advance(
 
 def _apart(own: Any, common: Any) -> Any:
     """For the states of several models: `own` for what each has apiece, `common` for the step."""
-    return GameState(own, own, own, own, common)
+    return AdversarialState(own, own, own, own, common)
 
 
 def begin(
-    game: Adversarial, data: Data, shares: Sequence[tuple[int, int]], keys: Array
-) -> tuple[GameState, Data, Share, Array]:
+    objective: Adversarial, data: Data, shares: Sequence[tuple[int, int]], keys: Array
+) -> tuple[AdversarialState, Data, Share, Array]:
     """What `advance` takes, on the devices: fresh states, rows, each model's first row and number of rows, keys.
 
     The devices get equally many models each; where these do not fill them, the last is there more than once.
     """
     count, devices = len(shares), parallel.mesh().size
     which = np.minimum(np.arange(count if count == 1 else -(-count // devices) * devices), count - 1)
-    fresh = jax.vmap(lambda key: initial_state(random.stream(key, "init"), game=game))(keys[which])
+    fresh = jax.vmap(lambda key: initial_state(random.stream(key, "init"), objective=objective))(keys[which])
     mesh = parallel.mesh(len(which), 1)
     split = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec(parallel.ROWS))
     whole = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
@@ -218,7 +227,7 @@ def begin(
 
 
 def train(
-    game: Adversarial,
+    objective: Adversarial,
     data: Data,
     shares: Sequence[tuple[int, int]],
     keys: Array,
@@ -228,7 +237,7 @@ def train(
     critic_steps: int,
     names: Sequence[str],
     progress: str | None = None,
-) -> tuple[GameState, dict[str, np.ndarray]]:
+) -> tuple[AdversarialState, dict[str, np.ndarray]]:
     """Train one or more models for so many steps of the generator; each as it would alone, with its key and its rows.
 
     Args:
@@ -244,12 +253,12 @@ def train(
       TrainingError: a figure is not finite; the message names it, the step and the column with the largest values.
     """
     count = len(shares)
-    states, *given = begin(game, data, shares, keys)
+    states, *given = begin(objective, data, shares, keys)
     stop = jnp.asarray(steps, jnp.int32)
     blocks: list[dict[str, np.ndarray]] = []
     with loop.progress_bar(progress, steps, "step") as bar:
         for done in range(0, steps, BLOCK):
-            states, figures = advance(states, *given, stop, game=game, batch=batch, critic_steps=critic_steps)
+            states, figures = advance(states, *given, stop, objective=objective, batch=batch, critic_steps=critic_steps)
             blocks.append({name: np.asarray(values)[:count, : steps - done] for name, values in figures.items()})
             for model, (share, title) in enumerate(zip(shares, names, strict=True)):
                 _check_finite({name: values[model] for name, values in blocks[-1].items()}, done, data, share, title)

@@ -1,16 +1,20 @@
 """Checkpoints: arrays through Orbax, everything else as JSON beside them; never pickle.
 
-A checkpoint is a folder with `description.json` (what was trained, on which rows, with which settings) and one Orbax
-step.  Orbax writes a step under a temporary name and renames it, so a killed run leaves the last whole step behind.
+A checkpoint is a folder with `description.json` (the version of its format, what was trained, on which rows, with which
+settings) and one Orbax step.  Orbax writes a step under a temporary name and renames it, so a killed run leaves the
+last whole step behind.
 """
 
 import dataclasses
 import hashlib
 import json
 import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import jax
 import jax.numpy as jnp
@@ -21,8 +25,7 @@ from nids_jax.errors import InputError
 from nids_jax.files import write_atomic
 from nids_jax.training.loop import Data, Objective, OptimiserConfig, TrainState, initial_state, train
 
-# Orbax reports every file it touches; what a user needs to know, this module says itself.
-logging.getLogger("absl").addFilter(lambda record: "orbax" not in record.pathname or record.levelno >= logging.ERROR)
+FORMAT = 1  # of the description; one without the field is of format 1
 
 
 def fingerprint(*arrays: np.ndarray) -> str:
@@ -46,14 +49,118 @@ def plain(value: Any) -> Any:
     return value
 
 
-def from_plain(value: Any, types: dict[str, type]) -> Any:
-    """The inverse of `plain` for dataclasses among `types` (name → class); lists come back as tuples."""
+def from_plain(value: Any, types: Mapping[str, type], expected: type = object) -> Any:
+    """The inverse of `plain` for dataclasses among `types` (name → class); lists come back as tuples.
+
+    Raises:
+      InputError: a type that is not among `types`, a field that it does not have or that is missing, a value of another
+        type than the field's, or a result that is not `expected`.
+    """
+    found = value
     if isinstance(value, dict) and "type" in value:
-        fields = {key: from_plain(item, types) for key, item in value.items() if key != "type"}
-        return types[value["type"]](**fields)
-    if isinstance(value, list):
-        return tuple(from_plain(item, types) for item in value)
-    return value
+        found = _dataclass(value, types)
+    elif isinstance(value, list):
+        found = tuple(from_plain(item, types) for item in value)
+    if not isinstance(found, expected):
+        raise InputError(f"a {expected.__name__} is stored as {_shown(value)}; restore the file or train again")
+    return found
+
+
+def _dataclass(value: dict[str, Any], types: Mapping[str, type]) -> Any:
+    name = value["type"]
+    if not isinstance(name, str) or name not in types:
+        raise InputError(
+            f"there are stored settings of the type {_shown(name)}, which is none of {', '.join(sorted(types))}; use"
+            " the version of nids_jax that wrote them, or train again"
+        )
+    kind = types[name]
+    fields = {key: from_plain(item, types) for key, item in value.items() if key != "type"}
+    known = {field.name: field for field in dataclasses.fields(kind)}
+    needed = {
+        key
+        for key, field in known.items()
+        if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+    }
+    if differing := sorted({*fields} - {*known}) or sorted(needed - {*fields}):
+        verb = "has no" if differing[0] in fields else "needs the"
+        raise InputError(
+            f"the stored settings do not fit: a {name} {verb} field {differing[0]!r}; use the version of nids_jax that"
+            " wrote them, or train again"
+        )
+    hints = get_type_hints(kind)
+    for key, item in fields.items():
+        if not _fits(item, hints[key]):
+            raise InputError(
+                f"the stored {name} has {_shown(value[key])} for {key!r}, which is of another type; restore the file or"
+                " train again"
+            )
+    return kind(**fields)
+
+
+def entry(stored: dict[str, Any], name: str, hint: Any) -> Any:
+    """The value `name` of a stored JSON object, of the annotated type `hint`.
+
+    Raises:
+      InputError: it is missing, or of another type.
+    """
+    if name not in stored:
+        raise InputError(f"there is no {name!r}; restore the file or train again")
+    if not _fits(stored[name], hint):
+        raise InputError(
+            f"{name!r} is {_shown(stored[name])}, which is of another type; restore the file or train again"
+        )
+    return stored[name]
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Whether a value read from JSON is of an annotated type; whole numbers count as float, booleans not as numbers."""
+    origin, parts = get_origin(hint), get_args(hint)
+    if hint is Any:
+        return True
+    if origin in (Union, UnionType):
+        return any(_fits(value, part) for part in parts)
+    if origin is Literal:
+        return any(type(value) is type(part) and value == part for part in parts)
+    if origin is list:
+        return isinstance(value, list) and all(_fits(item, parts[0]) for item in value)
+    if origin is tuple:
+        if not isinstance(value, tuple):
+            return False
+        hints = parts[:1] * len(value) if parts[-1] is Ellipsis else parts
+        return len(value) == len(hints) and all(map(_fits, value, hints))
+    if isinstance(value, bool):
+        return hint is bool
+    return isinstance(value, int | float if hint is float else hint)
+
+
+def _shown(value: Any) -> str:
+    """The value as JSON, cut to a line."""
+    text = json.dumps(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Let an InputError name the file that is being read."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+
+
+@contextmanager
+def _quiet_orbax() -> Iterator[None]:
+    """Keep Orbax from reporting every file it touches; the rest of the program's log stays as it is."""
+
+    def worth_reporting(record: logging.LogRecord) -> bool:
+        return "orbax" not in record.pathname or record.levelno >= logging.ERROR
+
+    logger = logging.getLogger("absl")
+    logger.addFilter(worth_reporting)
+    try:
+        yield
+    finally:
+        logger.removeFilter(worth_reporting)
 
 
 class Checkpoint:
@@ -63,10 +170,12 @@ class Checkpoint:
         """Opens or creates the folder.
 
         Raises:
-          InputError: the folder holds a checkpoint with another description (other rows, settings or seed).
+          InputError: the folder holds a checkpoint with another description (other rows, settings or seed), or one that
+            cannot be read.
         """
         self.directory = Path(directory).resolve()
         path = self.directory / "description.json"
+        description = {"format": FORMAT, **description}
         if path.exists():
             found = read_description(self.directory)
             # Through JSON, so that tuples and lists compare equal.
@@ -86,7 +195,8 @@ class Checkpoint:
         padded = np.full((total_steps,), np.nan, np.float32)
         padded[: len(losses)] = losses
         tree = {"state": _pack(state), "losses": padded}
-        self._manager.save(int(state.step), args=ocp.args.StandardSave(tree))  # pyright: ignore[reportCallIssue]
+        with _quiet_orbax():
+            self._manager.save(int(state.step), args=ocp.args.StandardSave(tree))  # pyright: ignore[reportCallIssue]
 
     def restore(self, like: TrainState, total_steps: int) -> tuple[TrainState, np.ndarray] | None:
         """The last state kept and its losses, or None; `like` (arrays or shapes) gives the structure."""
@@ -94,7 +204,8 @@ class Checkpoint:
 
     def close(self) -> None:
         """Release Orbax's threads."""
-        self._manager.close()
+        with _quiet_orbax():
+            self._manager.close()
 
 
 def train_resumably(
@@ -109,7 +220,7 @@ def train_resumably(
     description: dict[str, Any],
     progress: str | None,
 ) -> tuple[TrainState, np.ndarray]:
-    """`training.train`, kept in `directory` after every block of steps and continued from what is found there.
+    """`training.loop.train`, kept in `directory` after every block of steps and continued from what is found there.
 
     Without a directory nothing is kept.
 
@@ -145,31 +256,51 @@ def state_shapes(objective: Objective, optimiser: OptimiserConfig) -> TrainState
 
 
 def read_description(directory: str | Path) -> dict[str, Any]:
-    """The description of the checkpoint in `directory`.
+    """The description of the checkpoint in `directory`, its `format` included.
 
     Raises:
-      InputError: there is none, or it is not JSON.
+      InputError: there is none, it is no JSON object, or it is of a later format.
     """
     path = Path(directory) / "description.json"
+    if not path.exists():
+        raise InputError(f"no checkpoint in {directory}: {path.name} is missing; train a model there first")
+    description = {"format": 1, **read_json(path)}
+    with reading(path):
+        if entry(description, "format", int) > FORMAT:
+            raise InputError(
+                f"the checkpoint's format is {description['format']}, and this version of nids_jax reads formats up to"
+                f" {FORMAT}; update nids_jax"
+            )
+    return description
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The JSON object in a file.
+
+    Raises:
+      InputError: it cannot be read, or is no JSON object.
+    """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"no checkpoint in {directory}: {path.name} is missing") from None
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read as JSON ({error}); train again or restore the file") from None
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"{path} cannot be read as JSON ({error}); restore the file or train again") from None
+    if not isinstance(found, dict):
+        raise InputError(f"{path} holds no JSON object; restore the file or train again")
+    return found
 
 
 def restore_trained(directory: str | Path, like: TrainState, total_steps: int) -> tuple[TrainState, np.ndarray]:
     """The finished run in `directory`, for use after training.
 
     Raises:
-      InputError: no step was kept, or training has not reached `total_steps`.
+      InputError: no step was kept, its arrays are not those of `like`, or training has not reached `total_steps`.
     """
     manager = _manager(Path(directory).resolve())
     try:
         found = _restore(manager, like, total_steps)
     finally:
-        manager.close()
+        with _quiet_orbax():
+            manager.close()
     done = 0 if found is None else int(found[0].step)
     if found is None or done < total_steps:
         raise InputError(f"the training in {directory} stopped at step {done} of {total_steps}; finish it first")
@@ -178,7 +309,8 @@ def restore_trained(directory: str | Path, like: TrainState, total_steps: int) -
 
 def _manager(directory: Path) -> ocp.CheckpointManager:
     options = ocp.CheckpointManagerOptions(max_to_keep=1, enable_async_checkpointing=False)
-    return ocp.CheckpointManager(directory / "steps", options=options)
+    with _quiet_orbax():
+        return ocp.CheckpointManager(directory / "steps", options=options)
 
 
 def _restore(manager: ocp.CheckpointManager, like: TrainState, total: int) -> tuple[TrainState, np.ndarray] | None:
@@ -192,7 +324,15 @@ def _restore(manager: ocp.CheckpointManager, like: TrainState, total: int) -> tu
         "state": {name: np.zeros(size, name) for name, size in sizes.items()},
         "losses": np.zeros((total,), np.float32),
     }
-    restored: Any = manager.restore(latest, args=ocp.args.StandardRestore(tree))  # pyright: ignore[reportCallIssue]
+    unfit = f"step {latest} in {manager.directory} does not hold the arrays that its description asks for"
+    try:
+        with _quiet_orbax():
+            restored: Any = manager.restore(latest, args=ocp.args.StandardRestore(tree))  # pyright: ignore[reportCallIssue]
+    except (ValueError, KeyError, OSError) as error:
+        raise InputError(f"{unfit} ({str(error).splitlines()[0]}); restore the folder or train again") from error
+    # Orbax gives arrays of the sizes that were stored.
+    if jax.tree.map(np.shape, restored) != jax.tree.map(np.shape, tree):
+        raise InputError(f"{unfit}; restore the folder or train again")
     state = _unpack(restored["state"], like)
     return state, np.asarray(restored["losses"])[: int(state.step)]
 

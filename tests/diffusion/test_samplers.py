@@ -143,13 +143,13 @@ def test_last_step_lands_on_the_denoised_row(name: str):
 
 
 def test_bad_samplers_are_refused():
-    with pytest.raises(ValueError, match=r"unknown sampler 'euler'.*ddim"):
+    with pytest.raises(ValueError, match=r"unknown `sampler` 'euler'.*ddim"):
         make_sampler("euler")
     with pytest.raises(ValueError, match="no option 'eta'"):
         make_sampler("ddpm", eta=1.0)
-    with pytest.raises(ValueError, match="from 2 to"):
+    with pytest.raises(ValueError, match="takes 1 steps; give from 2 to"):
         make_sampler("dpmpp_2m", steps=1).grid(SCHEDULE)
-    with pytest.raises(ValueError, match="unknown variance"):
+    with pytest.raises(ValueError, match="unknown `variance`"):
         make_sampler("ddpm", variance="learned")
 
 

@@ -1,4 +1,4 @@
-"""Fidelity of generated rows against SciPy, plain loops, closed forms, and generators whose faults are known."""
+"""Fidelity of synthetic rows against SciPy, plain loops, closed forms, and generators whose faults are known."""
 
 import math
 from itertools import combinations
@@ -82,29 +82,29 @@ def test_correlations_against_scipy_with_a_constant_column():
 @settings(deadline=None, max_examples=100)
 @given(pairs())
 def test_loops_give_the_same_density_and_coverage(tables):
-    real, made = tables
-    n, m = len(real), len(made)
+    real, synthetic = tables
+    n, m = len(real), len(synthetic)
     if n == 1:
-        assert math.isnan(density(real, made))
-        assert math.isnan(coverage(real, made))
+        assert math.isnan(density(real, synthetic))
+        assert math.isnan(coverage(real, synthetic))
         return
     inside = covered = 0.0
     for i in range(n):
         others = sorted(math.dist(real[i], real[j]) for j in range(n) if j != i)
         radius = others[min(5, n - 1) - 1] + 1e-9
-        hits = sum(math.dist(real[i], y) <= radius for y in made)
+        hits = sum(math.dist(real[i], y) <= radius for y in synthetic)
         inside += hits / sum(distance <= radius for distance in others)
         covered += hits > 0
-    assert density(real, made) == pytest.approx(inside / m)
-    assert coverage(real, made) == pytest.approx(covered / n)
+    assert density(real, synthetic) == pytest.approx(inside / m)
+    assert coverage(real, synthetic) == pytest.approx(covered / n)
 
 
 def test_density_without_ties_is_equation_3():
-    real, made = np.random.default_rng(2).normal(size=(2, 50, 3))
+    real, synthetic = np.random.default_rng(2).normal(size=(2, 50, 3))
     distances = np.linalg.norm(real[:, None] - real[None], axis=2)
     radius = np.sort(distances, axis=1)[:, 5]  # the first is the row itself
-    inside = np.linalg.norm(real[:, None] - made[None], axis=2) < radius[:, None]
-    assert density(real, made) == pytest.approx(inside.sum() / (5 * len(made)))
+    inside = np.linalg.norm(real[:, None] - synthetic[None], axis=2) < radius[:, None]
+    assert density(real, synthetic) == pytest.approx(inside.sum() / (5 * len(synthetic)))
 
 
 def test_equal_real_rows_have_a_density_near_1():
@@ -122,11 +122,11 @@ def test_coverage_of_further_real_rows_is_what_lemma_2_says():
 
 def test_the_two_sample_test_needs_ten_rows_and_sees_values_between_whole_numbers():
     rng = np.random.default_rng(4)
-    whole, made = rng.integers(0, 5, (120, 3)), rng.integers(0, 5, (120, 3))
-    assert two_sample_auc(whole, made) == pytest.approx(0.5, abs=0.12)
-    assert two_sample_auc(whole, made + rng.normal(0, 0.05, made.shape)) > 0.95
-    assert math.isnan(two_sample_auc(whole, made[:9]))
-    assert 0 <= two_sample_auc(whole[:10], made[:10]) <= 1
+    whole, synthetic = rng.integers(0, 5, (120, 3)), rng.integers(0, 5, (120, 3))
+    assert two_sample_auc(whole, synthetic) == pytest.approx(0.5, abs=0.12)
+    assert two_sample_auc(whole, synthetic + rng.normal(0, 0.05, synthetic.shape)) > 0.95
+    assert math.isnan(two_sample_auc(whole, synthetic[:9]))
+    assert 0 <= two_sample_auc(whole[:10], synthetic[:10]) <= 1
 
 
 def test_nearest_against_a_loop_and_exactly_0_for_equal_rows():
@@ -165,8 +165,8 @@ def test_further_real_rows_look_real():
 def test_copies_are_flagged(jitter):
     train_x, train_y = normal({0: 20, 1: 5}, 1)
     copies = np.tile(train_x * (1 + jitter), (8, 1))
-    held = normal({0: 160, 1: 160}, 2)
-    figures = fidelity(train_x, train_y, *held, copies, np.tile(train_y, 8))
+    test = normal({0: 160, 1: 160}, 2)
+    figures = fidelity(train_x, train_y, *test, copies, np.tile(train_y, 8))
     assert figures["copied"] == 1
     assert figures["nearest_train_ratio"] < 1e-5
     assert figures["coverage"] < 0.8
@@ -190,24 +190,24 @@ def test_wide_noise_is_over_dispersed():
 
 
 def test_means_go_over_the_classes_that_have_both_kinds_of_rows():
-    train, held = normal({0: 30, 1: 30, 2: 30}, 1), normal({0: 60, 1: 20, 5: 9}, 2)
-    made_x, made_y = normal({0: 30, 1: 40, 7: 9}, 3)
-    figures = fidelity(*train, *held, made_x, made_y)
-    both = [(held[0][held[1] == k], made_x[made_y == k]) for k in (0, 1)]
+    train, test = normal({0: 30, 1: 30, 2: 30}, 1), normal({0: 60, 1: 20, 5: 9}, 2)
+    synthetic_x, synthetic_y = normal({0: 30, 1: 40, 7: 9}, 3)
+    figures = fidelity(*train, *test, synthetic_x, synthetic_y)
+    both = [(test[0][test[1] == k], synthetic_x[synthetic_y == k]) for k in (0, 1)]
     by_scipy = np.mean([[wasserstein_distance(p, q) for p, q in zip(a.T, b.T, strict=True)] for a, b in both])
     assert figures["wasserstein"] == pytest.approx(by_scipy)
     assert figures["density"] == pytest.approx(np.mean([density(a, b) for a, b in both]))
 
 
 def test_one_row_of_a_class_is_enough_for_what_needs_one():
-    train, held, made = normal({0: 1, 1: 1}, 1), normal({0: 1, 1: 1}, 2), normal({0: 1, 1: 1}, 3)
-    figures = fidelity(*train, *held, *made)
-    assert figures["wasserstein"] == pytest.approx(np.abs(held[0] - made[0]).mean())
-    near_made, near_held = (np.linalg.norm(rows[0] - train[0], axis=1) for rows in (made, held))
-    assert figures["nearest_train_ratio"] == pytest.approx(np.median(near_made / near_held))
+    train, test, synthetic = normal({0: 1, 1: 1}, 1), normal({0: 1, 1: 1}, 2), normal({0: 1, 1: 1}, 3)
+    figures = fidelity(*train, *test, *synthetic)
+    assert figures["wasserstein"] == pytest.approx(np.abs(test[0] - synthetic[0]).mean())
+    near_synthetic, near_test = (np.linalg.norm(rows[0] - train[0], axis=1) for rows in (synthetic, test))
+    assert figures["nearest_train_ratio"] == pytest.approx(np.median(near_synthetic / near_test))
     assert {name for name, value in figures.items() if math.isnan(value)} == {"density", "coverage", "two_sample_auc"}
     # A class of one row adds nothing to the density of the others.
-    assert fidelity(*train, *normal({0: 1, 1: 9}, 2), *made)["density"] >= 0
+    assert fidelity(*train, *normal({0: 1, 1: 9}, 2), *synthetic)["density"] >= 0
 
 
 def test_classes_without_training_rows_say_nothing_of_memorisation():
@@ -230,7 +230,7 @@ def test_the_order_of_rows_does_not_matter_where_all_are_used():
 
 def test_draws_depend_on_the_seed_alone(monkeypatch):
     monkeypatch.setattr(module, "MOST_ROWS", 40)
-    monkeypatch.setattr(module, "MOST_TOLD_APART", 30)
+    monkeypatch.setattr(module, "C2ST_ROWS", 30)
     tables = [part for seed in (1, 2, 3) for part in normal({0: 100, 1: 100}, seed)]
     assert fidelity(*tables) == fidelity(*tables)
     assert fidelity(*tables) != fidelity(*tables, seed=1)
@@ -238,41 +238,41 @@ def test_draws_depend_on_the_seed_alone(monkeypatch):
 
 def test_rules_are_checked_on_raw_rows():
     raw, y = simulate_flows({"BENIGN": 60, "DDoS": 30}, seed=1)[:2]
-    made = raw.copy()
-    made[y == 0, CICIDS2017.index("flow_duration")] = -5.0
+    synthetic = raw.copy()
+    synthetic[y == 0, CICIDS2017.index("flow_duration")] = -5.0
     scaled = np.log1p(np.abs(raw))
-    figures = fidelity(scaled, y, scaled, y, scaled, y, raw=RawRows(raw, made, CICIDS2017))
+    figures = fidelity(scaled, y, scaled, y, scaled, y, raw=RawRows(raw, synthetic, CICIDS2017))
     assert not np.any(list(violations(raw, CICIDS2017).values()))
     assert (figures["consistent"], figures["consistent_real"]) == (0.5, 1.0)  # mean over classes
     unknown = [f"x{i}" for i in range(raw.shape[1])]
-    assert "consistent" not in fidelity(scaled, y, scaled, y, scaled, y, raw=RawRows(raw, made, unknown))
+    assert "consistent" not in fidelity(scaled, y, scaled, y, scaled, y, raw=RawRows(raw, synthetic, unknown))
 
 
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
         ({"train_x": np.zeros((3, 5))}, "5, 2, 2 columns"),
-        ({"held_x": np.zeros(3)}, "held-out rows are float64 of shape"),
-        ({"held_x": np.zeros((3, 0))}, r"shape \(3, 0\)"),
-        ({"made_x": np.full((3, 2), "a")}, "generated rows are <U1"),
-        ({"made_y": [0, 1]}, "3 generated rows, but labels of shape"),
-        ({"made_y": [0.0, 1.0, 1.0]}, "generated labels hold 0.0"),
-        ({"held_y": [0, -1, 1]}, "held-out labels hold -1"),
-        ({"made_x": [[0, 0], [0, np.nan], [0, 0]]}, "row 1 of the generated rows"),
-        ({"made_x": [[0, 0], [0, 0], [1e39, 0]]}, "row 2 of the generated rows"),
-        ({"made_y": [2, 2, 2]}, "no class has both"),
-        ({"held_x": np.zeros((0, 2)), "held_y": []}, "no class has both"),
+        ({"test_x": np.zeros(3)}, "test rows are float64 of shape"),
+        ({"test_x": np.zeros((3, 0))}, r"shape \(3, 0\)"),
+        ({"synthetic_x": np.full((3, 2), "a")}, "synthetic rows are <U1"),
+        ({"synthetic_y": [0, 1]}, "3 synthetic rows, but labels of shape"),
+        ({"synthetic_y": [0.0, 1.0, 1.0]}, "synthetic labels hold 0.0"),
+        ({"test_y": [0, -1, 1]}, "test labels hold -1"),
+        ({"synthetic_x": [[0, 0], [0, np.nan], [0, 0]]}, "row 1 of the synthetic rows"),
+        ({"synthetic_x": [[0, 0], [0, 0], [1e39, 0]]}, "row 2 of the synthetic rows"),
+        ({"synthetic_y": [2, 2, 2]}, "no class has both"),
+        ({"test_x": np.zeros((0, 2)), "test_y": []}, "no class has both"),
         ({"seed": -1}, "seed is -1"),
         (
             {"raw": RawRows(np.zeros((2, 1)), np.zeros((3, 1)), ["flow_duration"])},
-            "2 held-out and 3 generated raw",
+            "2 test and 3 synthetic raw",
         ),
         ({"raw": RawRows(np.zeros((3, 2)), np.zeros((3, 2)), ["flow_duration"])}, "column names"),
     ],
 )
 def test_bad_input_is_named(changed, message):
     rows, labels = np.arange(6.0).reshape(3, 2), [0, 1, 1]
-    sound = {f"{kind}_x": rows for kind in ("train", "held", "made")}
-    sound |= {f"{kind}_y": labels for kind in ("train", "held", "made")}
+    sound = {f"{kind}_x": rows for kind in ("train", "test", "synthetic")}
+    sound |= {f"{kind}_y": labels for kind in ("train", "test", "synthetic")}
     with pytest.raises(InputError, match=message):
         fidelity(**(sound | changed))

@@ -1,4 +1,4 @@
-"""Base columns: rows come back from them, and whatever is derived from them keeps every rule."""
+"""Free features: rows come back from them, and whatever is derived from them keeps every rule."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from nids_jax.data.datasets import load
 from nids_jax.errors import InputError
 from nids_jax.flows.consistency import violations
-from nids_jax.flows.free_features import base_names, from_base, to_base
+from nids_jax.flows.free_features import free_names, from_free, to_free
 from nids_jax.flows.meter.records import Compat, meter
 from nids_jax.flows.packets import Packets
 from nids_jax.flows.schema import CICIDS2017, FEATURES
@@ -29,7 +29,7 @@ def simulated() -> np.ndarray:
 
 def away(x: np.ndarray, features: tuple[str, ...]) -> np.ndarray:
     """[n, d] bool: what the round trip changed; whole numbers by anything, others by more than the rules' tolerance."""
-    back = from_base(to_base(x, features), features)
+    back = from_free(to_free(x, features), features)
     whole = np.isin(features, list(WHOLE))
     tolerance = np.where(whole, 1e-6, 1e-3 + 1e-5 * np.abs(x))
     for place, name in enumerate(features):
@@ -56,8 +56,8 @@ def test_simulated_rows_come_back(simulated: np.ndarray) -> None:
     assert not away(simulated, CICIDS2017).any()
 
 
-def test_what_follows_from_others_is_no_base_column() -> None:
-    names = base_names(CICIDS2017)
+def test_what_follows_from_others_is_no_free_feature() -> None:
+    names = free_names(CICIDS2017)
     follows = {name for name in CICIDS2017 if name.endswith("_s") or "segment_size_avg" in name}
     follows |= {f"{family}_mean" for family in ("flow_iat", "fwd_iat", "fwd_packet_length", "bwd_packet_length")}
     follows |= {"packet_length_max", "packet_length_min", "packet_length_variance", "fwd_header_length_1"}
@@ -67,9 +67,9 @@ def test_what_follows_from_others_is_no_base_column() -> None:
 
 
 def test_one_packet_has_no_statistics(simulated: np.ndarray) -> None:
-    """… and a direction without packets neither: their base columns are 0."""
-    names = base_names(CICIDS2017)
-    z = to_base(simulated, CICIDS2017)
+    """… and a direction without packets neither: their free features are 0."""
+    names = free_names(CICIDS2017)
+    z = to_free(simulated, CICIDS2017)
     for side in ("fwd", "bwd"):
         n = simulated[:, CICIDS2017.index(f"total_{side}_packets")]
         length, gap = (f"{side}_{what}" for what in ("packet_length", "iat"))
@@ -95,8 +95,8 @@ def test_rows_by_hand() -> None:
         "note",
     )
     row = np.array([[2, 40, 30, 10, 20, np.sqrt(200), 5000, 5000, 5000, 5000, 0, 1, -7]])
-    names = base_names(features)
-    z = dict(zip(names, to_base(row, features)[0], strict=True))
+    names = free_names(features)
+    z = dict(zip(names, to_free(row, features)[0], strict=True))
     assert z == pytest.approx(
         {
             "total_fwd_packets": np.log(3 / 2) / np.log((1e9 + 1) / 2),
@@ -114,7 +114,7 @@ def test_rows_by_hand() -> None:
     )
     z |= {"total_fwd_packets": np.log(101 / 2) / np.log((1e9 + 1) / 2), "total_length_of_fwd_packets": 0.5}
     z |= {"fwd_act_data_packets": 7.0, "fwd_iat_max": -3.0, "fwd_packet_length_std": 1.0}
-    made = dict(zip(features, from_base(np.array([[z[name] for name in names]]), features)[0], strict=True))
+    made = dict(zip(features, from_free(np.array([[z[name] for name in names]]), features)[0], strict=True))
     # 100 packets: from 30 + 99 · 10 bytes to 10 + 99 · 30, which is 1746 on the geometric way between.
     assert made["total_length_of_fwd_packets"] == round(np.sqrt(1021 * 2981) - 1)
     assert made["fwd_packet_length_mean"] == made["total_length_of_fwd_packets"] / 100
@@ -130,7 +130,7 @@ def test_rows_by_hand() -> None:
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.integers(0, 1500), min_size=1, max_size=12))
 def test_a_direction_of_any_packets_comes_back(sizes: list[int]) -> None:
-    """Its base columns are places within bounds, so bounds that some packets exceed would show."""
+    """Its free features are places within bounds, so bounds that some packets exceed would show."""
     values = np.array(sizes)
     features = (
         "total_fwd_packets",
@@ -140,7 +140,7 @@ def test_a_direction_of_any_packets_comes_back(sizes: list[int]) -> None:
     std = values.std(ddof=1) if len(values) > 1 else 0
     row = np.array([[len(values), values.sum(), values.max(), values.min(), values.mean(), std]])
     assert not away(row, features).any()
-    places = to_base(row, features)[:, np.isin(base_names(features), ["fwd_packet_length_std", features[1]])]
+    places = to_free(row, features)[:, np.isin(free_names(features), ["fwd_packet_length_std", features[1]])]
     assert ((places >= 0) & (places <= 1 + 1e-6)).all()
 
 
@@ -155,11 +155,11 @@ def columns(draw: st.DrawFn) -> tuple[str, ...]:
 
 @settings(max_examples=80, deadline=None)
 @given(columns(), st.integers(0, 2**32), st.sampled_from([0.05, 1.0, 10.0, 1e4, 1e300]))
-def test_any_base_vector_gives_a_consistent_row(features: tuple[str, ...], seed: int, scale: float) -> None:
+def test_any_vector_of_free_features_gives_a_consistent_row(features: tuple[str, ...], seed: int, scale: float) -> None:
     rng = np.random.default_rng(seed)
-    z = scale * np.clip(rng.standard_normal((40, len(base_names(features)))), -9, 9)
+    z = scale * np.clip(rng.standard_normal((40, len(free_names(features)))), -9, 9)
     z[rng.random(z.shape) < 0.2] = 0
-    x = from_base(z, features)
+    x = from_free(z, features)
     assert np.isfinite(x).all()
     assert broken(x, features) == {}
 
@@ -174,9 +174,9 @@ def test_mixtures_of_rows_are_consistent_and_come_back(
     for place, name in enumerate(features):
         if name in CICIDS2017:
             x[:, place] = simulated[:, CICIDS2017.index(name)]
-    z = to_base(x, features)
+    z = to_free(x, features)
     share = rng.random(z.shape)
-    mixed = from_base(z + (share < 0.5 if swap else share) * (z[rng.permutation(len(z))] - z), features)
+    mixed = from_free(z + (share < 0.5 if swap else share) * (z[rng.permutation(len(z))] - z), features)
     assert broken(mixed, features) == {}
     changed = away(mixed, features)
     assert not changed.any(), [features[column] for column in np.flatnonzero(changed.any(axis=0))]
@@ -184,13 +184,13 @@ def test_mixtures_of_rows_are_consistent_and_come_back(
 
 def test_rows_that_cannot_be_read() -> None:
     with pytest.raises(InputError, match="not finite"):
-        to_base(np.array([[np.inf, 1]]), ("flow_bytes_s", "flow_duration"))
+        to_free(np.array([[np.inf, 1]]), ("flow_bytes_s", "flow_duration"))
     with pytest.raises(InputError, match=r"expected numbers \[n, 2\]"):
-        to_base(np.ones((3, 3)), ("flow_bytes_s", "flow_duration"))
+        to_free(np.ones((3, 3)), ("flow_bytes_s", "flow_duration"))
     with pytest.raises(InputError, match="twice"):
-        to_base(np.ones((3, 2)), ("flow_duration", "flow_duration"))
-    with pytest.raises(InputError, match="base rows"):
-        from_base(np.ones((3, 4)), ("flow_duration",))
+        to_free(np.ones((3, 2)), ("flow_duration", "flow_duration"))
+    with pytest.raises(InputError, match="free feature rows"):
+        from_free(np.ones((3, 4)), ("flow_duration",))
 
 
 @pytest.mark.parametrize(
@@ -203,6 +203,6 @@ def test_real_rows_come_back(data_dir: Path, name: str, least: float) -> None:
     x = table.x[:: max(1, len(table.x) // 4000)]
     changed = away(x, table.features)
     assert 1 - changed.any(axis=1).mean() >= least
-    z = to_base(x, table.features)
-    mixed = from_base((z + z[::-1]) / 2, table.features)
+    z = to_free(x, table.features)
+    mixed = from_free((z + z[::-1]) / 2, table.features)
     assert broken(mixed, table.features) == {}

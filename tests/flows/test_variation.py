@@ -10,7 +10,7 @@ from nids_jax.flows.consistency import violations
 from nids_jax.flows.meter import meter
 from nids_jax.flows.packets import ACK, SYN, TCP, UDP, Packets, concatenate
 from nids_jax.flows.simulate import SIMULATED_CLASSES, simulate_packets
-from nids_jax.flows.variation import Variation, first_flows, packets_of, remeter, vary
+from nids_jax.flows.variation import Variation, first_flows, meter_separately, packets_of, vary
 
 STILL = Variation(timing=0.0)
 
@@ -30,7 +30,7 @@ def test_there_is_a_first_flow_of_each_conversation(capture):
 
 def test_unvaried_packets_give_the_record_that_they_gave(capture):
     _, records, _, parts = capture
-    again = remeter([vary(part, STILL, np.random.default_rng(0)) for part in parts])
+    again = meter_separately([vary(part, STILL, np.random.default_rng(0)) for part in parts])
     np.testing.assert_array_equal(again, records)
 
 
@@ -38,7 +38,7 @@ def test_varied_times_change_times_alone_and_keep_every_rule(capture):
     _, records, features, parts = capture
     rng = np.random.default_rng(1)
     short = [n for n, part in enumerate(parts) if part.time[-1] - part.time[0] < 20e6]  # not cut by the meter's timeout
-    varied = remeter([vary(parts[n], Variation(), rng) for n in short])
+    varied = meter_separately([vary(parts[n], Variation(), rng) for n in short])
     timeless = [n for n, name in enumerate(features) if "packet_length" in name or name.endswith("flag_count")]
     assert len(timeless) > 10
     np.testing.assert_array_equal(varied[:, timeless], records[short][:, timeless])
@@ -96,16 +96,16 @@ def test_what_is_sent_again_is_counted_twice_and_only_tcp_is():
     varied = vary(flow, everything, np.random.default_rng(0))
     assert (np.diff(varied.time) >= 0).all()
     assert varied.time[-1] >= 200_000
-    row = dict(zip(meter(flow).features, remeter([varied])[0], strict=True))
+    row = dict(zip(meter(flow).features, meter_separately([varied])[0], strict=True))
     assert row["total_fwd_packets"] + row["total_bwd_packets"] == 8
     assert row["total_length_of_fwd_packets"] == 400
 
 
 def test_parts_are_metered_apart():
     one, other = _talk([0, 1000, 5000]), _talk([500, 700])
-    both = remeter([one, other, one])
+    both = meter_separately([one, other, one])
     np.testing.assert_array_equal(both, np.concatenate([meter(part).x for part in (one, other, one)]))
-    assert remeter([]).shape == (0, both.shape[1])
+    assert meter_separately([]).shape == (0, both.shape[1])
 
 
 @pytest.mark.parametrize(
@@ -147,4 +147,4 @@ def test_short_gaps_stay_gaps_and_times_may_go_backwards():
 
 def test_a_part_without_packets_is_refused():
     with pytest.raises(InputError, match="part 1 has no packets"):
-        remeter([_talk([0]), concatenate([])])
+        meter_separately([_talk([0]), concatenate([])])

@@ -29,8 +29,8 @@ def test_rows_end_up_as_far_away_as_real_rows_lie_apart(by: float, factor: float
     """Real rows of class 0 are 1 apart; nothing is ever pushed away; a class of one row follows the others."""
     model = Calibrated(Offset(by)).fit(LINE, Y, jax.random.key(0))
     assert model.factor_ == pytest.approx(factor)
-    made = model.sample(np.array([0, 2, 0]), jax.random.key(1))
-    np.testing.assert_allclose(made, [[0, by * factor], [10, 10 + by * factor], [0, by * factor]], rtol=1e-6)
+    synthetic = model.sample(np.array([0, 2, 0]), jax.random.key(1))
+    np.testing.assert_allclose(synthetic, [[0, by * factor], [10, 10 + by * factor], [0, by * factor]], rtol=1e-6)
 
 
 def test_single_rows_leave_everything_as_it_is():

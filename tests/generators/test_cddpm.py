@@ -45,7 +45,7 @@ def model() -> CDDPM:
     return CDDPM(TINY).fit(*rows(), jax.random.key(1))
 
 
-def test_chunks_and_company_never_change_a_row(model: CDDPM):
+def test_chunks_and_other_rows_never_change_a_row(model: CDDPM):
     labels = np.arange(150) % 3
     whole = model.sample(labels, KEY, chunk=1000)
     assert whole.shape == (150, 8)
@@ -168,11 +168,11 @@ def test_bad_input_is_refused(model: CDDPM):
         CDDPM(TINY).fit(x, y - 1, KEY)
     with pytest.raises(InputError, match=r"the model knows 0\.\.2"):
         model.sample(np.array([3]), KEY)
-    with pytest.raises(InputError, match="chunk is 0"):
+    with pytest.raises(InputError, match="`chunk` is 0"):
         model.sample(np.array([1]), KEY, chunk=0)
-    with pytest.raises(ValueError, match="unknown prediction 'score'"):
+    with pytest.raises(ValueError, match="unknown `prediction` 'score'"):
         CDDPMConfig(prediction="score")  # pyright: ignore[reportArgumentType]
-    with pytest.raises(ValueError, match="label_dropout above 0"):
+    with pytest.raises(ValueError, match="`label_dropout` above 0"):
         CDDPMConfig(guidance=2.0, label_dropout=0.0)
 
 

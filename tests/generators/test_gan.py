@@ -12,10 +12,11 @@ from jax.flatten_util import ravel_pytree
 
 from nids_jax.errors import InputError
 from nids_jax.generators.gan import GAN, GANConfig, Method
-from nids_jax.generators.registry import GeneratorOptions, make_generator
+from nids_jax.generators.registry import make_generator
+from nids_jax.generators.spec import Request
 from nids_jax.generators.wasserstein import WCGANGP, WGAN, gradient_norms
 from nids_jax.training import adversarial, loop
-from tests.generators.company import check_rows_stand_alone
+from tests.generators.row_independence import check_rows_are_independent
 
 CENTRES = np.array([[[-0.7, -0.7], [-0.7, 0.7]], [[0.7, -0.7], [0.7, 0.7]]])  # [class, mode, column]
 TINY = GANConfig(hidden=(16, 16), noise=4, steps=60, batch=16, bounded=True)
@@ -57,7 +58,7 @@ def test_every_mode_of_every_class_gets_its_share(method: Method, config: GANCon
         assert np.abs(own.mean(axis=0) - CENTRES[label].mean(axis=0)).max() < 0.2
 
 
-def game(**changes: Any) -> WCGANGP:
+def objective(**changes: Any) -> WCGANGP:
     settings: dict[str, Any] = {
         "features": 3,
         "classes": 2,
@@ -72,29 +73,29 @@ def game(**changes: Any) -> WCGANGP:
 def test_critic_loss_and_its_gradient_against_finite_differences():
     """The loss by plain sums, its gradient by differences: that of the penalty holds second derivatives."""
     with jax.enable_x64(True):
-        this = game()
-        start = adversarial.initial_state(jax.random.key(3), game=this)
+        this = objective()
+        start = adversarial.initial_state(jax.random.key(3), objective=this)
         wide = jax.tree.map(lambda a: a.astype(jnp.float64), (start.critic, start.generator))
         rng = np.random.default_rng(1)
         x, y = jnp.asarray(rng.normal(size=(6, 3))), jnp.asarray(rng.integers(0, 2, 6))
 
-        both = adversarial.players(this, *wide)
+        both = adversarial.networks(this, *wide)
         shown = this.shown(both, x, y, KEY)
 
         @jax.jit
         def loss(critic: nnx.State) -> jax.Array:
-            return this.critic_loss(adversarial.players(this, critic, wide[1]), x, y, shown)[0]
+            return this.critic_loss(adversarial.networks(this, critic, wide[1]), x, y, shown)[0]
 
         z_key, mix_key = jax.random.split(KEY)
-        made = jnp.tanh(both.decode(jax.random.normal(z_key, (6, 2), x.dtype), y))
+        synthetic = jnp.tanh(both.decode(jax.random.normal(z_key, (6, 2), x.dtype), y))
         mix = np.asarray(jax.random.uniform(mix_key, (6, 1), x.dtype))
-        between = np.asarray(mix * x + (1 - mix) * made)
+        between = np.asarray(mix * x + (1 - mix) * synthetic)
         step = 1e-6
         slopes = np.stack(
             [(both.judge(between + e, y) - both.judge(between - e, y)) / (2 * step) for e in step * np.eye(3)], axis=1
         )
         penalty = 10.0 * np.mean((np.sqrt((slopes**2).sum(axis=1)) - 1.0) ** 2)
-        expected = float(both.judge(made, y).mean() - both.judge(x, y).mean()) + penalty
+        expected = float(both.judge(synthetic, y).mean() - both.judge(x, y).mean()) + penalty
         np.testing.assert_allclose(loss(wide[0]), expected, rtol=1e-7)
 
         flat, unravel = ravel_pytree(wide[0])
@@ -134,9 +135,11 @@ def test_rmsprop_takes_the_steps_of_its_formula():
 
 
 def test_history_has_every_step(model: GAN):
-    names = {"critic_loss", "generator_loss"}
+    names = {"generator_loss"}
     names |= {"reconstruction", "kl"} if model.method.startswith("vae") else set()
-    assert set(model.history_) == names | ({"wasserstein", "gradient_norm"} if model.method != "vae" else set())
+    assert set(model.history_) == names | (
+        {"critic_loss", "wasserstein", "gradient_norm"} if model.method != "vae" else set()
+    )
     for values in model.history_.values():
         assert values.shape == (60,)
         assert np.isfinite(values).all()
@@ -154,8 +157,8 @@ def test_same_key_same_bits(model: GAN):
     assert not np.array_equal(model.losses_, other.losses_)
 
 
-def test_a_row_does_not_depend_on_its_company(model: GAN):
-    check_rows_stand_alone(model, columns=2, length=1100)
+def test_a_row_depends_on_its_key_number_and_label_alone(model: GAN):
+    check_rows_are_independent(model, columns=2, length=1100)
 
 
 def test_more_steps_and_rows_do_not_recompile(model: GAN):
@@ -175,7 +178,7 @@ def test_more_steps_begin_as_fewer_do(method: Method):
 @pytest.mark.parametrize("method", METHODS)
 def test_classes_of_one_row(method: Method):
     x, y = mixture()
-    generator = make_generator(method, GeneratorOptions(gan=TINY))
+    generator = make_generator(method, Request(settings=TINY))
     out = generator.fit(x[:2], y[:2], KEY).sample(np.array([1, 0, 1]), KEY)
     assert out.shape == (3, 2)
     assert np.abs(out).max() <= 1.0
@@ -197,7 +200,7 @@ def test_bad_input_is_refused(model: GAN):
         GAN("wgan", TINY).fit(x * np.inf, y, KEY)
     with pytest.raises(InputError, match=r"the model knows 0\.\.1"):
         model.sample(np.array([2]), KEY)
-    with pytest.raises(ValueError, match="critic_steps is 0"):
+    with pytest.raises(ValueError, match="`critic_steps` is 0"):
         GANConfig(critic_steps=0)
     with pytest.raises(ValueError, match="unknown method 'gan'"):
         GAN("gan")  # pyright: ignore[reportArgumentType]

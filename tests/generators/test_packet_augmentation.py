@@ -9,7 +9,7 @@ from nids_jax.flows.meter import meter
 from nids_jax.flows.packets import Packets
 from nids_jax.flows.simulate import simulate_packets
 from nids_jax.flows.variation import Variation, first_flows, packets_of
-from nids_jax.generators.packet_augmentation import Remetered
+from nids_jax.generators.packet_augmentation import PacketAugmentation
 
 KEY = jax.random.key(5)
 COLUMNS = ("total_bwd_packets", "flow_duration", "total_fwd_packets")
@@ -28,7 +28,7 @@ def flows() -> tuple[list[Packets], np.ndarray, np.ndarray]:
 def test_unvaried_rows_are_records_of_the_class(flows):
     parts, y, records = flows
     labels = np.array([1, 0, 0, 1, 1, 0])
-    rows = Remetered(parts, y, COLUMNS, Variation(timing=0.0)).sample(labels, KEY)
+    rows = PacketAugmentation(parts, y, COLUMNS, Variation(timing=0.0)).sample(labels, KEY)
     assert rows.shape == (6, 3)
     for row, label in zip(rows, labels, strict=True):
         assert (records[y == label] == row).all(axis=1).any()
@@ -36,7 +36,7 @@ def test_unvaried_rows_are_records_of_the_class(flows):
 
 def test_a_row_depends_on_its_number_and_label_alone(flows):
     parts, y, _ = flows
-    maker = Remetered(parts, y, COLUMNS, Variation())
+    maker = PacketAugmentation(parts, y, COLUMNS, Variation())
     some, more = maker.sample(np.array([0, 1]), KEY), maker.sample(np.array([0, 1, 1, 0]), KEY)
     np.testing.assert_array_equal(more[:2], some)
     assert not np.array_equal(maker.sample(np.array([0, 0]), KEY), maker.sample(np.array([0, 0]), jax.random.key(6)))
@@ -51,9 +51,9 @@ def test_a_row_depends_on_its_number_and_label_alone(flows):
 )
 def test_what_does_not_go_together_is_refused(flows, labels, columns, said):
     with pytest.raises(InputError, match=said):
-        Remetered(flows[0], np.array(labels), columns, Variation())
+        PacketAugmentation(flows[0], np.array(labels), columns, Variation())
 
 
 def test_a_class_without_flows_is_refused(flows):
     with pytest.raises(InputError, match="label 2"):
-        Remetered(flows[0], flows[1], COLUMNS, Variation()).sample(np.array([2]), KEY)
+        PacketAugmentation(flows[0], flows[1], COLUMNS, Variation()).sample(np.array([2]), KEY)

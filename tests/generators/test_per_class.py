@@ -7,7 +7,7 @@ import pytest
 from nids_jax.errors import InputError
 from nids_jax.generators.gan import GAN, GANConfig, collapsed_classes
 from nids_jax.training import loop
-from tests.generators.company import check_rows_stand_alone
+from tests.generators.row_independence import check_rows_are_independent
 
 KEY = jax.random.key(7)
 COUNTS = {0: 60, 1: 5, 4: 300}  # rows of each class
@@ -52,8 +52,8 @@ def test_models_of_different_classes_begin_differently(model: GAN):
     np.testing.assert_allclose(model.losses_, model.history_["critic_loss"].mean(axis=0), rtol=1e-6)
 
 
-def test_a_row_does_not_depend_on_its_company(model: GAN):
-    check_rows_stand_alone(model, columns=4, length=1100)
+def test_a_row_depends_on_its_key_number_and_label_alone(model: GAN):
+    check_rows_are_independent(model, columns=4, length=1100)
 
 
 def test_each_class_has_its_own_categories():
@@ -61,9 +61,9 @@ def test_each_class_has_its_own_categories():
     x, y = rows()
     x[y == 1, 2:] = [1.0, -1.0]
     fitted = GAN("vae_wgan_gp", CONFIG).fit(x, y, KEY)
-    made = fitted.sample(np.repeat([0, 1, 4], 200), KEY)
-    assert (made[200:400, 2:] == [1.0, -1.0]).all()
-    assert {tuple(row) for row in made[:200, 2:]} == {(1.0, -1.0), (-1.0, 1.0)}
+    synthetic = fitted.sample(np.repeat([0, 1, 4], 200), KEY)
+    assert (synthetic[200:400, 2:] == [1.0, -1.0]).all()
+    assert {tuple(row) for row in synthetic[:200, 2:]} == {(1.0, -1.0), (-1.0, 1.0)}
 
 
 def test_classes_without_rows_are_refused(model: GAN):
@@ -84,8 +84,8 @@ def test_collapse_names_the_class(monkeypatch: pytest.MonkeyPatch):
     def sample(self: GAN, labels: np.ndarray, key: jax.Array) -> np.ndarray:
         """Class 0 as in training; the others' numbers all alike, their categories not."""
         x, y = rows()
-        made = x[np.flatnonzero(y == 0)[np.arange(len(labels)) % 60]]
-        return np.where((labels[:, None] == 0) | (np.arange(4) > 1), made, np.float32(0.3))
+        synthetic = x[np.flatnonzero(y == 0)[np.arange(len(labels)) % 60]]
+        return np.where((labels[:, None] == 0) | (np.arange(4) > 1), synthetic, np.float32(0.3))
 
     monkeypatch.setattr(GAN, "sample", sample)
     remedy = "train for more steps, at a lower rate, or with a smaller beta"
@@ -98,7 +98,7 @@ def test_collapse_in_categories():
     y = np.repeat(np.arange(4), 100)
     other = (np.arange(400) % 100) < np.array([50, 50, 2, 0])[y]
     x = np.stack([np.arange(400) % 7 - 3.0, np.where(other, 1.0, -1.0), np.where(other, -1.0, 1.0)], axis=1)
-    made = x.copy()
-    made[y > 0, 1:] = [-1.0, 1.0]
-    assert collapsed_classes(x, y, made, y, ((1, 3),)) == [1]
-    assert collapsed_classes(x, y, np.where([True, False, False], 0.5, made), y, ((1, 3),)) == [0, 1, 2, 3]
+    synthetic = x.copy()
+    synthetic[y > 0, 1:] = [-1.0, 1.0]
+    assert collapsed_classes(x, y, synthetic, y, ((1, 3),)) == [1]
+    assert collapsed_classes(x, y, np.where([True, False, False], 0.5, synthetic), y, ((1, 3),)) == [0, 1, 2, 3]

@@ -8,9 +8,10 @@ import pytest
 from imblearn import over_sampling as theirs
 
 from nids_jax.errors import InputError
-from nids_jax.generators.registry import GeneratorOptions, make_generator
+from nids_jax.generators.registry import make_generator
 from nids_jax.generators.resampling import ADASYN, SMOTE, Copies, Jitter
-from tests.generators.company import check_rows_stand_alone
+from nids_jax.generators.spec import Request
+from tests.generators.row_independence import check_rows_are_independent
 
 X = np.arange(12, dtype=np.float32).reshape(6, 2)
 Y = np.array([0, 0, 0, 1, 1, 2])
@@ -35,16 +36,16 @@ def test_copies_are_real_rows_of_the_class_in_equal_shares():
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_row_does_not_depend_on_its_company(name: str):
-    fitted = make_generator(name, GeneratorOptions()).fit(*overlapping(), jax.random.key(0))
-    check_rows_stand_alone(fitted, columns=4, length=1500)
+def test_a_row_depends_on_its_key_number_and_label_alone(name: str):
+    fitted = make_generator(name, Request()).fit(*overlapping(), jax.random.key(0))
+    check_rows_are_independent(fitted, columns=4, length=1500)
 
 
 @pytest.mark.parametrize("name", ["adasyn", "smote"])
 def test_a_class_of_one_row_is_copied(name: str):
-    fitted = make_generator(name, GeneratorOptions()).fit(X, Y, jax.random.key(0))
+    fitted = make_generator(name, Request()).fit(X, Y, jax.random.key(0))
     np.testing.assert_array_equal(fitted.sample(np.full(9, 2), KEY), np.tile(X[5], (9, 1)))
-    alone = make_generator(name, GeneratorOptions()).fit(X[:1], Y[:1], jax.random.key(0))
+    alone = make_generator(name, Request()).fit(X[:1], Y[:1], jax.random.key(0))
     np.testing.assert_array_equal(alone.sample(np.zeros(2, int), KEY), X[[0, 0]])
 
 
@@ -159,7 +160,7 @@ def test_equal_rows_of_two_classes_are_neighbours():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_an_unknown_class_is_refused(name: str):
-    fitted = make_generator(name, GeneratorOptions()).fit(X, Y, jax.random.key(0))
+    fitted = make_generator(name, Request()).fit(X, Y, jax.random.key(0))
     with pytest.raises(InputError, match="no fitted row has label 5"):
         fitted.sample(np.array([5]), KEY)
 
@@ -168,4 +169,4 @@ def test_bad_settings_are_refused():
     with pytest.raises(InputError, match="scale is 0"):
         Jitter(0.0)
     with pytest.raises(InputError, match=r"unknown generator 'gan'; choose from \['adasyn', 'cddpm', .*'copies'"):
-        make_generator("gan", GeneratorOptions())
+        make_generator("gan", Request())

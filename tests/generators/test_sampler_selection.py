@@ -1,4 +1,4 @@
-"""The choice of a sampler: the cheapest whose rows are not told from the reference's."""
+"""Sampler selection: the sampler with the fewest calls whose rows are indistinguishable from the reference's."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +10,7 @@ import pytest
 from nids_jax.diffusion.samplers import DDPM, DPMpp2M, Sampler
 from nids_jax.diffusion.schedule import Schedule
 from nids_jax.errors import InputError
-from nids_jax.generators import cddpm, sampler_selection
+from nids_jax.generators import diffusion_model, sampler_selection
 from nids_jax.generators.cddpm import CDDPM, CDDPMConfig
 from tests.generators.test_cddpm import KEY, TINY, rows
 
@@ -30,47 +30,51 @@ def test_candidates_come_by_cost_and_end_with_every_step():
     assert all(sampler.steps < 30 for sampler in sampler_selection.candidates(Schedule(steps=30))[:-1])
 
 
-def test_the_cheapest_that_is_not_told_apart_is_chosen():
+def test_the_first_that_is_indistinguishable_is_chosen():
     """Rows with fewer than 20 calls are shifted; those with 20 are as they should be."""
 
     def sample(sampler: Sampler, seed: int) -> np.ndarray:
         return normals(sampler, seed) + (0.8 if sampler.calls < 20 else 0.0)
 
-    chosen = sampler_selection.cheapest(sample, SCHEDULE)
+    chosen = sampler_selection.select_sampler(sample, SCHEDULE)
     assert chosen.sampler.calls == 20
-    assert chosen.passed
+    assert chosen.indistinguishable
 
 
 def test_where_none_does_every_step_is_taken():
     def sample(sampler: Sampler, seed: int) -> np.ndarray:
         return normals(sampler, seed) + seed  # not even the reference is like itself
 
-    chosen = sampler_selection.cheapest(sample, SCHEDULE)
+    chosen = sampler_selection.select_sampler(sample, SCHEDULE)
     assert chosen.sampler == DDPM(steps=200)
-    assert not chosen.passed
+    assert not chosen.indistinguishable
     assert chosen.auc > 0.7
 
 
 @pytest.mark.slow
-def test_equal_distributions_pass_about_nineteen_times_in_twenty():
+def test_equal_distributions_are_indistinguishable_about_nineteen_times_in_twenty():
     wanted = normals(DDPM(steps=200), 0)
-    passed = [sampler_selection.compare(normals(DDPM(steps=200), seed), wanted, DDPM()).passed for seed in range(1, 31)]
+    passed = [
+        sampler_selection.compare(normals(DDPM(steps=200), seed), wanted, DDPM()).indistinguishable
+        for seed in range(1, 31)
+    ]
     assert sum(passed) >= 24  # of 30; 23 or fewer have a chance of 0.3 %
     # And unequal ones, by a seventh of a deviation in each of six columns, do not.
     apart = [
-        sampler_selection.compare(normals(DDPM(steps=200), seed) + 0.15, wanted, DDPM()).passed for seed in range(1, 7)
+        sampler_selection.compare(normals(DDPM(steps=200), seed) + 0.15, wanted, DDPM()).indistinguishable
+        for seed in range(1, 7)
     ]
     assert sum(apart) <= 1
 
 
 def test_a_model_keeps_its_choice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(sampler_selection, "_CANDIDATES", (DPMpp2M(steps=12),))
-    monkeypatch.setattr(cddpm, "_COMPARED", 60)
+    monkeypatch.setattr(diffusion_model, "_COMPARED", 60)
     config = replace(TINY, steps=4, sampler=DDPM(steps=100), choose_sampler=True)
     model = CDDPM(config, checkpoint_dir=tmp_path).fit(*rows(), KEY)
     assert (tmp_path / "sampler.json").exists()
     assert model.config.sampler in (DPMpp2M(steps=12), DDPM(steps=100))
-    monkeypatch.setattr(sampler_selection, "cheapest", lambda *_: pytest.fail("chosen again"))
+    monkeypatch.setattr(sampler_selection, "select_sampler", lambda *_: pytest.fail("chosen again"))
     loaded, _ = CDDPM.load(tmp_path)
     assert loaded.config.sampler == model.config.sampler
     labels = np.arange(20) % 3
@@ -79,13 +83,29 @@ def test_a_model_keeps_its_choice(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     np.testing.assert_array_equal(plainly.sample(labels, KEY), model.sample(labels, KEY))
 
 
-def test_the_flag_for_it():
-    auto = CDDPMConfig().sampled("auto", None, 2.0)
+def test_auto_asks_for_a_choice():
+    auto = CDDPMConfig().changed(sampler="auto", guidance=2.0)
     assert (auto.choose_sampler, auto.guidance, auto.sampler) == (True, 2.0, CDDPMConfig().sampler)
-    assert not auto.sampled("ddim", 50, None).choose_sampler
-    assert auto.sampled(None, None, None).choose_sampler
-    with pytest.raises(InputError, match="--sampler=auto chooses the steps as well"):
-        CDDPMConfig().sampled("auto", 20, None)
+    assert not auto.changed(sampler="ddim", sampler_steps=50).choose_sampler
+    assert auto.changed().choose_sampler
+    with pytest.raises(InputError, match="`sampler` auto chooses the steps as well; leave `sampler_steps` out"):
+        CDDPMConfig().changed(sampler="auto", sampler_steps=20)
+    with pytest.raises(InputError, match="leave `variance` out"):
+        CDDPMConfig().changed(sampler="auto", variance="beta")
+
+
+def test_a_choice_that_cannot_be_read_is_refused(tmp_path: Path):
+    model = CDDPM(TINY)
+    for text, said in (
+        ("{}", "there is no 'sampler'"),
+        ("[]", "no JSON object"),
+        ('{"sampler": {"type": "Euler"}}', 'of the type "Euler"'),
+        ('{"sampler": {"type": "DDPM", "steps": 500}, "auc": 0.5, "threshold": 0.6}', "takes 500 steps"),
+        ('{"sampler": {"type": "DDIM", "steps": 50}, "auc": "low", "threshold": 0.6}', "'auc' is .*another type"),
+    ):
+        (tmp_path / "sampler.json").write_text(text)
+        with pytest.raises(InputError, match=f"sampler.json.*{said}"):
+            model.choose_sampler(tmp_path)
 
 
 def test_samples_of_one_seed_are_of_one_key():

@@ -1,4 +1,4 @@
-"""Pre-training on plentiful rows, low-rank adaptation to a few, and variations of the few."""
+"""Pre-training on auxiliary rows, adaptation to a few, and variations of the few."""
 
 from dataclasses import replace
 
@@ -6,14 +6,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from flax import nnx
 
 from nids_jax.diffusion.samplers import DPMpp2M
 from nids_jax.diffusion.schedule import Schedule
 from nids_jax.errors import InputError
+from nids_jax.generators import sampler_selection
 from nids_jax.generators.cddpm import CDDPM, CDDPMConfig
 from nids_jax.generators.editing import Edited
-from nids_jax.generators.registry import GeneratorOptions, make_generator
+from nids_jax.generators.registry import make_generator
+from nids_jax.generators.spec import Request
 from nids_jax.generators.transfer import AdaptationConfig, Adapted, Pretrained, pretrain
 from nids_jax.nn.unet1d import UNetConfig
 from nids_jax.training.loop import OptimiserConfig
@@ -30,7 +31,6 @@ TINY = CDDPMConfig(
 CENTRES = np.array([[-0.7, -0.7], [-0.7, 0.7], [0.7, -0.7], [0.7, 0.7]], np.float32)
 SPREAD = 0.05
 ADAPTATION = AdaptationConfig(steps=150, optimiser=TINY.optimiser)
-LOW_RANK = replace(ADAPTATION, rank=2)
 KEY = jax.random.key(3)
 
 
@@ -52,7 +52,7 @@ def pretrained() -> Pretrained:
 
 @pytest.fixture(scope="module")
 def untaught(pretrained: Pretrained, few: tuple[np.ndarray, np.ndarray]) -> Adapted:
-    return Adapted(TINY, pretrained, replace(LOW_RANK, steps=0)).fit(*few, KEY)
+    return Adapted(TINY, pretrained, replace(ADAPTATION, steps=0)).fit(*few, KEY)
 
 
 def test_pretraining_tells_how_far_a_class_reaches(untaught: Adapted, few: tuple[np.ndarray, np.ndarray]):
@@ -86,28 +86,8 @@ def test_before_adaptation_every_label_means_none(untaught: Adapted, pretrained:
     np.testing.assert_array_equal(untaught.sample(labels, KEY), untaught.sample(np.zeros(20, int), KEY))
 
 
-def test_low_rank_adaptation_changes_matrices_by_that_rank_and_nothing_else(
-    pretrained: Pretrained, few: tuple[np.ndarray, np.ndarray]
-):
-    adapted = Adapted(TINY, pretrained, LOW_RANK).fit(*few, KEY)
-    before, after = (nnx.to_flat_state(model.state_.ema) for model in (pretrained.model, adapted))
-    changed = 0
-    for (path, old), (same, new) in zip(before, after, strict=True):
-        assert path == same
-        if path == ("labels",):
-            continue
-        gap = np.asarray(new[...], np.float64) - np.asarray(old[...], np.float64)
-        if gap.ndim == 1:
-            np.testing.assert_array_equal(gap, 0.0)
-            continue
-        sizes = np.linalg.svd(gap.reshape(-1, gap.shape[-1]), compute_uv=False)
-        np.testing.assert_allclose(sizes[2:], 0.0, atol=1e-5)
-        changed += sizes[0] > 1e-4
-    assert changed > 20
-
-
 def test_rows_of_one_class_teach_its_label_only(pretrained: Pretrained, few: tuple[np.ndarray, np.ndarray]):
-    """Benign rows in plenty know themselves; the classes to come start from "no label"."""
+    """Auxiliary rows of the benign class know their label; the classes to come start from "no label"."""
     untaught = Adapted(TINY, pretrained._replace(label=2), replace(ADAPTATION, steps=0)).fit(*few, KEY)
     labels = untaught.state_.ema["labels"][...]
     benign, none = pretrained.model.state_.ema["labels"][...]
@@ -164,7 +144,7 @@ def test_the_level_is_the_highest_that_stays_as_close_as_rows_are(apart: float |
 
 
 def test_by_name(pretrained: Pretrained):
-    options = GeneratorOptions(cddpm=TINY)
+    options = Request(settings=TINY)
     with pytest.raises(InputError, match="cddpm_adapted starts from a model of auxiliary rows"):
         make_generator("cddpm_adapted", options)
     scratch = make_generator("cddpm_edit", options)
@@ -175,6 +155,31 @@ def test_by_name(pretrained: Pretrained):
     assert isinstance(transferred.model, Adapted)
     assert transferred.model.adaptation.steps == 0
     assert isinstance(make_generator("cddpm_adapted", replace(options, pretrained=pretrained)), Adapted)
+
+
+def test_a_sampler_is_chosen_for_the_adapted_model(
+    pretrained: Pretrained, few: tuple[np.ndarray, np.ndarray], monkeypatch: pytest.MonkeyPatch
+):
+    """By `cddpm_adapted` and by `cddpm_edit` on auxiliary rows, as by `cddpm`."""
+    cheap = DPMpp2M(steps=5)
+    chosen = sampler_selection.Trial(cheap, 0.5, 0.6)
+    monkeypatch.setattr(sampler_selection, "select_sampler", lambda *_: chosen)
+    monkeypatch.setattr(AdaptationConfig, "steps", 0)
+    request = Request(settings=TINY.changed(sampler="auto"), pretrained=pretrained)
+    adapted = make_generator("cddpm_adapted", request).fit(*few, KEY)
+    assert isinstance(adapted, Adapted)
+    assert adapted.config.sampler == cheap
+    edited = make_generator("cddpm_edit", request).fit(*few, KEY)
+    assert isinstance(edited, Edited)
+    assert edited.model.config.sampler == cheap
+    assert edited.levels_ <= 5
+    assert not hasattr(Adapted, "load")  # it is kept nowhere
+
+
+def test_pretraining_chooses_no_sampler(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(sampler_selection, "select_sampler", lambda *_: pytest.fail("chosen"))
+    config = replace(TINY, steps=1).changed(sampler="auto")
+    assert not pretrain(config, mixture(8, 0)[0], None, KEY).model.config.choose_sampler
 
 
 def test_bad_input_is_refused(pretrained: Pretrained, untaught: Adapted):

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 
 
-def check_rows_stand_alone(fitted: Any, columns: int, length: int, dtype: type = np.float32) -> None:
+def check_rows_are_independent(fitted: Any, columns: int, length: int, dtype: type = np.float32) -> None:
     """Row i depends on (key, i, label i) alone: not on how many rows there are, nor on the labels of others."""
     key = jax.random.key(1)
     labels = np.arange(length) % 2
