@@ -9,22 +9,21 @@ in turns; "times ours" is the median of the turns' ratios.
 """
 
 import sys
-from collections.abc import Callable
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from absl import flags
-
 from benchmarks.speed import detectors, generators, rows
 from benchmarks.speed.stopwatch import SIDE, THREADS, Figure, Stopwatch, Work, table
-from experiments import common
 from nids_jax import store
 from nids_jax.cli import frame
+from nids_jax.cli.flags import Flags, HelpRequested
 from nids_jax.errors import check_names
 from nids_jax.files import write_atomic
 from nids_jax.presets import Preset, get_preset
 from nids_jax.report.tables import markdown
+from nids_jax.settings import setting
 
 PARTS: dict[str, Callable[[Stopwatch, Preset], list[Figure]]] = {
     "flows": rows.flows,
@@ -36,28 +35,41 @@ PARTS: dict[str, Callable[[Stopwatch, Preset], list[Figure]]] = {
     "shap": detectors.shapley,
 }
 
-for name in (common.PRESET.name, common.OUTPUT_DIR.name):
-    flags.declare_key_flag(name)
-_WHAT = flags.DEFINE_list("what", list(PARTS), "What to time; all by default.")
-_REPEATS = flags.DEFINE_integer("repeats", 5, "Steady runs, of which the median counts.", lower_bound=1)
+
+@dataclass(frozen=True, kw_only=True)
+class Throughput:
+    """What to time:"""
+
+    what: tuple[str, ...] = setting(tuple(PARTS), "Parts to time.")
+    preset: str = setting("cpu", "Sizes of the models: demo, cpu or paper.")
+    repeats: int = setting(5, "Steady runs, of which the median counts.", least=1)
+    output_dir: str | None = setting(None, "Folder for the figures.")
+
+    def __post_init__(self) -> None:
+        check_names("what", self.what, PARTS)
 
 
-def main(argv: list[str]) -> None:
-    frame.no_arguments(argv)
-    check_names("what", _WHAT.value, PARTS)
-    preset = get_preset(common.PRESET.value)
-    watch = Stopwatch(_REPEATS.value)
+def main(arguments: Sequence[str]) -> None:
+    """Time what the flags ask for."""
+    given = Flags([Throughput])
+    try:
+        given.parse(arguments)
+    except HelpRequested:
+        print(given.help("python -m benchmarks.throughput", __doc__ or ""))
+        return
+    wanted = given.build(Throughput)
+    preset, watch = get_preset(wanted.preset), Stopwatch(wanted.repeats)
     found = watch.time(
         f"matrix product {SIDE}³", watch.product, Work(amount=1, unit="products", flop=2.0 * SIDE**3, note="float32")
     )
-    environment = store.environment(["python", "-m", "benchmarks.throughput", *sys.argv[1:]])
+    environment = store.environment(["python", "-m", "benchmarks.throughput", *arguments])
     place = ", ".join(str(environment[what]) for what in ("device", "platform"))
-    title = f"Preset {common.PRESET.value}, {place}, {THREADS} cores, JAX {environment['jax']}"
-    for part in _WHAT.value:
+    title = f"Preset {wanted.preset}, {place}, {THREADS} cores, JAX {environment['jax']}"
+    for part in wanted.what:
         found += PARTS[part](watch, preset)
         print(f"{part}: done", file=sys.stderr, flush=True)
-        if common.OUTPUT_DIR.value:
-            _keep(Path(common.OUTPUT_DIR.value), environment, found, title)
+        if wanted.output_dir:
+            _keep(Path(wanted.output_dir), environment, found, title)
     print(markdown(table(found, title)))
 
 
@@ -69,4 +81,5 @@ def _keep(output_dir: Path, environment: dict[str, Any], figures: list[Figure], 
 
 
 if __name__ == "__main__":
-    frame.run(main)
+    frame.start_jax()
+    sys.exit(frame.run(main, sys.argv[1:], lambda: Flags([Throughput]).names))

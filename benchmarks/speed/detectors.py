@@ -21,7 +21,7 @@ def detector(watch: Stopwatch, preset: Preset) -> list[Figure]:
     """CNN-BiGRU."""
     config = preset.detector
     model, x, y = _model(config)
-    objective = CrossEntropyObjective(network=config.network, classes=CLASSES)
+    objective = CrossEntropyObjective(network=config.network, features=FEATURES, classes=CLASSES)
     mesh = parallel.mesh(_BATCH)
     data, key = parallel.everywhere((loop.pad(x, y), jax.random.key(0)), mesh)
     held = [parallel.everywhere(jax.tree.map(jnp.copy, model.state_), mesh)]  # training takes its state over
@@ -33,6 +33,7 @@ def detector(watch: Stopwatch, preset: Preset) -> list[Figure]:
         jax.block_until_ready(losses)
 
     theirs = _torch(config, x, y)
+    assert isinstance(config.network, RecurrentConfig)
     per_row = 2.0 * _multiplications(config.network, CLASSES, FEATURES)
     works = {
         # Going back takes two products for each one forth.
@@ -64,7 +65,7 @@ def _model(config: DetectorConfig) -> tuple[NeuralClassifier, np.ndarray, np.nda
     """An untrained detector with rows and labels."""
     rng = np.random.default_rng(0)
     x, y = rng.uniform(-1, 1, (_ROWS, FEATURES)).astype(np.float32), np.arange(_ROWS) % CLASSES
-    objective = CrossEntropyObjective(network=config.network, classes=CLASSES)
+    objective = CrossEntropyObjective(network=config.network, features=FEATURES, classes=CLASSES)
     model = NeuralClassifier(config)
     model.state_ = loop.initial_state(jax.random.key(0), objective=objective, optimiser=config.optimiser)
     model.classes_ = np.arange(CLASSES)

@@ -33,7 +33,7 @@ def data(rows: int) -> training_loop.Data:
 
 def cddpm(watch: Stopwatch, preset: Preset) -> list[Figure]:
     """The network's forward pass, training, sampling, and the paper's loop."""
-    config = preset.cddpm
+    config = preset.generators["cddpm"]
     objective = DenoisingObjective(
         network=config.network,
         schedule=config.schedule,
@@ -165,7 +165,7 @@ def _torch_cddpm(config: CDDPMConfig, labels: np.ndarray) -> dict[str, Run]:
 
 def gans(watch: Stopwatch, preset: Preset) -> list[Figure]:
     """Training of the conditional GANs, and of models of single classes at once."""
-    config = replace(preset.gan, bounded=True)
+    config = replace(preset.generators["gan"], bounded=True)
     found = []
     methods: dict[Method, str] = {"wcgan_gp": "WCGAN-GP", "vae_wgan_gp": "VAE-WGAN-GP"}
     for method, name in methods.items():

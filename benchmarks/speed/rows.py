@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.speed.stopwatch import Figure, Stopwatch, Work, baseline
-from nids_jax.data.datasets import load
+from nids_jax.data.loading import load
 from nids_jax.flows.meter import meter
 from nids_jax.flows.schema import CICIDS2017
 from nids_jax.flows.simulate import SIMULATED_CLASSES, simulate_flows, simulate_packets

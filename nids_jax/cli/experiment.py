@@ -48,10 +48,11 @@ def run(protocol: type[Protocol], arguments: Sequence[str]) -> None:
     job: Any = given.build(protocol, **further)
     _refuse_idle_flags(given, job)
     output_dir, shard = output.folder(), output.share()
-    own = None if data is not None else job.read()  # before the folder is made: what cannot be read leaves none behind
+    # Before the folder is made: captures that cannot be read leave none behind.
+    own: Any = None if data is not None else job.read()
     changes = {"dataset": job.dataset, "preset_version": options.version_of(further["preset"])}
     store.write_config(output_dir, {**given.values(), **changes})
-    table, found = (own, {}) if own is not None else data.read() if data is not None else (None, {})
+    table, found = data.read() if data is not None else (own, {})
     found["fingerprint"] = options.same_rows(output_dir, table)
     store.write_json(output_dir / "data.json", {**job.describe(table), **found})
     command = ["nids_jax", protocol.name, *arguments]

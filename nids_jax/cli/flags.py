@@ -1,6 +1,7 @@
 """Flags made from dataclasses: a setting's name, type, default and help are said once, where it is declared."""
 
 import dataclasses
+import difflib
 import inspect
 import textwrap
 import types
@@ -48,7 +49,8 @@ class Flags:
         try:
             rest = self._values(["nids_jax", *arguments], known_only=False)[1:]
         except flags.UnrecognizedFlagError as error:
-            hint = f"; did you mean --{error.suggestions[0]}?" if getattr(error, "suggestions", None) else ""
+            near = difflib.get_close_matches(error.flagname, self.names, 1)
+            hint = f"; did you mean --{near[0]}?" if near else ""
             raise UnknownFlagError(error.flagname, hint) from None
         except flags.Error as error:
             raise InputError(" ".join(str(error).split())) from None
@@ -117,7 +119,8 @@ def settings_of(group: type) -> list[dataclasses.Field]:
 
 
 def _define(values: flags.FlagValues, each: dataclasses.Field, hint: Any) -> None:
-    name, default, help_, least = each.name, each.default, each.metadata["help"], each.metadata["least"]
+    name, help_, least = each.name, each.metadata["help"], each.metadata["least"]
+    default: Any = each.default
     common: dict[str, Any] = {"flag_values": values}
     choices, kind = _choices(each, hint), _plain(hint)
     if choices:

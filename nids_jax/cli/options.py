@@ -18,7 +18,7 @@ from nids_jax.data.split import deduplicate
 from nids_jax.data.table import FlowTable
 from nids_jax.diffusion.samplers import SAMPLERS
 from nids_jax.errors import InputError
-from nids_jax.generators.cddpm import AUTO, CDDPMConfig
+from nids_jax.generators.cddpm_config import AUTO, CDDPMConfig
 from nids_jax.nn.unet1d import Precision
 from nids_jax.presets import Preset, get_preset, with_family
 from nids_jax.settings import setting

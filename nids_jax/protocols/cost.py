@@ -91,7 +91,7 @@ class Cost:
         runner.finish()
 
 
-def measure(job: Measurement) -> dict[str, float | None]:
+def measure(job: Measurement) -> dict[str, Any]:
     """Seconds, compile seconds, CPU and GPU utilisation and peak memory, of fitting (`fit_…`) and of sampling."""
     use_all_cores()
     enable_compilation_cache()
@@ -104,7 +104,7 @@ def measure(job: Measurement) -> dict[str, float | None]:
         "fit": lambda: generator.fit(job.x, job.y, jax.random.key(0)),
         "sample": lambda: generator.sample(labels, jax.random.key(1)),
     }
-    found: dict[str, float | None] = {}
+    found: dict[str, Any] = {}
     for phase, run in steps.items():
         cpu = time.process_time()
         with clock.timed() as seconds, machine.gpu("utilization.gpu") as gpu:

@@ -94,7 +94,8 @@ def best(group: Group, members: Mapping[Condition, list[Record]], metric: str, n
     caution = f"; fewer than {ENOUGH_SEEDS}, so preliminary" if found.n < ENOUGH_SEEDS else ""
     return [
         f"{group}, {named}: the best with synthetic rows is {synthetic} ({scores[synthetic]:.3f}), the best"
-        f" without is {real} ({scores[real]:.3f}); difference {show(found, signed=True)}, n = {found.n} split seeds{caution}."
+        f" without is {real} ({scores[real]:.3f}); difference {show(found, signed=True)}, n = {found.n} split"
+        f" seeds{caution}."
         "  Both were picked by these figures, which flatters whichever was picked from more."
     ]
 
