@@ -15,7 +15,7 @@ else
   INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 endif
 
-.PHONY: demo test test-all lint bench clean
+.PHONY: demo test test-all lint docs bench clean
 
 demo: $(VENV)/.run
 	$(BIN)/python -m experiments.fewshot --preset=demo --seeds=1 --output_dir=out/demo
@@ -30,6 +30,9 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
+
+docs: $(VENV)/.docs
+	$(BIN)/mkdocs build --quiet --strict --site-dir out/site
 
 bench: $(VENV)/.bench
 	$(BIN)/python -m pytest -q tests/nn/test_against_torch.py
@@ -52,6 +55,10 @@ $(VENV)/.bench: $(VENV)/.test
 
 $(VENV)/.dev: $(VENV)/.test
 	$(INSTALL) -e ".[dev]"
+	touch $@
+
+$(VENV)/.docs: $(VENV)/.run
+	$(INSTALL) -e ".[docs]"
 	touch $@
 
 clean:

@@ -35,13 +35,13 @@ def test_records_come_back_in_order_and_are_found_finished(tmp_path):
     assert found[0]["note"] == "Web Attack – XSS\n\u2028"
     assert store.finished(tmp_path / "new") == {store.run_key(run(k)) for k in range(3)}
     assert store.run_key(run(np.int64(1))) in store.finished(tmp_path / "new")
-    assert len((tmp_path / "new" / "store.jsonl").read_bytes().split(b"\n")) == 4
+    assert len((tmp_path / "new" / "records.jsonl").read_bytes().split(b"\n")) == 4
 
 
 def test_every_cut_of_the_last_line_is_ignored_and_repaired(tmp_path):
     store.append(tmp_path, run(0))
     store.append(tmp_path, run(1, note="–"))
-    path = tmp_path / "store.jsonl"
+    path = tmp_path / "records.jsonl"
     whole = path.read_bytes()
     first = whole.index(b"\n") + 1
     for end in range(first, len(whole) + 1):
@@ -59,7 +59,7 @@ def test_every_cut_of_the_last_line_is_ignored_and_repaired(tmp_path):
 )
 def test_a_damaged_line_in_the_middle_is_named(tmp_path, line):
     store.append(tmp_path, run(0))
-    path = tmp_path / "store.jsonl"
+    path = tmp_path / "records.jsonl"
     path.write_bytes(path.read_bytes() + line + b"\n" + path.read_bytes())
     with pytest.raises(InputError, match=r"line 2 of .*records\.jsonl"):
         store.read(tmp_path)
@@ -74,7 +74,7 @@ def test_of_a_run_recorded_twice_the_last_record_holds(tmp_path):
 def test_what_is_not_finite_becomes_null_and_numpy_becomes_numbers(tmp_path):
     metrics = {"accuracy": np.float32("nan"), "macro_f1": float("inf"), "weighted_f1": np.float64(0.25)}
     store.append(tmp_path, run(0, metrics=metrics, confusion=np.eye(2, dtype=np.int64), names=("a", "b")))
-    line = (tmp_path / "store.jsonl").read_text()
+    line = (tmp_path / "records.jsonl").read_text()
     record = json.loads(line, parse_constant=pytest.fail)
     assert record["metrics"] == {"accuracy": None, "macro_f1": None, "weighted_f1": 0.25}
     assert record["confusion"] == [[1, 0], [0, 1]]
@@ -83,7 +83,7 @@ def test_what_is_not_finite_becomes_null_and_numpy_becomes_numbers(tmp_path):
 
 def test_a_number_too_large_for_a_float_is_no_number(tmp_path):
     line = json.dumps(run(0)).replace("0.5", "1e999")
-    (tmp_path / "store.jsonl").write_text(line + "\n")
+    (tmp_path / "records.jsonl").write_text(line + "\n")
     assert store.read(tmp_path)[0]["metrics"]["accuracy"] is None
 
 
@@ -104,7 +104,7 @@ def test_what_is_no_record_is_not_written(tmp_path, change, message):
         store.append(tmp_path, run(0, **{k: v for k, v in change.items() if k != "split_seed"}) | change)
     with pytest.raises(InputError, match="'generator'"):
         store.append(tmp_path, {name: value for name, value in run().items() if name != "generator"})
-    assert not (tmp_path / "store.jsonl").exists()
+    assert not (tmp_path / "records.jsonl").exists()
 
 
 json_values = st.recursive(
@@ -131,9 +131,9 @@ def test_flags_that_decide_results_must_stay(tmp_path):
     store.write_config(tmp_path, {**flags, "preset": "paper"})  # no runs yet: nothing to spoil
     store.write_config(tmp_path, {**flags, "shots": [5, 50]})
     (tmp_path / "runs").mkdir()
-    with pytest.raises(InputError, match=r'--preset = "small", and now it is "paper".*another --output_dir'):
+    with pytest.raises(InputError, match=r'`preset` = "small", and now it is "paper".*another `output_dir`'):
         store.write_config(tmp_path, {**flags, "preset": "paper"})
-    with pytest.raises(InputError, match=r"--rate = 0\.1, and now it is not set"):
+    with pytest.raises(InputError, match=r"`rate` = 0\.1, and now it is not set"):
         store.write_config(tmp_path, {name: value for name, value in flags.items() if name != "rate"})
     assert json.loads((tmp_path / "config.json").read_text())["shots"] == [5, 50]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["config.json", "runs"]
@@ -151,7 +151,7 @@ def test_an_output_dir_that_is_a_file_is_named(tmp_path):
     path = tmp_path / "taken"
     path.write_text("")
     for write in (store.append, store.write_config):
-        with pytest.raises(InputError, match=r"cannot write .*--output_dir"):
+        with pytest.raises(InputError, match=r"cannot write .*`output_dir`"):
             write(path, run())
     with pytest.raises(InputError, match="cannot read"):
         store.read(path)

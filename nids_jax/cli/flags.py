@@ -69,17 +69,18 @@ class Flags:
           InputError: an empty list, one of whose entries is not what is asked for, or what the dataclass refuses.
         """
         hints = get_type_hints(group)
-        values = {each.name: self._value(each.name, hints[each.name]) for each in settings_of(group)}
+        values = {each.name: self._value(each, hints[each.name]) for each in settings_of(group)}
         return group(**{**values, **further})
 
-    def _value(self, name: str, hint: Any) -> Any:
-        value = self._values[name].value
-        kind = _entries(hint)
-        if kind is None or not self.given(name):
-            return tuple(value) if isinstance(value, list) else value
+    def _value(self, each: dataclasses.Field, hint: Any) -> Any:
+        if not self.given(each.name):
+            return each.default
+        value, kind = self._values[each.name].value, _entries(hint)
+        if kind is None:
+            return value
         if not value:
-            raise InputError(f"`{name}` is empty; give {_LISTS[kind]}, or leave it out")
-        return tuple(_entry(name, kind, entry) for entry in value)
+            raise InputError(f"`{each.name}` is empty; give {_LISTS[kind]}, or leave it out")
+        return tuple(_entry(each.name, kind, entry) for entry in value)
 
     def values(self) -> dict[str, Any]:
         """Every flag's value as given or by default, for config.json."""

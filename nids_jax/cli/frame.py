@@ -7,6 +7,7 @@
 | 130 | interrupted (Ctrl-C, or SIGTERM): what was finished is kept |
 """
 
+import contextlib
 import re
 import signal
 from collections.abc import Callable, Collection, Sequence
@@ -31,7 +32,9 @@ def run(command: Callable[[Sequence[str]], object], arguments: Sequence[str], na
       names: the command's flags, for its errors.
     """
     output.prepare()
-    signal.signal(signal.SIGTERM, _interrupt)
+    before = None
+    with contextlib.suppress(ValueError):  # not in the main thread
+        before = signal.signal(signal.SIGTERM, _interrupt)
     try:
         command(arguments)
     except (InputError, TrainingError) as error:
@@ -43,6 +46,9 @@ def run(command: Callable[[Sequence[str]], object], arguments: Sequence[str], na
     except KeyboardInterrupt:
         output.warn("interrupted; what was finished is kept, so run the same command again")
         return INTERRUPTED
+    finally:
+        if before is not None:
+            signal.signal(signal.SIGTERM, before)
     return DONE
 
 

@@ -76,7 +76,12 @@ class TrainingSetName:
           InputError: the sampler takes more steps than that.
         """
         settings = preset.settings(self.spec)
-        return settings if self.timesteps is None else settings.with_timesteps(self.timesteps)
+        if self.timesteps is None:
+            return settings
+        try:
+            return settings.with_timesteps(self.timesteps)
+        except InputError as error:
+            raise InputError(f"{self.text}: {error}") from None
 
 
 def check_training_sets(

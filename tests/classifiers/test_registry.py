@@ -3,14 +3,15 @@
 import numpy as np
 import pytest
 
+from nids_jax.classifiers.base import ClassifierOptions
 from nids_jax.classifiers.neural import DetectorConfig
-from nids_jax.classifiers.registry import CLASSIFIERS, SEMI_SUPERVISED, ClassifierOptions, make_classifier
+from nids_jax.classifiers.registry import CLASSIFIERS, make_classifier
 from nids_jax.classifiers.semi_supervised import Spreading
 from nids_jax.errors import InputError
 from nids_jax.nn.detector import NETWORKS, RecurrentConfig
 from nids_jax.training.loop import OptimiserConfig
 
-SHALLOW = sorted(set(CLASSIFIERS) - set(NETWORKS))
+SHALLOW = sorted(name for name, spec in CLASSIFIERS.items() if not spec.neural and not spec.needs)
 
 
 def _rows(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -64,8 +65,22 @@ def test_each_neural_name_has_its_network(name: str):
     assert made.config.steps == 5  # pyright: ignore[reportAttributeAccessIssue]
 
 
+def test_every_entry_says_what_the_rest_asks_by_name():
+    for name, spec in CLASSIFIERS.items():
+        assert spec.name == name
+        assert spec.summary
+        assert spec.neural == (name in NETWORKS)
+        assert spec.needs in ("", "unlabelled")
+    x, y = _rows(60, 0)
+    for name in SHALLOW:
+        weighted = [make_classifier(name, ClassifierOptions(class_weights=w)).fit(x, y) for w in (False, (1.0,) * 7)]
+        if not CLASSIFIERS[name].weighs_classes:
+            np.testing.assert_array_equal(weighted[0].predict_proba(x), weighted[1].predict_proba(x))
+        assert isinstance(weighted[0].classes_, np.ndarray)
+
+
 def test_an_unknown_name_is_refused():
-    with pytest.raises(InputError, match=r"unknown classifier 'svm'; choose from .*'bilstm', .*'xgboost'"):
+    with pytest.raises(InputError, match=r"unknown classifier 'svm'; choose from cnn_bigru, .*bilstm, .*xgboost"):
         make_classifier("svm", ClassifierOptions())
 
 
@@ -102,7 +117,7 @@ def test_labels_spread_as_far_as_the_graph_reaches():
     assert model.spread_ == 402
 
 
-@pytest.mark.parametrize("name", sorted(SEMI_SUPERVISED))
+@pytest.mark.parametrize("name", sorted(name for name, spec in CLASSIFIERS.items() if spec.needs == "unlabelled"))
 def test_without_unlabelled_rows_there_is_nothing_to_learn_from(name: str):
     with pytest.raises(InputError, match="set some aside"):
         make_classifier(name, ClassifierOptions())

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from nids_jax.__main__ import main
 from nids_jax.flows.packets import UDP
 from tests.flows.capture_writer import Sent, pcap
 
@@ -26,20 +27,19 @@ def benchmark(name: str, *arguments: str) -> subprocess.CompletedProcess:
     )
 
 
-def refused(done: subprocess.CompletedProcess, said: str) -> None:
+def refused(status: int, said: str, capsys: pytest.CaptureFixture) -> None:
     """One sentence on standard error, with `said` in it, and exit status 2."""
-    assert (done.returncode, done.stderr.strip().count("\n")) == (2, 0), done.stderr
-    assert said in done.stderr
-
-
-def fewshot(*arguments: str) -> subprocess.CompletedProcess:
-    return run("fewshot", *arguments)
+    error = capsys.readouterr().err
+    assert (status, error.strip().count("\n")) == (2, 0), error
+    assert error.startswith("error: ")
+    assert said in error
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--shotz=5"], "Unknown command line flag 'shotz'"),
+        (["--shotz=5"], "unknown flag --shotz; did you mean --shots?"),
+        (["--fractions=0.1"], "unknown flag --fractions: it is about imbalance, not about fewshot; leave it out"),
         (["--seeds=0"], "--seeds=0"),
         (["--shots=five"], "--shots has 'five'"),
         (["--preset=gpu"], "unknown preset 'gpu'"),
@@ -48,22 +48,24 @@ def fewshot(*arguments: str) -> subprocess.CompletedProcess:
         (["--dataset=cicids2018"], "unknown dataset 'cicids2018'"),
         (["--data=/nowhere.csv"], "/nowhere.csv does not exist"),
         (["--data_dir=/tmp"], "--data_dir needs files"),
-        (["--sampler_steps=5000"], "not 5000"),
+        (["--sampler_steps=5000"], "the sampler takes 5000 steps; give from 2 to"),
         (["--shots="], "--shots is empty"),
         (["--guidance=inf"], "--guidance is inf; give a finite weight"),
         (["--generated=1000000000000", "--preset=demo", "--generators=jitter"], "not enough memory"),
-        (["--preset=paper", "--guidance=2"], "label_dropout above 0"),
+        (["--preset=paper", "--guidance=2"], "set `label_dropout` above 0"),
+        (["--generators=real,smote", "--sampler=ddim"], "--sampler is about cddpm, and --generators names none"),
+        (["--benign=Worm"], "--benign is 'Worm', which is none of the classes"),
+        (["--shard=2/2"], "--shard is 2/2; shards are numbered from 0 to 1"),
+        (["--shard=2"], "--shard is '2'; write K/N"),
+        (["--timesteps=500", "--generators=real"], "--timesteps is about cddpm"),
     ],
 )
-def test_bad_flags_end_with_one_sentence(arguments: list[str], said: str, tmp_path: Path):
-    done = fewshot(*arguments, f"--output_dir={tmp_path / 'out'}")
-    refused(done, said)
-    assert "Traceback" not in done.stderr
+def test_bad_flags_end_with_one_sentence(arguments: list[str], said: str, tmp_path: Path, capsys):
+    refused(main(["fewshot", *arguments, f"--output_dir={tmp_path / 'out'}"]), said, capsys)
 
 
-def test_a_missing_output_folder_is_asked_for():
-    done = fewshot("--seeds=1")
-    refused(done, "--output_dir is missing")
+def test_a_missing_output_folder_is_asked_for(capsys):
+    refused(main(["fewshot", "--seeds=1"]), "--output_dir is missing", capsys)
 
 
 @pytest.mark.parametrize(
@@ -73,14 +75,34 @@ def test_a_missing_output_folder_is_asked_for():
         (["--leave_out=PortScan", "--test_dataset=cicids2017"], "run them one after the other"),
         (["--test_dataset=cicids2018"], "unknown dataset 'cicids2018'"),
         (["--leave_out=Worm"], "--leave_out names 'Worm'; choose from"),
+        (["--generators=real"], "unknown flag --generators: it is about fewshot"),
     ],
 )
-def test_bad_flags_of_the_detection_tables(arguments: list[str], said: str, tmp_path: Path):
-    done = run("detection", "--max_per_class=20", *arguments, f"--output_dir={tmp_path / 'out'}")
-    refused(done, said)
+def test_bad_flags_of_the_detectors_tables(arguments: list[str], said: str, tmp_path: Path, capsys):
+    given = ["detector_comparison", "--max_per_class=20", *arguments, f"--output_dir={tmp_path / 'out'}"]
+    refused(main(given), said, capsys)
 
 
-def test_captures_of_ones_own_are_varied(tmp_path: Path):
+@pytest.mark.parametrize(
+    ("command", "flag"),
+    [
+        ("sampler_tradeoff", "--sampler=ddim"),
+        ("sampler_tradeoff", "--guidance=2"),
+        ("sampler_tradeoff", "--classifiers=knn"),
+        ("cost", "--seeds=3"),
+        ("cost", "--classifiers=knn"),
+        ("imbalance", "--shots=5"),
+        ("imbalance", "--test_rows=5"),
+        ("packet_augmentation", "--merge_dos"),
+        ("packet_augmentation", "--auxiliary=benign"),
+    ],
+)
+def test_flags_that_mean_nothing_to_a_command_are_refused(command: str, flag: str, tmp_path: Path, capsys):
+    refused(main([command, flag, f"--output_dir={tmp_path / 'out'}"]), f"not about {command}; leave it out", capsys)
+    assert not (tmp_path / "out").exists()
+
+
+def test_captures_of_ones_own_are_varied(tmp_path: Path, capsys):
     """Two classes whose flows differ in how long they pause, a class in two files."""
     rng, named = np.random.default_rng(0), []
     for number, (name, pause) in enumerate([("slow", 50_000), ("fast", 500), ("fast", 700)]):
@@ -92,7 +114,7 @@ def test_captures_of_ones_own_are_varied(tmp_path: Path):
         named.append(f"{name}:{tmp_path / f'{number}.pcap'}")
     flags = [f"--output_dir={tmp_path / 'out'}", "--preset=demo", "--seeds=2", "--classifiers=decision_tree"]
     flags += ["--generators=real,packets", "--generated=5"]
-    done = run("packets", *flags, f"--captures={','.join(named)}")
+    done = run("packet_augmentation", *flags, f"--captures={','.join(named)}")
     assert done.returncode == 0, done.stderr
     lines = [json.loads(line) for line in (tmp_path / "out" / "records.jsonl").read_text().splitlines()]
     assert [line["generator"] for line in lines] == 2 * ["real", "packets"]
@@ -102,20 +124,20 @@ def test_captures_of_ones_own_are_varied(tmp_path: Path):
     assert [line["fidelity"]["consistent"] for line in lines if line["generator"] == "packets"] == [1.0, 1.0]
     assert json.loads((tmp_path / "out" / "config.json").read_text())["dataset"] == "captures"
     (tmp_path / "0.pcap").write_bytes((tmp_path / "1.pcap").read_bytes())  # other packets under the same names
-    again = run("packets", *flags, f"--captures={','.join(named)}")
-    refused(again, "holds runs on other rows")
+    assert main(["packet_augmentation", *flags, f"--captures={','.join(named)}"]) == 2
+    assert "holds runs on other rows" in capsys.readouterr().err
 
 
-def test_varied_packets_from_the_command_line(tmp_path: Path):
+def test_packet_augmentation_from_the_command_line(tmp_path: Path):
     flags = ["--preset=demo", "--conversations=30", "--seeds=2", "--classifiers=decision_tree", "--generated=5"]
     flags += ["--generators=real,jitter,packets_resent"]
-    done = run("packets", *flags, f"--output_dir={tmp_path}")
+    done = run("packet_augmentation", *flags, f"--output_dir={tmp_path}")
     assert done.returncode == 0, done.stderr
     lines = [json.loads(line) for line in (tmp_path / "records.jsonl").read_text().splitlines()]
     assert [line["generator"] for line in lines] == 2 * ["real", "jitter", "packets_resent"]
     consistent = [line["fidelity"]["consistent"] for line in lines if line["generator"] == "packets_resent"]
     assert consistent == [1.0, 1.0]
-    assert run("packets", *flags, f"--output_dir={tmp_path}").returncode == 0
+    assert run("packet_augmentation", *flags, f"--output_dir={tmp_path}").returncode == 0
     assert len((tmp_path / "records.jsonl").read_text().splitlines()) == 6
 
 
@@ -123,7 +145,6 @@ def test_varied_packets_from_the_command_line(tmp_path: Path):
     ("arguments", "said"),
     [
         (["--generators=real,pakets"], "--generators names 'pakets'; choose from"),
-        (["--merge_dos"], "--merge_dos is about flow records"),
         (["--conversations=2"], "--conversations=2"),
         (["--captures=bot.pcap"], "'bot.pcap', which names no class and file"),
         (["--captures="], "--captures is empty"),
@@ -132,21 +153,20 @@ def test_varied_packets_from_the_command_line(tmp_path: Path):
         (["--captures=Bot:none.pcap", "--conversations=30"], "leave one out"),
     ],
 )
-def test_bad_flags_of_varied_packets(arguments: list[str], said: str, tmp_path: Path):
-    done = run("packets", *arguments, f"--output_dir={tmp_path / 'out'}")
-    refused(done, said)
+def test_bad_flags_of_packet_augmentation(arguments: list[str], said: str, tmp_path: Path, capsys):
+    refused(main(["packet_augmentation", *arguments, f"--output_dir={tmp_path / 'out'}"]), said, capsys)
     assert not (tmp_path / "out").exists()
 
 
 def test_the_detection_tables_from_the_command_line(tmp_path: Path):
     flags = ["--max_per_class=30", "--shots=5,10", "--seeds=2", "--classifiers=knn,decision_tree"]
-    done = run("detection", *flags, f"--output_dir={tmp_path}")
+    done = run("detector_comparison", *flags, f"--output_dir={tmp_path}")
     assert done.returncode == 0, done.stderr
     assert len((tmp_path / "records.jsonl").read_text().splitlines()) == 8
     assert "recall of each class" in (tmp_path / "summary.md").read_text(encoding="utf-8")
     assert (tmp_path / "figures" / "accuracy.png").exists()
     before = (tmp_path / "records.jsonl").read_bytes()
-    assert run("detection", *flags, f"--output_dir={tmp_path}").returncode == 0
+    assert run("detector_comparison", *flags, f"--output_dir={tmp_path}").returncode == 0
     assert (tmp_path / "records.jsonl").read_bytes() == before
 
 
@@ -160,22 +180,21 @@ def test_the_detection_tables_from_the_command_line(tmp_path: Path):
         (["--benign_rows=30", "--exclude=BENIGN", "--max_per_class=20"], "no class is benign"),
     ],
 )
-def test_bad_flags_of_the_generation_tables(arguments: list[str], said: str, tmp_path: Path):
-    done = run("generation", *arguments, f"--output_dir={tmp_path / 'out'}")
-    refused(done, said)
+def test_bad_flags_of_the_generation_tables(arguments: list[str], said: str, tmp_path: Path, capsys):
+    refused(main(["generator_comparison", *arguments, f"--output_dir={tmp_path / 'out'}"]), said, capsys)
 
 
 def test_the_generation_tables_from_the_command_line(tmp_path: Path):
     flags = ["--max_per_class=40", "--seeds=2", "--generations=2", "--generated=10", "--classifiers=knn"]
     flags += ["--generators=real,copies,smote", "--benign_rows=20", f"--output_dir={tmp_path}"]
-    done = run("generation", *flags)
+    done = run("generator_comparison", *flags)
     assert done.returncode == 0, done.stderr
     assert len((tmp_path / "records.jsonl").read_text().splitlines()) == 2 * (2 + 2 * 2)
     summary = (tmp_path / "summary.md").read_text(encoding="utf-8")
     assert "attack recall at FPR 1 %" in summary
-    assert "generated rows beside unseen real ones" in summary
+    assert "synthetic rows beside real test rows" in summary
     before = (tmp_path / "records.jsonl").read_bytes()
-    assert run("generation", *flags).returncode == 0
+    assert run("generator_comparison", *flags).returncode == 0
     assert (tmp_path / "records.jsonl").read_bytes() == before
 
 
@@ -184,37 +203,35 @@ def test_the_generation_tables_from_the_command_line(tmp_path: Path):
     [
         (["--sampling_strategy=Worm:500"], "--sampling_strategy names 'Worm'; choose from BENIGN, Bot"),
         (["--fractions=half"], "--fractions has 'half'"),
-        (["--shots=5"], "--shots means nothing here"),
     ],
 )
-def test_bad_flags_of_balancing(arguments: list[str], said: str, tmp_path: Path):
-    done = run("balance", "--max_per_class=30", *arguments, f"--output_dir={tmp_path / 'out'}")
-    refused(done, said)
+def test_bad_flags_of_balancing(arguments: list[str], said: str, tmp_path: Path, capsys):
+    refused(main(["imbalance", "--max_per_class=30", *arguments, f"--output_dir={tmp_path / 'out'}"]), said, capsys)
 
 
 def test_balancing_from_the_command_line(tmp_path: Path):
     flags = ["--max_per_class=30", "--seeds=2", "--classifiers=knn", "--generators=real,smote", "--fractions=0.5,1"]
     flags += ["--sampling_strategy=Heartbleed:50,Web Attack - XSS:60", f"--output_dir={tmp_path}"]
-    done = run("balance", *flags)
+    done = run("imbalance", *flags)
     assert done.returncode == 0, done.stderr
     assert len((tmp_path / "records.jsonl").read_text().splitlines()) == 2 * 2
     assert "rows of each class" in (tmp_path / "summary.md").read_text(encoding="utf-8")
     assert json.loads((tmp_path / "data.json").read_text())["raised_to"]["Web Attack - XSS"] == 60
     before = (tmp_path / "records.jsonl").read_bytes()
-    assert run("balance", *flags).returncode == 0
+    assert run("imbalance", *flags).returncode == 0
     assert (tmp_path / "records.jsonl").read_bytes() == before
 
 
 def test_what_generators_cost(tmp_path: Path):
-    done = run("resources", "--max_per_class=20", "--generators=copies,smote", f"--output_dir={tmp_path}")
+    done = run("cost", "--max_per_class=20", "--generators=copies,smote", f"--output_dir={tmp_path}")
     assert done.returncode == 0, done.stderr
-    found = json.loads((tmp_path / "resources.json").read_text(encoding="utf-8"))["generators"]
-    assert list(found) == ["copies", "smote"]
-    for phases in found.values():
+    found = [json.loads(line) for line in (tmp_path / "records.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [record["generator"] for record in found] == ["copies", "smote"]
+    for metrics in (record["metrics"] for record in found):
         for phase in ("fit", "sample"):
-            assert 0 <= phases[phase]["cpu_utilisation"] < 1.5
-        assert 50 < phases["fit"]["peak_host_mib"] <= phases["sample"]["peak_host_mib"]
-    assert "| smote " in (tmp_path / "resources.md").read_text(encoding="utf-8")
+            assert 0 <= metrics[f"{phase}_cpu_utilisation"] < 1.5
+        assert 50 < metrics["fit_peak_host_mib"] <= metrics["sample_peak_host_mib"]
+    assert "| smote " in (tmp_path / "summary.md").read_text(encoding="utf-8")
 
 
 def test_an_unknown_benchmark_is_refused():
@@ -250,7 +267,7 @@ def test_any_csv_runs_and_is_not_called_simulated(tmp_path: Path):
     flags = [f"--data={tmp_path / 'mine.csv'}", "--label_column=verdict", "--preset=demo", "--seeds=1"]
     flags += ["--generators=real,cddpm", "--classifiers=random_forest"]
     out = tmp_path / "out"
-    done = fewshot(*flags, f"--output_dir={out}")
+    done = run("fewshot", *flags, f"--output_dir={out}")
     assert done.returncode == 0, done.stderr
     records = [json.loads(line) for line in (out / "records.jsonl").read_text().splitlines()]
     assert {record["dataset"] for record in records} == {"mine.csv"}
@@ -260,9 +277,9 @@ def test_any_csv_runs_and_is_not_called_simulated(tmp_path: Path):
     assert set(synthetic["kind"]) <= {"x", "y", "z"}
     assert (synthetic["a"] % 1 == 0).to_numpy().all()
     before = (out / "records.jsonl").read_bytes()
-    assert fewshot(*flags, f"--output_dir={out}").returncode == 0
+    assert run("fewshot", *flags, f"--output_dir={out}").returncode == 0
     assert (out / "records.jsonl").read_bytes() == before
     frame.iloc[:100].to_csv(tmp_path / "mine.csv", index=False)
-    changed = fewshot(*flags, f"--output_dir={out}")
+    changed = run("fewshot", *flags, f"--output_dir={out}")
     assert changed.returncode == 2
     assert "runs on other rows" in changed.stderr

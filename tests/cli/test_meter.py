@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from nids_jax.data.datasets import load
+from nids_jax.data.loading import load
 from nids_jax.flows.packets import ACK, PSH, SYN, TCP
 from nids_jax.flows.schema import FEATURES
 from tests.flows.capture_writer import Sent, pcap, pcapng

@@ -5,8 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nids_jax.data.datasets import DATASETS, NAMES, benign_class, load
+from nids_jax.data.datasets import DATASETS, NAMES
+from nids_jax.data.loading import load
 from nids_jax.data.scaling import fit_scaler
+from nids_jax.data.table import benign_class
 from nids_jax.errors import InputError
 from nids_jax.flows.schema import CICIDS2017
 
@@ -153,9 +155,9 @@ def test_refusals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NIDS_DATA_DIR", raising=False)
     with pytest.raises(InputError, match=r"unknown dataset 'kdd'; choose from cicids2017, .*simulated"):
         load("kdd")
-    with pytest.raises(InputError, match="pass --data_dir or set NIDS_DATA_DIR"):
+    with pytest.raises(InputError, match="pass `data_dir` or set NIDS_DATA_DIR"):
         load("cicids2017")
-    with pytest.raises(InputError, match=r"there is no folder .*cicids2017: pass another --data_dir"):
+    with pytest.raises(InputError, match=r"there is no folder .*cicids2017: pass another `data_dir`"):
         load("cicids2017", data_dir=tmp_path)
     with pytest.raises(InputError, match="choose from relabel, drop, keep"):
         load("cicids2017", attempted="ignore")  # type: ignore[arg-type]

@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 
 from nids_jax.data.audit import leakage_report, near_duplicates
-from nids_jax.data.datasets import DATASETS, load
+from nids_jax.data.datasets import DATASETS
 from nids_jax.data.io.readers import read_flows
+from nids_jax.data.loading import load
 from nids_jax.data.scaling import SCALERS, fit_scaler
 from nids_jax.data.split import conflicting_rows, deduplicate, few_shot
 from nids_jax.data.table import FlowTable

@@ -44,7 +44,7 @@ def test_whatever_is_written_is_understood_or_refused_in_one_sentence(text: str)
     except InputError as error:
         strategy, refusal = "auto", str(error)
     assert "\n" not in refusal
-    assert refusal.startswith("--sampling_strategy") or not refusal
+    assert refusal.startswith("`sampling_strategy`") or not refusal
     assert strategy in NAMES if isinstance(strategy, str) else strategy != {}
 
 

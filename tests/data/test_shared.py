@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nids_jax.data.datasets import load
+from nids_jax.data.loading import load
 from nids_jax.data.shared import shared
 from nids_jax.data.table import FlowTable
 from nids_jax.errors import InputError

@@ -129,19 +129,19 @@ def test_deduplicate_and_conflicts() -> None:
     assert conflicting_rows(empty) == 0
 
 
-def test_plentiful_classes_have_their_own_number_and_no_pool():
+def test_majority_classes_have_their_own_number_and_no_pool():
     flows = table(500, 30, 60)
-    split = few_shot(flows, 5, 0, test_per_class=40, extra=10, plenty={"a": 300})
+    split = few_shot(flows, 5, 0, test_per_class=40, extra=10, majority={"a": 300})
     counts = [[int((part.y == k).sum()) for k in range(3)] for part in (split.train, split.pool, split.test)]
     assert counts == [[300, 5, 5], [0, 10, 10], [40, 15, 40]]
     plain = few_shot(flows, 5, 0, test_per_class=40, extra=10)
     np.testing.assert_array_equal(split.train_rows[300:], plain.train_rows[5:])  # the rare classes keep their rows
     # Of a class with fewer rows than asked for, half train.
-    assert (few_shot(flows, 5, 0, test_per_class=40, plenty={"b": 300}).train.y == 1).sum() == 15
+    assert (few_shot(flows, 5, 0, test_per_class=40, majority={"b": 300}).train.y == 1).sum() == 15
     with pytest.raises(InputError, match="no class 'z' among a, b, c"):
-        few_shot(flows, 5, 0, test_per_class=40, plenty={"z": 3})
+        few_shot(flows, 5, 0, test_per_class=40, majority={"z": 3})
     with pytest.raises(InputError, match="0 training rows are asked of 'a'"):
-        few_shot(flows, 5, 0, test_per_class=40, plenty={"a": 0})
+        few_shot(flows, 5, 0, test_per_class=40, majority={"a": 0})
 
 
 @settings(deadline=None)

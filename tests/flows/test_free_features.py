@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nids_jax.data.datasets import load
+from nids_jax.data.loading import load
 from nids_jax.errors import InputError
 from nids_jax.flows.consistency import violations
 from nids_jax.flows.free_features import free_names, from_free, to_free

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import log_loss, mean_squared_error
 
-from nids_jax.data.datasets import load
+from nids_jax.data.loading import load
 from nids_jax.data.scaling import Scaler, fit_scaler
 from nids_jax.data.table import FlowTable
 from nids_jax.errors import InputError

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from nids_jax.nn.detector import NETWORKS, RecurrentNetwork, dropout
+from nids_jax.nn.detector import NETWORKS, RecurrentConfig, RecurrentNetwork, dropout
 from nids_jax.nn.layers import Conv1d, LayerNorm1d, SequenceConv, Uniforms, convolve, initialise, sinusoidal
 from nids_jax.nn.unet1d import UNet1d, UNetConfig
 
@@ -162,7 +162,9 @@ def test_unet_keeps_any_length_and_sees_step_and_label(features: int):
 
 @pytest.mark.parametrize("name", sorted(NETWORKS))
 def test_detector_shape_and_dropout(name: str):
-    config = replace(NETWORKS[name], channels=(4, 4)[: len(NETWORKS[name].channels)], hidden=(4, 4))
+    own = NETWORKS[name]
+    assert isinstance(own, RecurrentConfig)
+    config = replace(own, channels=(4, 4)[: len(own.channels)], hidden=(4, 4))
     network = initialise(lambda init: RecurrentNetwork(config, 3, init=init), jax.random.key(0))
     x = jax.random.normal(jax.random.key(1), (2, 9))
     calm = network(x)
@@ -182,7 +184,7 @@ def test_dropout_keeps_its_rate_and_the_mean():
 
 def test_the_papers_detector_has_its_size():
     """conv 1→128→64, BiGRU 64, BiGRU 32 (cuDNN's extra bias only where it matters), dense: counted by hand."""
-    skeleton = nnx.eval_shape(lambda: RecurrentNetwork(NETWORKS["cnn_bigru"], 15, init=Uniforms()))
+    skeleton = nnx.eval_shape(lambda: NETWORKS["cnn_bigru"].build(78, 15, Uniforms()))
     size = sum(leaf.size for leaf in jax.tree.leaves(nnx.state(skeleton, nnx.Param)))
     convolutions = 3 * 128 + 128 + 3 * 128 * 64 + 64
     recurrent = 2 * (64 * 192 + 64 * 192 + 192 + 64) + 2 * (128 * 96 + 32 * 96 + 96 + 32)

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from nids_jax import store
@@ -13,9 +14,10 @@ from nids_jax.classifiers.registry import CLASSIFIERS
 from nids_jax.data.table import FlowTable
 from nids_jax.errors import InputError
 from nids_jax.nn.detector import RecurrentConfig
+from nids_jax.pipeline import detector
+from nids_jax.pipeline.runner import Runner
 from nids_jax.presets import get_preset
-from nids_jax.protocols import detector_comparison
-from nids_jax.protocols.detector_comparison import Detection
+from nids_jax.protocols.detector_comparison import DetectorComparison
 from nids_jax.report.page import build_report
 from nids_jax.training.loop import OptimiserConfig
 
@@ -25,13 +27,12 @@ TINY = DetectorConfig(
     batch=16,
     steps=150,
 )
-JOB = Detection(
+JOB = DetectorComparison(
     dataset="made up",
     preset=replace(get_preset("demo"), table=TINY, test_rows=20),
     shots=(3, 6),
-    split_seeds=2,
+    seeds=2,
     classifiers=("knn", "decision_tree"),
-    progress=False,
 )
 CLASSES = ("BENIGN", "PortScan", "DDoS")
 
@@ -44,21 +45,21 @@ def _table(seed: int = 0, shift: float = 0.0, classes: tuple[str, ...] = CLASSES
     return FlowTable(x=x, y=y, features=("a", "b", "c"), classes=classes)
 
 
-def _run(batches, out: Path, job: Detection = JOB, **options) -> list[str]:
+def _run(table: FlowTable, out: Path, job: DetectorComparison = JOB) -> list[str]:
     said: list[str] = []
-    detector_comparison.run(batches, job, out, ["test"], said.append, **options)
+    job.run(table, Runner(output_dir=out, command=["test"], say=said.append, progress=False))
     return said
 
 
 def test_every_run_is_recorded_once_and_never_computed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     made: list[str] = []
-    make = detector_comparison.make_classifier
-    monkeypatch.setattr(detector_comparison, "make_classifier", lambda name, o: (made.append(name), make(name, o))[1])
-    assert len(_run(detector_comparison.few_rows(_table(), JOB), tmp_path)) == 8  # shots × splits × classifiers
+    make = detector.make_classifier
+    monkeypatch.setattr(detector, "make_classifier", lambda name, o: (made.append(name), make(name, o))[1])
+    assert len(_run(_table(), tmp_path)) == 8  # shots × splits × classifiers
     assert len(made) == 8
-    lines = (tmp_path / "store.jsonl").read_text(encoding="utf-8").splitlines()
-    (tmp_path / "store.jsonl").write_text("\n".join([*lines[:3], lines[3][:40]]), encoding="utf-8")  # killed
-    _run(detector_comparison.few_rows(_table(), JOB), tmp_path)
+    lines = (tmp_path / "records.jsonl").read_text(encoding="utf-8").splitlines()
+    (tmp_path / "records.jsonl").write_text("\n".join([*lines[:3], lines[3][:40]]), encoding="utf-8")  # killed
+    _run(_table(), tmp_path)
     assert len(made) == 8 + 5
     found = store.read(tmp_path)
     assert len({store.run_key(record) for record in found}) == len(found) == 8
@@ -70,8 +71,8 @@ def test_every_run_is_recorded_once_and_never_computed_again(tmp_path: Path, mon
 
 def test_neural_detectors_one_by_one_and_at_once(tmp_path: Path):
     job = replace(JOB, classifiers=("cnn_bigru",), shots=(6,))
-    _run(detector_comparison.few_rows(_table(), job), tmp_path / "alone", job)
-    _run(detector_comparison.few_rows(_table(), job), tmp_path / "together", job, together=True)
+    _run(_table(), tmp_path / "alone", job)
+    _run(_table(), tmp_path / "together", replace(job, together=True))
     alone, together = (store.read(tmp_path / name) for name in ("alone", "together"))
     assert [store.run_key(r) for r in alone] == [store.run_key(r) for r in together]
     assert min(r["metrics"]["accuracy"] for r in [*alone, *together]) > 0.6
@@ -81,20 +82,23 @@ def test_neural_detectors_one_by_one_and_at_once(tmp_path: Path):
 
 def test_another_capture_is_tested_with_the_same_detector(tmp_path: Path):
     """The other capture is moved so far that everything looks like the last class."""
-    _run(detector_comparison.other_capture(_table(), _table(1, shift=1000.0), "moved", JOB), tmp_path)
+    frame = pd.DataFrame(_table(1, shift=1000.0).x, columns=list("abc"))
+    moved = tmp_path / "moved.csv"
+    frame.assign(Label=np.repeat(CLASSES, 40)).to_csv(moved, index=False)
+    _run(_table(), tmp_path, replace(JOB, test_data=(str(moved),)))
     by_name: dict[str, list] = {}
     for record in store.read(tmp_path):
         by_name.setdefault(record["dataset"], []).append(record["metrics"])
-    assert list(by_name) == ["made up, shared features", "made up → moved"]
+    assert list(by_name) == ["made up, shared features", "made up → moved.csv"]
     assert min(m["accuracy"] for m in by_name["made up, shared features"]) > 0.95
-    for metrics in by_name["made up → moved"]:
+    for metrics in by_name["made up → moved.csv"]:
         assert metrics["per_class_recall"] == {"BENIGN": 0.0, "PortScan": 0.0, "DDoS": 1.0}
         assert metrics["false_positive_rate"] == 1.0
 
 
 def test_an_attack_left_out_is_flagged_only_if_it_looks_like_another(tmp_path: Path):
     """Classes lie at 0, 10 and 20: without PortScan (10), its rows fall to either side; without DDoS, to PortScan."""
-    _run(detector_comparison.unseen_attack(_table(), "DDoS", JOB), tmp_path)
+    _run(_table(), tmp_path, replace(JOB, leave_out=("DDoS",)))
     for record in store.read(tmp_path):
         assert record["dataset"] == "made up without DDoS"
         assert record["classes"] == ["BENIGN", "PortScan"]
@@ -103,20 +107,25 @@ def test_an_attack_left_out_is_flagged_only_if_it_looks_like_another(tmp_path: P
         assert record["metrics"]["accuracy"] > 0.95
     hidden = _table()
     hidden.x[hidden.y == 2] -= 20.0  # now it looks benign
-    _run(detector_comparison.unseen_attack(hidden, "DDoS", JOB), tmp_path / "hidden")
+    _run(hidden, tmp_path / "hidden", replace(JOB, leave_out=("DDoS",)))
     assert max(r["metrics"]["unseen_flagged"] for r in store.read(tmp_path / "hidden")) < 0.1
-    with pytest.raises(InputError, match="--leave_out names 'Heartbleed'; choose from PortScan, DDoS"):
-        detector_comparison.attacks(_table(), ["DDoS", "Heartbleed"])
-    with pytest.raises(InputError, match="no class is called benign"):
-        detector_comparison.attacks(_table(classes=("x", "y", "z")), ["y"])
-    assert detector_comparison.attacks(_table(), ["all"]) == ["PortScan", "DDoS"]
+    with pytest.raises(InputError, match="`leave_out` names 'Heartbleed'; choose from DDoS, PortScan, all"):
+        replace(JOB, leave_out=("DDoS", "Heartbleed")).describe(_table())
+    with pytest.raises(InputError, match="no class is benign: x, y, z; name one with `benign`"):
+        replace(JOB, leave_out=("y",)).describe(_table(classes=("x", "y", "z")))
+    every = replace(JOB, leave_out=("all",), shots=(3,), seeds=1, classifiers=("knn",))
+    _run(_table(), tmp_path / "all", every)
+    assert [r["dataset"] for r in store.read(tmp_path / "all")] == ["made up without PortScan", "made up without DDoS"]
 
 
 def test_jobs_that_make_no_sense_are_refused():
-    with pytest.raises(InputError, match="--classifiers names 'svm'"):
+    with pytest.raises(InputError, match="`classifiers` names 'svm'"):
         replace(JOB, classifiers=("svm",))
-    with pytest.raises(InputError, match="split_seeds is 0"):
-        replace(JOB, split_seeds=0)
-    with pytest.raises(InputError, match="shots names no number"):
+    with pytest.raises(InputError, match="`seeds` is 0"):
+        replace(JOB, seeds=0)
+    with pytest.raises(InputError, match="`shots` names no number"):
         replace(JOB, shots=())
-    assert Detection(dataset="d", preset=JOB.preset).classifiers == tuple(CLASSIFIERS)
+    with pytest.raises(InputError, match="two experiments"):
+        replace(JOB, leave_out=("DDoS",), test_dataset="cicids2017")
+    every = tuple(name for name, spec in CLASSIFIERS.items() if not spec.needs and not name.endswith("_paper"))
+    assert DetectorComparison(dataset="d", preset=JOB.preset).classifiers == every

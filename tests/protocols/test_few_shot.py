@@ -18,32 +18,34 @@ from nids_jax.data.split import deduplicate
 from nids_jax.data.table import FlowTable
 from nids_jax.diffusion.samplers import DPMpp2M
 from nids_jax.diffusion.schedule import Schedule
-from nids_jax.errors import InputError
+from nids_jax.errors import InputError, TrainingError
 from nids_jax.flows.consistency import repair
 from nids_jax.flows.schema import CICIDS2017
 from nids_jax.flows.simulate import SIMULATED_CLASSES, simulate_flows
 from nids_jax.generators.cddpm import CDDPM, CDDPMConfig
 from nids_jax.generators.gan import GANConfig
+from nids_jax.generators.spec import Columns
 from nids_jax.nn.detector import RecurrentConfig
 from nids_jax.nn.unet1d import UNetConfig
 from nids_jax.pipeline.auxiliary import Kind, separate
-from nids_jax.pipeline.training_sets import Arm
+from nids_jax.pipeline.names import TrainingSetName
+from nids_jax.pipeline.runner import Runner
 from nids_jax.presets import PRESETS, Preset, get_preset
-from nids_jax.protocols import few_shot
 from nids_jax.protocols.few_shot import FewShot
 from nids_jax.report.page import build_report
 from nids_jax.runtime import CompileClock
 from nids_jax.training.checkpoint import fingerprint
+from nids_jax.training.loop import OptimiserConfig
 
+DIFFUSION = CDDPMConfig(
+    network=UNetConfig(widths=(8, 8, 16, 16), deep=16, embedding=16),
+    schedule=Schedule(steps=100),
+    sampler=DPMpp2M(steps=12),
+    steps=60,
+    batch=16,
+)
 TINY = Preset(
-    cddpm=CDDPMConfig(
-        network=UNetConfig(widths=(8, 8, 16, 16), deep=16, embedding=16),
-        schedule=Schedule(steps=100),
-        sampler=DPMpp2M(steps=12),
-        steps=60,
-        batch=16,
-    ),
-    gan=GANConfig(hidden=(16,), noise=4, steps=20),
+    generators={"cddpm": DIFFUSION, "gan": GANConfig(hidden=(16,), noise=4, steps=20)},
     detector=DetectorConfig(network=RecurrentConfig(channels=(8, 8), hidden=(8, 4)), batch=16, steps=60),
     table=DetectorConfig(network=RecurrentConfig(channels=(8, 8), hidden=(8, 4)), batch=16, steps=60),
     test_rows=20,
@@ -51,7 +53,14 @@ TINY = Preset(
     shap_samples=200,
 )
 CLASSES = ("BENIGN", "PortScan", "FTP-Patator")
-JOB = FewShot(dataset="simulated", preset=TINY, split_seeds=2, generated=10, progress=False)
+JOB = FewShot(dataset="simulated", preset=TINY, seeds=2, generated=10)
+
+
+def run(table: FlowTable, job: FewShot, out: Path) -> list[str]:
+    """What was said."""
+    said: list[str] = []
+    job.run(table, Runner(output_dir=out, command=["test"], say=said.append, progress=False))
+    return said
 
 
 @pytest.fixture(scope="module")
@@ -66,9 +75,9 @@ def table() -> FlowTable:
 def finished(table: FlowTable, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One split, then the second with every function already compiled."""
     out = tmp_path_factory.mktemp("fewshot")
-    few_shot.run(table, replace(JOB, split_seeds=1), out, ["test"], lambda line: None)
+    run(table, replace(JOB, seeds=1), out)
     clock = CompileClock()
-    few_shot.run(table, JOB, out, ["test"], lambda line: None)
+    run(table, JOB, out)
     (out / "compilations").write_text(str(clock.count))
     return out
 
@@ -78,9 +87,9 @@ def test_nothing_recompiles_after_the_first_split(finished: Path):
 
 
 def test_what_is_named_twice_runs_once(table: FlowTable, tmp_path: Path):
-    job = replace(JOB, arms=("real", "real"), classifiers=("knn", "knn"), split_seeds=1)
-    few_shot.run(table, job, tmp_path, ["test"], lambda line: None)
-    assert len((tmp_path / "store.jsonl").read_text(encoding="utf-8").splitlines()) == 1
+    job = replace(JOB, generators=("real", "real"), classifiers=("knn", "knn"), seeds=1)
+    run(table, job, tmp_path)
+    assert len((tmp_path / "records.jsonl").read_text(encoding="utf-8").splitlines()) == 1
 
 
 def test_every_run_has_one_record_that_adds_up(finished: Path):
@@ -98,18 +107,16 @@ def test_every_run_has_one_record_that_adds_up(finished: Path):
 
 
 def test_a_finished_run_is_never_computed_twice(finished: Path, table: FlowTable):
-    before = (finished / "store.jsonl").read_bytes()
-    said: list[str] = []
-    few_shot.run(table, JOB, finished, ["test"], said.append)
-    assert said == []
-    assert (finished / "store.jsonl").read_bytes() == before
+    before = (finished / "records.jsonl").read_bytes()
+    assert run(table, JOB, finished) == []
+    assert (finished / "records.jsonl").read_bytes() == before
 
 
 def test_a_lost_record_comes_back_the_same(finished: Path, table: FlowTable, tmp_path: Path):
     """Interrupted after half of the runs: the rest is computed, and every metric is the same to the last bit."""
-    lines = (finished / "store.jsonl").read_text().splitlines(keepends=True)
-    (tmp_path / "store.jsonl").write_text("".join(lines[:9]) + lines[9][:40])
-    few_shot.run(table, JOB, tmp_path, ["test"], lambda line: None)
+    lines = (finished / "records.jsonl").read_text().splitlines(keepends=True)
+    (tmp_path / "records.jsonl").write_text("".join(lines[:9]) + lines[9][:40])
+    run(table, JOB, tmp_path)
 
     def metrics(folder: Path) -> dict:
         return {store.run_key(record): record["metrics"] for record in store.read(folder)}
@@ -159,22 +166,15 @@ def rare(table: FlowTable, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("rare")
     job = replace(
         JOB,
-        experiment="rare_attacks",
-        split_seeds=1,
+        seeds=1,
         generations=2,
-        arms=("real", "real_weighted", "jitter", "cddpm", "cddpm_calibrated", "smote_base"),
+        generators=("real", "real_weighted", "jitter", "cddpm", "cddpm_calibrated", "smote_free"),
         classifiers=("random_forest",),
         benign_rows=30,
         explain=False,
     )
-    few_shot.run(table, job, out, ["test"], lambda line: None)
-    few_shot.run(
-        table,
-        replace(job, arms=("real", "jitter"), classifiers=("cnn_bigru",), rates=(1e-5, 1e-2)),
-        out,
-        ["test"],
-        lambda line: None,
-    )
+    run(table, job, out)
+    run(table, replace(job, generators=("real", "jitter"), classifiers=("cnn_bigru",), rates=(1e-5, 1e-2)), out)
     return out
 
 
@@ -198,21 +198,24 @@ def test_calibrated_rows_come_from_the_same_model_and_lie_nearer(rare: Path):
     assert ratio["cddpm_calibrated"] < ratio["cddpm"]
 
 
-def test_an_arm_may_name_the_number_of_timesteps():
-    arm = Arm("cddpm_50")
-    assert (arm.generator, arm.trained) == ("cddpm", "cddpm_50")
-    changed = arm.diffusion(TINY.cddpm)
-    assert changed == replace(TINY.cddpm, schedule=Schedule(steps=50))
-    assert Arm("cddpm").diffusion(TINY.cddpm) == TINY.cddpm
+def test_a_training_set_may_name_the_number_of_timesteps():
+    name = TrainingSetName("cddpm_50")
+    assert (name.generator, name.model, name.timesteps, name.free) == ("cddpm", "cddpm_50", 50, False)
+    assert name.settings(TINY) == replace(DIFFUSION, schedule=Schedule(steps=50))
+    assert TrainingSetName("cddpm").settings(TINY) == DIFFUSION
+    calibrated = TrainingSetName("cddpm_calibrated_free")
+    assert (calibrated.generator, calibrated.model, calibrated.free) == ("cddpm_calibrated", "cddpm_free", True)
+    job = replace(JOB, generators=("real", "cddpm", "real"), timesteps=(50, 40), benign_rows=9)
+    assert [each.text for each in job.training_sets] == ["real", "real_weighted", "cddpm_50", "cddpm_40"]
 
 
-def test_rows_from_base_columns_are_consistent(rare: Path):
+def test_rows_from_free_features_are_consistent(rare: Path):
     consistent = {r["generator"]: r["fidelity"]["consistent"] for r in store.read(rare) if "fidelity" in r}
-    assert consistent["smote_base"] == 1
+    assert consistent["smote_free"] == 1
     assert consistent["jitter"] < 1
 
 
-def test_each_arm_chooses_its_learning_rate_on_rows_of_its_own(rare: Path):
+def test_each_training_set_chooses_its_learning_rate_on_rows_of_its_own(rare: Path):
     tuning = json.loads((rare / "tuning.json").read_text())
     assert list(tuning) == ["5 shots, real, cnn_bigru", "5 shots, jitter, cnn_bigru"]
     for scores in tuning.values():
@@ -233,18 +236,17 @@ def test_auxiliary_rows_serve_every_split_and_are_in_none(
 ):
     job = replace(
         JOB,
-        experiment=f"transfer_{kind}",
         auxiliary=kind,
-        arms=arms,
+        generators=arms,
         classifiers=classifiers,
-        split_seeds=splits,
+        seeds=splits,
         explain=False,
     )
     x, y = simulate_flows(dict.fromkeys(CLASSES, 300), seed=0)
     names = [CLASSES.index(SIMULATED_CLASSES[label]) for label in y]
     repeated = FlowTable(x=x, y=np.array(names, np.int32), features=CICIDS2017, classes=CLASSES)
     table, _ = deduplicate(repeated.select(CICIDS2017[1:]))
-    few_shot.run(table, job, tmp_path, ["test"], lambda line: None)
+    run(table, job, tmp_path)
     found = store.read(tmp_path)
     assert len(found) == splits * len(arms) * len(classifiers)
     extra = 10 if kind == "benign" else 0  # benign rows instead of generated ones
@@ -263,45 +265,72 @@ def test_auxiliary_rows_serve_every_split_and_are_in_none(
 
 
 def test_bad_jobs_are_refused(table: FlowTable, tmp_path: Path):
-    with pytest.raises(InputError, match=r"--generators names 'gan'; choose from adasyn, cddpm, .*copies, .*, wgan"):
-        replace(JOB, arms=("real", "gan"))
-    with pytest.raises(InputError, match="'real_all_base', but real_all generates nothing"):
-        replace(JOB, arms=("real_all_base",))
-    with pytest.raises(InputError, match="--classifiers names nothing"):
+    with pytest.raises(InputError, match=r"`generators` names 'gan'; choose from adasyn, cddpm, .*copies, .*, wgan"):
+        replace(JOB, generators=("real", "gan"))
+    with pytest.raises(InputError, match="'real_all_free', but real_all makes no scaled rows: drop the _free"):
+        replace(JOB, generators=("real_all_free",))
+    with pytest.raises(InputError, match="`classifiers` names nothing"):
         replace(JOB, classifiers=())
     with pytest.raises(InputError, match=r"cddpm_7: .* use at least 21 steps"):
-        replace(JOB, arms=("cddpm_7",))
-    with pytest.raises(InputError, match="benign_rows is 9, but no class is benign: x, y"):
-        replace(JOB, benign_rows=9).plenty(("x", "y"))
+        replace(JOB, generators=("cddpm_7",))
+    with pytest.raises(InputError, match="`timesteps` is about cddpm"):
+        replace(JOB, generators=("real", "smote"), timesteps=(50,))
+    two = FlowTable(x=table.x[:2], y=np.array([0, 1], np.int32), features=table.features, classes=("x", "y"))
+    with pytest.raises(InputError, match="`benign_rows` is 9, but no class is benign: x, y; name one with `benign`"):
+        replace(JOB, benign_rows=9).majority(two)
+    assert replace(JOB, benign_rows=9).majority(replace(two, benign="y")) == {"y": 9}
     attacks = table.regroup({name: name for name in CLASSES[1:]}, CLASSES[1:])
-    with pytest.raises(InputError, match="auxiliary is 'benign', but no class is: PortScan, FTP-Patator"):
-        few_shot.run(attacks, replace(JOB, auxiliary="benign"), tmp_path, ["test"], lambda line: None)
+    with pytest.raises(InputError, match="`auxiliary` is 'benign', but no class is: PortScan, FTP-Patator"):
+        run(attacks, replace(JOB, auxiliary="benign"), tmp_path)
     with pytest.raises(InputError, match="choose one"):
         replace(JOB, auxiliary="benign", benign_rows=9)
-    for wrong in ({"arms": ("cddpm_adapted",)}, {"classifiers": ("self_training",)}):  # without auxiliary rows
+    for wrong in ({"generators": ("cddpm_adapted",)}, {"classifiers": ("self_training",)}):  # without auxiliary rows
         with pytest.raises(InputError, match="choose from"):
             replace(JOB, **wrong)
-    with pytest.raises(InputError, match="generated is 0"):
+    with pytest.raises(InputError, match="choose from"):  # without packets
+        replace(JOB, generators=("packets",))
+    with pytest.raises(InputError, match="`generated` is 0"):
         replace(JOB, generated=0)
-    with pytest.raises(InputError, match=r"unknown preset 'gpu'; choose from \['cpu', 'demo', 'paper'\]"):
+    with pytest.raises(InputError, match=r"unknown preset 'gpu'; choose from demo, cpu, paper"):
         get_preset("gpu")
     single = table.take(np.concatenate([np.flatnonzero(table.y == 0), np.flatnonzero(table.y == 1)[:1]]))
     with pytest.raises(InputError, match="class 'PortScan' has 1 row"):
-        few_shot.run(single, JOB, tmp_path, ["test"], lambda line: None)
+        run(single, JOB, tmp_path)
+
+
+def test_a_training_that_diverges_costs_no_other_run(table: FlowTable, tmp_path: Path):
+    wild = replace(TINY.detector, optimiser=OptimiserConfig(learning_rate=1e30))
+    job = replace(JOB, preset=replace(TINY, detector=wild), generators=("real",), seeds=2, explain=False)
+    with pytest.raises(TrainingError, match=r"5 shots, split 0, real: the loss became .* \(and 1 more\)"):
+        run(table, replace(job, classifiers=("random_forest", "cnn_bigru")), tmp_path)
+    assert [record["classifier"] for record in store.read(tmp_path)] == 2 * ["random_forest"]
+
+
+def test_shards_share_the_splits_and_are_merged(table: FlowTable, tmp_path: Path):
+    job = replace(JOB, generators=("real", "smote"), classifiers=("decision_tree",), seeds=3, explain=False)
+    run(table, job, tmp_path / "whole")
+    for place in range(2):
+        folder = tmp_path / f"shard{place}"
+        job.run(table, Runner(output_dir=folder, shard=(place, 2), say=lambda _: None, progress=False))
+        store.write_config(folder, {"preset": "demo"})
+        store.write_json(folder / "data.json", {"fingerprint": "same"})
+    assert {record["split_seed"] for record in store.read(tmp_path / "shard1")} == {1}
+    store.merge([tmp_path / "shard0", tmp_path / "shard1"], tmp_path / "all")
+
+    def metrics(folder: Path) -> dict:
+        return {store.run_key(record): record["metrics"] for record in store.read(folder)}
+
+    assert metrics(tmp_path / "all") == metrics(tmp_path / "whole")
+    store.write_json(tmp_path / "shard1" / "data.json", {"fingerprint": "other"})
+    with pytest.raises(InputError, match="holds runs on other rows"):
+        store.merge([tmp_path / "shard0", tmp_path / "shard1"], tmp_path / "mixed")
+    with pytest.raises(InputError, match="shards are numbered from 0 to 1"):
+        Runner(output_dir=tmp_path, shard=(2, 2))
 
 
 def test_paper_preset_is_the_papers():
     paper = PRESETS["paper"]
-    assert paper.cddpm_config(75).steps == 2000 * 2
+    config = paper.generators["cddpm"]
+    assert config.fitted(75, Columns()).steps == 2000 * 2
     assert paper.detector.total_steps(75) == 200
-    assert (paper.cddpm.sampler.calls, paper.cddpm.label_dropout, paper.cddpm.guidance) == (1000, 0.0, 1.0)
-
-
-def test_sources_that_would_give_wrong_rows_are_refused():
-    def source(split):
-        raise NotImplementedError
-
-    with pytest.raises(InputError, match="'smote' is there already"):
-        FewShot(dataset="simulated", preset=get_preset("demo"), sources={"smote": source})
-    with pytest.raises(InputError, match="sources number the rows"):
-        FewShot(dataset="simulated", preset=get_preset("demo"), sources={"mine": source}, auxiliary="benign")
+    assert (config.sampler.calls, config.label_dropout, config.guidance) == (1000, 0.0, 1.0)

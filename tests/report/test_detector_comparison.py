@@ -10,7 +10,7 @@ from nids_jax.report.conditions import Condition, Group, grouped
 SEEDS = 5
 
 
-def _record(classifier: str, seed: int, accuracy: float, *, experiment: str = "detection", **metrics) -> dict:
+def _record(classifier: str, seed: int, accuracy: float, *, experiment: str = "detector_comparison", **metrics) -> dict:
     return {
         "experiment": experiment,
         "dataset": "cicids2017_improved",
@@ -52,7 +52,7 @@ def test_the_table_has_every_detector_beside_the_papers_figure():
     assert "unseen attack flagged" not in scores.header
     assert [row[0] for row in differences.rows] == ["bilstm", "random_forest", "knn"]
     assert recall.rows[1][:2] == ("Bot", "0.700")
-    other = Group("detection", "another", 5)
+    other = Group("detector_comparison", "another", 5)
     assert "P1 prints (accuracy)" not in detector_comparison.tables(other, MEMBERS)[0].header
 
 

@@ -37,17 +37,19 @@ def _records(experiment: str, *generators: str) -> list[dict]:
     return [_record(experiment, g, c, s) for g in generators for c in ("random_forest", "knn") for s in range(SEEDS)]
 
 
-@pytest.mark.parametrize(("experiment", "weighted"), [("generation", ()), ("rare_attacks", ("real_weighted",))])
+@pytest.mark.parametrize(
+    ("experiment", "weighted"), [("generator_comparison", ()), ("rare_attacks", ("real_weighted",))]
+)
 def test_the_verdict_names_who_was_helped_and_the_interval(experiment: str, weighted: tuple[str, ...]):
     *sentences, best = tables.verdict(_records(experiment, "real", *weighted, "copies", "smote"))
     gain = stats.ttest_rel(np.array(GAIN["smote"]) + 1, np.ones(SEEDS)).confidence_interval()
     interval = f"+{np.mean(GAIN['smote']):.4f} [+{gain.low:.4f}, +{gain.high:.4f}]"
-    assert len(sentences) == (3 if experiment == "generation" else 4)
+    assert len(sentences) == (3 if experiment == "generator_comparison" else 4)
     assert all("smote against" in sentence for sentence in sentences)
     assert f"helped random_forest ({interval}), knn ({interval})." in sentences[0]
     assert not any("hurt" in sentence for sentence in sentences)
-    named = "accuracy" if experiment == "generation" else "attack recall at FPR 1 %"
-    assert f"{named}: the best with generated rows is random_forest on smote (0.871), the best without is" in best
+    named = "accuracy" if experiment == "generator_comparison" else "attack recall at FPR 1 %"
+    assert f"{named}: the best with synthetic rows is random_forest on smote (0.871), the best without is" in best
 
 
 def test_what_learns_from_auxiliary_rows_is_no_rival_of_the_few():
@@ -64,7 +66,7 @@ def test_the_scores_are_those_of_the_experiment():
 
 
 def test_the_papers_sweep_stands_beside_ours_only_where_it_was_run():
-    swept = tables.tables(_records("generation", "real", "cddpm_500"))
+    swept = tables.tables(_records("generator_comparison", "real", "cddpm_500"))
     beside = next(t for t in swept if "beside the paper" in t.title)
     assert not [row for row in beside.rows if row[0] == "cddpm_1000"]
     assert not [t for t in tables.tables(_records("rare_attacks", "real")) if "beside the paper" in t.title]
@@ -72,7 +74,7 @@ def test_the_papers_sweep_stands_beside_ours_only_where_it_was_run():
 
 def test_the_page_shows_every_metric_of_each_training_set(tmp_path):
     """P1's Fig. 7: a dot for each training set and classifier in each of four panels."""
-    for record in _records("generation", "real", "copies", "smote"):
+    for record in _records("generator_comparison", "real", "copies", "smote"):
         metrics = {**record["metrics"], "macro_precision": 0.6, "macro_recall": 0.65}
         append(tmp_path, {**record, "metrics": metrics})
     build_report(tmp_path)

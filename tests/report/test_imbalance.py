@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from nids_jax.data.datasets import Cell, printed
 from nids_jax.evaluation.metrics import detection_metrics
 from nids_jax.report import imbalance, tables
 from nids_jax.report.conditions import Condition, grouped
@@ -23,7 +24,7 @@ def _record(generator: str, classifier: str, seed: int, *, dataset: str = "gas_p
     value = F1[generator, classifier][seed]
     raises = not generator.startswith("real")
     return {
-        "experiment": "balance",
+        "experiment": "imbalance",
         "dataset": dataset,
         "generator": generator,
         "classifier": classifier,
@@ -99,7 +100,7 @@ def test_the_verdict_goes_by_whole_intervals():
         "vae_wgan_gp against SMOTE, macro F1: hurt xgboost (-0.0980 [",
     ]
     for sentence, start in zip(sentences, wanted, strict=True):
-        assert sentence.startswith(f"balance on gas_pipeline, {start}"), sentence
+        assert sentence.startswith(f"imbalance on gas_pipeline, {start}"), sentence
 
 
 def test_a_verdict_over_few_seeds_is_preliminary():
@@ -110,13 +111,12 @@ def test_a_verdict_over_few_seeds_is_preliminary():
 
 def test_impossible_cells_are_told_from_the_figures():
     """Seven of the 24; a cell that rounding may explain is not one."""
-    printed = [cell for name in ("cicids2017", "gas_pipeline") for cell in imbalance.PAPER[name].values()]
-    assert len(printed) == 24
-    assert sum(cell.impossible for cell in printed) == 7
-    cell = imbalance.Printed
-    assert not any(cell(60, 60, f1).impossible for f1 in (50.0, 60.0, 60.01))
-    assert all(cell(60, 60, f1).impossible for f1 in (60.02, 70.0))
-    assert imbalance.PAPER["gas_pipeline"][Condition("vae_wgan_gp", "random_forest")] == (89.05, 86.14, 83.64)
+    cells = [cell for name in ("cicids2017", "gas_pipeline") for cell in printed(name).imbalance.values()]
+    assert len(cells) == 24
+    assert sum(cell.impossible for cell in cells) == 7
+    assert not any(Cell(60, 60, f1).impossible for f1 in (50.0, 60.0, 60.01))
+    assert all(Cell(60, 60, f1).impossible for f1 in (60.02, 70.0))
+    assert printed("gas_pipeline").imbalance["vae_wgan_gp", "random_forest"] == (89.05, 86.14, 83.64)
 
 
 def test_no_detector_of_ours_gets_an_impossible_cell():
@@ -124,7 +124,7 @@ def test_no_detector_of_ours_gets_an_impossible_cell():
     for _ in range(100):
         y, guess = rng.integers(0, 3, (2, 40))
         figures = detection_metrics(y, np.where(rng.random(40) < 0.5, y, guess), CLASSES, None)
-        assert not imbalance.Printed(*(100 * figures[name] for name in imbalance.METRICS)).impossible
+        assert not Cell(*(100 * figures[name] for name in imbalance.METRICS)).impossible
 
 
 @pytest.mark.parametrize(
@@ -135,6 +135,6 @@ def test_no_detector_of_ours_gets_an_impossible_cell():
         ([("smote", "knn"), ("copies", "knn"), ("adasyn", "knn")], [0, 1]),
     ],
 )
-def test_confusion_matrices_of_raw_rows_and_the_papers_method(names, wanted):
+def test_confusion_matrices_of_real_rows_and_the_papers_method(names, wanted):
     members = {Condition(*name): [] for name in names}
     assert imbalance.shown(members) == [Condition(*names[i]) for i in wanted]

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.image import imread
-from nids_jax.report.__main__ import main
 
+from nids_jax.__main__ import main
 from nids_jax.errors import InputError
 from nids_jax.report.page import build_report
 from nids_jax.store import append
@@ -122,15 +122,15 @@ def test_no_finished_run_is_a_report_too(tmp_path):
 
 def test_a_folder_without_an_experiment_is_refused(tmp_path, capsys):
     for path in (tmp_path, tmp_path / "missing"):
-        with pytest.raises(InputError, match="pass the --output_dir of an experiment"):
+        with pytest.raises(InputError, match="pass the `output_dir` of an experiment"):
             build_report(path)
-    assert main([str(tmp_path)]) == 2
+    assert main(["report", str(tmp_path)]) == 2
     assert capsys.readouterr().err.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
 
 
 def test_the_command_line_prints_the_page(small, capsys):
-    assert main([str(small)]) == 0
+    assert main(["report", str(small)]) == 0
     assert capsys.readouterr().out == f"{small / 'report.html'}\n"
 
 

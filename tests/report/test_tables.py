@@ -112,7 +112,7 @@ def test_jitter_and_smote_are_controls_where_they_ran():
     sentences = tables.verdict(records)
     assert len(sentences) == 4
     assert "against SMOTE" in sentences[2]
-    assert "the best with generated rows is cnn_bigru on smote (0.950)" in sentences[3]
+    assert "the best with synthetic rows is cnn_bigru on smote (0.950)" in sentences[3]
 
 
 def test_the_best_detectors_with_and_without_generated_rows():
@@ -121,7 +121,7 @@ def test_the_best_detectors_with_and_without_generated_rows():
     sentence = tables.verdict(records)[-1]
     low, high = stats.ttest_rel([0.72, 0.72], [0.8, 0.7]).confidence_interval()
     assert (
-        "with generated rows is xgboost on cddpm (0.720), the best without is random_forest on real (0.750)" in sentence
+        "with synthetic rows is xgboost on cddpm (0.720), the best without is random_forest on real (0.750)" in sentence
     )
     assert f"difference -0.0300 [{low:+.4f}, {high:+.4f}], n = 2 split seeds; fewer than 5, so preliminary." in sentence
     unfinished = tables.verdict([*records, run("smote", "xgboost", 0, 0.99)])[-1]

@@ -108,7 +108,7 @@ def test_any_mixture_of_quirks(
     assert report.read == report.kept + report.invalid
     assert report.invalid_values == invalid
     if invalid or malformed:
-        with pytest.raises(InputError, match="pass --on_invalid=drop"):
+        with pytest.raises(InputError, match="pass `on_invalid=drop"):
             read(path, on_invalid="error")
 
 
@@ -214,7 +214,7 @@ def test_a_last_line_cut_short(tmp_path: Path) -> None:
     for cut in ("5,", "5,6", "5,6,", "5,6,BEN", "5,6,D"):
         table, report = read(write(tmp_path, "a.csv", whole + cut))
         assert (table.classes, report.kept, report.invalid) == (("BENIGN", "DDoS"), 2, 1), cut
-        with pytest.raises(InputError, match=r"pass --on_invalid=drop"):
+        with pytest.raises(InputError, match=r"pass `on_invalid=drop"):
             read(tmp_path / "a.csv", on_invalid="error")
     for kept in ("5,6,BENIGN", "5,6,Bot", "5,6,BEN\n"):  # complete, new, or ended by a line end
         assert read(write(tmp_path, "a.csv", whole + kept))[1].kept == 3
@@ -224,7 +224,7 @@ def test_error_names_column_number_and_file(tmp_path: Path) -> None:
     path = write(tmp_path, "X.csv", "Flow Bytes/s,a,Label\n" + "Infinity,1,x\n" * 12 + "1,1,x\n")
     with pytest.raises(InputError) as caught:
         read(path, on_invalid="error")
-    assert str(caught.value) == f"column 'flow_bytes_s' has 12 infinite values in {path}; pass --on_invalid=drop"
+    assert str(caught.value) == f"column 'flow_bytes_s' has 12 infinite values in {path}; pass `on_invalid=drop`"
 
 
 @pytest.mark.parametrize(
