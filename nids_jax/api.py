@@ -127,10 +127,12 @@ def meter(capture: PathLike, *, compat: Compat = "corrected") -> pd.DataFrame:
 
 
 def simulate(counts: Mapping[str, int], *, seed: int = 0) -> FlowTable:
-    """Flows of simulated traffic: class name → conversations.
+    """Flows of simulated traffic: class name → conversations; the table has these classes alone.
 
     Raises:
       InputError: an unknown class, or a number below 0.
     """
     x, y = simulate_flows(dict(counts), seed)
-    return FlowTable(x=np.asarray(x, np.float64), y=y, features=CICIDS2017, classes=SIMULATED_CLASSES)
+    table = FlowTable(x=np.asarray(x, np.float64), y=y, features=CICIDS2017, classes=SIMULATED_CLASSES)
+    asked = tuple(name for name in SIMULATED_CLASSES if name in counts)
+    return table.regroup({name: name for name in asked}, asked)

@@ -8,7 +8,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from nids_jax.data.datasets import DATASETS, NAMES, Dataset
+from nids_jax.data.datasets import DATASETS, Dataset
 from nids_jax.data.duplicates import repeats
 from nids_jax.data.io.collector import OnInvalid
 from nids_jax.data.io.read_report import Counts, ReadReport
@@ -68,8 +68,9 @@ def load(
     Raises:
       InputError: an unknown dataset, class or choice; no data; or whatever `read_flows` refuses.
     """
-    if name is not None and name not in NAMES:
-        raise InputError(f"unknown dataset {name!r}; choose from {', '.join(NAMES)}, or name files with `data` alone")
+    if name is not None and name not in DATASETS:
+        known = ", ".join(DATASETS)
+        raise InputError(f"unknown dataset {name!r}; choose from {known}, or name files with `data` alone")
     if attempted not in get_args(Attempted):
         raise InputError(f"attempted is {attempted!r}; choose from {', '.join(get_args(Attempted))}")
     if isinstance(max_per_class, int) and max_per_class < 1:
