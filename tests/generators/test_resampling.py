@@ -11,7 +11,6 @@ from nids_jax.errors import InputError
 from nids_jax.generators.registry import make_generator
 from nids_jax.generators.resampling import ADASYN, SMOTE, Copies, Jitter
 from nids_jax.generators.spec import Request
-from tests.generators.row_independence import check_rows_are_independent
 
 X = np.arange(12, dtype=np.float32).reshape(6, 2)
 Y = np.array([0, 0, 0, 1, 1, 2])
@@ -33,12 +32,6 @@ def test_copies_are_real_rows_of_the_class_in_equal_shares():
         found, counts = np.unique(out[labels == label], axis=0, return_counts=True)
         np.testing.assert_array_equal(found, X[label == Y])
         assert np.abs(counts - 3000 / len(counts)).max() < 5 * np.sqrt(3000 / len(counts))
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_a_row_depends_on_its_key_number_and_label_alone(name: str):
-    fitted = make_generator(name, Request()).fit(*overlapping(), jax.random.key(0))
-    check_rows_are_independent(fitted, columns=4, length=1500)
 
 
 @pytest.mark.parametrize("name", ["adasyn", "smote"])
