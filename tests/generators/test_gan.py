@@ -1,4 +1,4 @@
-"""What every GAN must do (row identity, one compilation); of WGAN and WCGAN-GP also modes and losses."""
+"""GANs: one compilation, classes of one row, what is refused; of WGAN and WCGAN-GP also modes and losses."""
 
 from dataclasses import replace
 from typing import Any, get_args
