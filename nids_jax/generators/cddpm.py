@@ -65,7 +65,7 @@ class CDDPM(DiffusionModel):
         if self.config.epochs:
             raise InputError(
                 f"`epochs` is {self.config.epochs}, and training counts steps; give the settings that"
-                " `CDDPMConfig.fitted` returns for these rows"
+                " CDDPMConfig.fitted returns for these rows"
             )
         self.classes_ = int(y.max()) + 1
         self.features_ = x.shape[1]

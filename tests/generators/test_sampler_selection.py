@@ -1,5 +1,6 @@
 """Sampler selection: the sampler with the fewest calls whose rows are indistinguishable from the reference's."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from nids_jax.diffusion.schedule import Schedule
 from nids_jax.errors import InputError
 from nids_jax.generators import diffusion_model, sampler_selection
 from nids_jax.generators.cddpm import CDDPM, CDDPMConfig
+from nids_jax.training.checkpoint import plain
 from tests.generators.test_cddpm import KEY, TINY, rows
 
 SCHEDULE = Schedule(steps=200)
@@ -97,8 +99,8 @@ def test_a_choice_that_cannot_be_read_is_refused(tmp_path: Path):
         ("{}", "there is no 'sampler'"),
         ("[]", "no JSON object"),
         ('{"sampler": {"type": "Euler"}}', 'of the type "Euler"'),
-        ('{"sampler": {"type": "DDPM", "steps": 500}, "auc": 0.5, "threshold": 0.6}', "takes 500 steps"),
-        ('{"sampler": {"type": "DDIM", "steps": 50}, "auc": "low", "threshold": 0.6}', "'auc' is .*another type"),
+        (json.dumps({"sampler": plain(DDPM(steps=500)), "auc": 0.5, "threshold": 0.6}), "takes 500 steps"),
+        (json.dumps({"sampler": plain(DPMpp2M()), "auc": "low", "threshold": 0.6}), "'auc' is .*another type"),
     ):
         (tmp_path / "sampler.json").write_text(text)
         with pytest.raises(InputError, match=f"sampler.json.*{said}"):

@@ -163,18 +163,26 @@ def test_damaged_arrays_are_refused(folder: Path):
         CDDPM.load(folder)
 
 
+class Kept(logging.Handler):
+    """The records of a logger."""
+
+    def __init__(self):
+        super().__init__()
+        self.records: list[logging.LogRecord] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.records.append(record)
+
+
 def test_the_log_of_other_programs_stays_as_it_is(folder: Path):
     logger = logging.getLogger("absl")
     before = list(logger.filters)
-    seen: list[logging.LogRecord] = []
-    handler = logging.Handler()
-    handler.emit = seen.append
-    level = logger.level
+    handler, level = Kept(), logger.level
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
     try:
         CDDPM.load(folder)
-        assert not [record for record in seen if "orbax" in record.pathname]
+        assert not [record for record in handler.records if "orbax" in record.pathname]
     finally:
         logger.setLevel(level)
         logger.removeHandler(handler)
