@@ -39,9 +39,15 @@ class Calibrated:
         return self
 
     def sample(self, labels: np.ndarray, key: Array) -> np.ndarray:
-        """labels [m] → rows [m, d]; row i depends on (key, i, labels[i]) alone."""
+        """labels [m] → rows [m, d]; row i depends on (key, i, labels[i]) alone.
+
+        Raises:
+          InputError: a label without a training row.
+        """
+        labels = np.asarray(labels)
+        self._training.check_labels(labels)
         synthetic = self.generator.sample(labels, key)
-        anchors = self._training.nearest(synthetic, np.asarray(labels))
+        anchors = self._training.nearest(synthetic, labels)
         return anchors + np.float32(self.factor_) * (synthetic - anchors)
 
 

@@ -65,7 +65,7 @@ class CDDPM(DiffusionModel):
         if self.config.epochs:
             raise InputError(
                 f"`epochs` is {self.config.epochs}, and training counts steps; give the settings that"
-                " `CDDPMConfig.fitted` returns for these rows"
+                " CDDPMConfig.fitted returns for these rows"
             )
         self.classes_ = int(y.max()) + 1
         self.features_ = x.shape[1]
@@ -107,7 +107,9 @@ class CDDPM(DiffusionModel):
         if description.get("kind") != "cddpm":
             raise InputError(f"{directory} holds a checkpoint of kind {description.get('kind')!r}, not 'cddpm'")
         with reading(Path(directory) / "description.json"):
-            self = cls(from_plain(entry(description, "config", dict), _TYPES, CDDPMConfig))
+            # Descriptions without a format lack the epochs, which were turned into steps before training.
+            config = {"epochs": 0, **entry(description, "config", dict)}
+            self = cls(from_plain(config, _TYPES, CDDPMConfig))
             self.classes_ = entry(description, "classes", int)
             low, high = (np.asarray(entry(description, side, list[float]), np.float32) for side in ("low", "high"))
             about = entry(description, "about", dict)

@@ -8,7 +8,6 @@ import numpy as np
 from jax import Array
 
 from nids_jax import random
-from nids_jax.errors import InputError
 from nids_jax.generators import cddpm
 from nids_jax.generators.cddpm_config import PRESETS, CDDPMConfig
 from nids_jax.generators.diffusion_model import DiffusionModel
@@ -55,11 +54,7 @@ class Edited:
         return self._varied(np.asarray(labels, np.int32), key, self.levels_)
 
     def _varied(self, labels: np.ndarray, key: Array, levels: int) -> np.ndarray:
-        unknown = sorted({*labels.tolist()} - {*self._training.rows})
-        if unknown:
-            raise InputError(
-                f"class {unknown[0]} has no training row to vary; there are rows of {sorted(self._training.rows)}"
-            )
+        self._training.check_labels(labels)
         keys = random.rows(random.stream(key, "seed"), jnp.arange(len(labels)))
         places = np.asarray(jax.vmap(jax.random.uniform)(keys), np.float64)
         seeds = np.empty((len(labels), self.model.features_), np.float32)

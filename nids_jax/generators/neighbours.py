@@ -3,6 +3,8 @@
 import numpy as np
 from sklearn.neighbors import NearestNeighbors
 
+from nids_jax.errors import InputError
+
 
 class ClassRows:
     """Scaled rows x [n, d] with labels y [n]."""
@@ -10,6 +12,17 @@ class ClassRows:
     def __init__(self, x: np.ndarray, y: np.ndarray):
         self.rows = {int(k): np.asarray(x[y == k], np.float32) for k in np.unique(y)}
         self._nearest = {k: NearestNeighbors(n_neighbors=1).fit(rows) for k, rows in self.rows.items()}
+
+    def check_labels(self, labels: np.ndarray) -> None:
+        """Refuse labels [m] without a training row.
+
+        Raises:
+          InputError: there is such a label.
+        """
+        unknown = sorted({*labels.tolist()} - {*self.rows})
+        if unknown:
+            known = ", ".join(map(str, sorted(self.rows)))
+            raise InputError(f"class {unknown[0]} has no training row; ask for the classes that have some: {known}")
 
     def nearest(self, synthetic: np.ndarray, labels: np.ndarray) -> np.ndarray:
         """The training rows [m, d] nearest to synthetic rows [m, d], each of the row's own class labels[i]."""

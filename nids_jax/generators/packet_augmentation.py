@@ -57,8 +57,8 @@ class PacketAugmentation:
 def _refusing(name: str) -> Callable[[Request], Generator]:
     def make(_: Request) -> Generator:
         raise InputError(
-            f"{name} varies the packets of the training flows, and flow records do not hold them; run the experiment"
-            " `packets`, which has the packets"
+            f"{name} varies the packets of the training flows, and flow records do not hold them; run the packet"
+            " augmentation experiment, which has captures"
         )
 
     return make

@@ -53,8 +53,8 @@ def from_plain(value: Any, types: Mapping[str, type], expected: type = object) -
     """The inverse of `plain` for dataclasses among `types` (name → class); lists come back as tuples.
 
     Raises:
-      InputError: a type that is not among `types`, a field that it does not have or that is missing, a value of another
-        type than the field's, or a result that is not `expected`.
+      InputError: a type that is not among `types`, a field too many or missing, a value of another type than the
+        field's, or a result that is not `expected`.
     """
     found = value
     if isinstance(value, dict) and "type" in value:
@@ -75,13 +75,7 @@ def _dataclass(value: dict[str, Any], types: Mapping[str, type]) -> Any:
         )
     kind = types[name]
     fields = {key: from_plain(item, types) for key, item in value.items() if key != "type"}
-    known = {field.name: field for field in dataclasses.fields(kind)}
-    needed = {
-        key
-        for key, field in known.items()
-        if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
-    }
-    if differing := sorted({*fields} - {*known}) or sorted(needed - {*fields}):
+    if differing := sorted({*fields} ^ {field.name for field in dataclasses.fields(kind)}):
         verb = "has no" if differing[0] in fields else "needs the"
         raise InputError(
             f"the stored settings do not fit: a {name} {verb} field {differing[0]!r}; use the version of nids_jax that"

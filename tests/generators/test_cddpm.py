@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 
 from nids_jax import parallel
-from nids_jax.diffusion.samplers import DDPM, DPMpp2M
+from nids_jax.diffusion.samplers import DDIM, DDPM, DPMpp2M
 from nids_jax.diffusion.schedule import Schedule
 from nids_jax.errors import InputError
 from nids_jax.generators import denoising
 from nids_jax.generators.cddpm import _TYPES, CDDPM, CDDPMConfig
+from nids_jax.generators.cddpm_config import PRESETS
 from nids_jax.nn.unet1d import UNetConfig
 from nids_jax.runtime import CompileClock
 from nids_jax.training.checkpoint import from_plain, plain
@@ -174,6 +175,42 @@ def test_bad_input_is_refused(model: CDDPM):
         CDDPMConfig(prediction="score")  # pyright: ignore[reportArgumentType]
     with pytest.raises(ValueError, match="`label_dropout` above 0"):
         CDDPMConfig(guidance=2.0, label_dropout=0.0)
+
+
+def test_settings_change_one_by_one():
+    config = CDDPMConfig()
+    assert config.changed() == config
+    assert config.changed(sampler="ddim", sampler_steps=30).sampler == DDIM(steps=30)
+    assert config.changed(sampler_steps=30).sampler == replace(config.sampler, steps=30)
+    assert config.changed(sampler="ddpm", variance="beta").sampler == DDPM(variance="beta")
+    assert config.changed(guidance=2.0).guidance == 2.0
+    assert config.changed(precision="bfloat16").network == UNetConfig(precision="bfloat16")
+    assert config.changed(schedule="cosine", scale_schedule=False).schedule == Schedule(kind="cosine", scaled=False)
+    assert config.with_timesteps(500).schedule == Schedule(steps=500)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"sampler": "euler"}, "unknown `sampler` 'euler'; choose from ddim, ddpm"),
+        ({"sampler": "ddim", "sampler_steps": 1001}, "takes 1001 steps; give from 2 to the 1000 steps"),
+        ({"guidance": float("inf")}, "`guidance` is inf; give a finite weight"),
+        ({"precision": "half"}, "unknown `precision` 'half'"),
+        ({"schedule": "sigmoid"}, "unknown `schedule` 'sigmoid'"),
+        ({"variance": "beta"}, "`variance` 'beta' is an option of the sampler ddpm alone"),
+        ({"sampler": "ddpm", "variance": "learned"}, "unknown `variance` 'learned'"),
+    ],
+)
+def test_changes_that_do_not_go_together_are_refused(changes: dict, said: str):
+    with pytest.raises(InputError, match=said):
+        CDDPMConfig().changed(**changes)
+
+
+def test_timesteps_fit_the_sampler():
+    with pytest.raises(InputError, match="takes 1000 steps; give from 2 to the 500 steps"):
+        PRESETS["paper"].with_timesteps(500)
+    with pytest.raises(InputError, match="the schedule has 1 steps"):
+        CDDPMConfig().with_timesteps(1)
 
 
 def test_settings_survive_json():
