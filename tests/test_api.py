@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -53,11 +54,12 @@ def test_a_capture_becomes_a_data_frame(tmp_path: Path):
 def test_settings_are_checked():
     model = nids_jax.make_generator("cddpm", preset="paper", rows=75, guidance=1.0)
     assert model.config.steps == 4000  # pyright: ignore[reportAttributeAccessIssue]
-    for name, settings, said in (
+    wrong: list[tuple[str, dict[str, Any], str]] = [
         ("cddpm", {"stepz": 3}, "cddpm has no setting 'stepz'; there are: .*steps"),
         ("smote", {"steps": 3}, "smote has no setting 'steps'; there are: none"),
         ("gan", {}, "unknown generator 'gan'; choose from copies"),
         ("packets", {}, "packet"),
-    ):
+    ]
+    for name, settings, said in wrong:
         with pytest.raises(nids_jax.InputError, match=said):
             nids_jax.make_generator(name, **settings)
