@@ -257,7 +257,7 @@ def _checked(kind: str, x: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndar
         raise InputError(f"the {kind} labels hold {y.min()} ({y.dtype}); they must be whole numbers from 0")
     if not (np.abs(x) <= _LARGEST).all():
         row = int(np.flatnonzero(~(np.abs(x) <= _LARGEST).all(axis=1))[0])
-        raise InputError(f"row {row} of the {kind} rows holds values that are not finite in float32")
+        raise InputError(f"row {row} of the {kind} rows holds values that are not finite in float32; leave it out")
     return x, y
 
 

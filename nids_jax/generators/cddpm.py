@@ -105,7 +105,10 @@ class CDDPM(DiffusionModel):
         """
         description = read_description(directory)
         if description.get("kind") != "cddpm":
-            raise InputError(f"{directory} holds a checkpoint of kind {description.get('kind')!r}, not 'cddpm'")
+            raise InputError(
+                f"{directory} holds a checkpoint of kind {description.get('kind')!r}, not 'cddpm'; name the folder of a"
+                " trained CDDPM"
+            )
         with reading(Path(directory) / "description.json"):
             # Descriptions without a format lack the epochs, which were turned into steps before training.
             config = {"epochs": 0, **entry(description, "config", dict)}

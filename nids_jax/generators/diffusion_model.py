@@ -97,7 +97,7 @@ class DiffusionModel:
         """
         labels, seeds = np.asarray(labels, np.int32), np.asarray(seeds, np.float32)
         if seeds.shape != (len(labels), self.features_):
-            raise InputError(f"seeds have shape {seeds.shape}; expected [{len(labels)}, {self.features_}]")
+            raise InputError(f"seeds have shape {seeds.shape}; give one per label, [{len(labels)}, {self.features_}]")
         check_labels(labels, self.classes_)
         return self._gathered(self._pieces(labels, key, 4096, seeds=seeds, levels=levels), len(labels))
 

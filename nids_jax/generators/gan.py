@@ -27,8 +27,8 @@ from nids_jax.training import adversarial, loop
 Method = Literal["wgan", "wcgan_gp", "vae_wgan_gp", "vae_wgan", "vae"]
 
 _TILE = 1024  # rows sampled together; a row's place in its tile follows from its number, which fixes all rounding
-_LOOKED_AT = 64  # generated rows per class in which a collapse is looked for
-_LEAST_SPREAD = 0.05  # of a class's generated rows, in units of its training rows'; below it the class has collapsed
+_LOOKED_AT = 64  # synthetic rows per class in which a collapse is looked for
+_LEAST_SPREAD = 0.05  # of a class's synthetic rows, in units of its training rows'; below it the class has collapsed
 # √8p of a category that a share p of rows does not have: at 1/10, _LOOKED_AT rows are alike once in a thousand times.
 _TELLING_SPREAD = 0.9
 
@@ -166,7 +166,7 @@ class GAN:
     def fit(self, x: np.ndarray, y: np.ndarray, key: Array) -> Self:
         """Train on scaled rows x [n, d] with labels y [n] = 0, 1, …; of each class that is there, if `per_class`.
 
-        A class's own model depends on its rows, its label and `key` alone.  Warns of classes whose generated rows have
+        A class's own model depends on its rows, its label and `key` alone.  Warns of classes whose synthetic rows have
         collapsed into one (`collapsed_classes`).
 
         Raises:

@@ -186,7 +186,7 @@ def test_pretraining_chooses_no_sampler(monkeypatch: pytest.MonkeyPatch):
 def test_bad_input_is_refused(pretrained: Pretrained, untaught: Adapted):
     with pytest.raises(InputError, match="the rows have 3 columns, the pre-trained model knows 2"):
         Adapted(TINY, pretrained).fit(np.zeros((2, 3)), np.array([0, 1]), KEY)
-    with pytest.raises(InputError, match=r"seeds have shape \(1, 2\); expected \[2, 2\]"):
+    with pytest.raises(InputError, match=r"seeds have shape \(1, 2\); give one per label, \[2, 2\]"):
         untaught.vary(np.zeros((1, 2)), np.array([0, 1]), KEY, levels=3)
     with pytest.raises(ValueError, match=r"13 levels are asked of a sampler that has 12"):
         untaught.vary(np.zeros((1, 2)), np.array([0]), KEY, levels=13)
