@@ -82,4 +82,4 @@ def _keep(output_dir: Path, environment: dict[str, Any], figures: list[Figure], 
 
 if __name__ == "__main__":
     frame.start_jax()
-    sys.exit(frame.run(main, sys.argv[1:], lambda: Flags([Throughput]).names))
+    sys.exit(frame.run(lambda: main, sys.argv[1:], lambda: Flags([Throughput]).names))

@@ -74,26 +74,29 @@ def _run(name: str, arguments: Sequence[str]) -> int:
         return frame.BAD_INPUT
     command = COMMANDS[name]
 
-    def run(arguments: Sequence[str]) -> None:
-        from nids_jax.cli.flags import HelpRequested, UnknownFlagError
-
+    def load() -> Callable[[Sequence[str]], object]:
         if command.jax:
             frame.start_jax()
-        try:
-            _action(command)(arguments)
-        except HelpRequested:
-            output.say(
-                flags_of(name).help(f"nids_jax {name}: {command.summary}", sys.modules[_module(command)].__doc__ or "")
-            )
-        except UnknownFlagError as error:
-            others = [each for each in COMMANDS if each != name and error.flag in flags_of(each).names]
-            if others:
-                raise UnknownFlagError(
-                    error.flag, f": it is about {others[0]}, not about {name}; leave it out"
-                ) from None
-            raise
+        action = _action(command)
 
-    return frame.run(run, arguments, lambda: flags_of(name).names)
+        def run(arguments: Sequence[str]) -> None:
+            from nids_jax.cli.flags import HelpRequested, UnknownFlagError
+
+            try:
+                action(arguments)
+            except HelpRequested:
+                text = sys.modules[_module(command)].__doc__ or ""
+                output.say(flags_of(name).help(f"nids_jax {name}: {command.summary}", text))
+            except UnknownFlagError as error:
+                others = [each for each in COMMANDS if each != name and error.flag in flags_of(each).names]
+                if not others:
+                    raise
+                hint = f": it is about {others[0]}, not about {name}; leave it out"
+                raise UnknownFlagError(error.flag, hint) from None
+
+        return run
+
+    return frame.run(load, arguments, lambda: flags_of(name).names)
 
 
 def _module(command: Command) -> str:

@@ -68,7 +68,7 @@ def _model(config: DetectorConfig) -> tuple[NeuralClassifier, np.ndarray, np.nda
     objective = CrossEntropyObjective(network=config.network, features=FEATURES, classes=CLASSES)
     model = NeuralClassifier(config)
     model.state_ = loop.initial_state(jax.random.key(0), objective=objective, optimiser=config.optimiser)
-    model.classes_ = np.arange(CLASSES)
+    model.classes_, model.features_ = np.arange(CLASSES), FEATURES
     return model, x, y
 
 

@@ -46,7 +46,7 @@ def cddpm(watch: Stopwatch, preset: Preset) -> list[Figure]:
     state = training_loop.initial_state(key, objective=objective, optimiser=config.optimiser)
     model = CDDPM(config)
     model.state_ = jax.tree.map(jnp.copy, state)  # training donates its state
-    model.classes_, model.features_ = CLASSES, FEATURES
+    model.n_classes_, model.features_ = CLASSES, FEATURES
     model._set_range(-np.ones(FEATURES), np.ones(FEATURES))
     found, per_row = _forward(watch, objective, model)
     held = [parallel.everywhere(state, parallel.mesh(config.batch))]

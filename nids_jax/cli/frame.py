@@ -7,10 +7,12 @@
 | 130 | interrupted (Ctrl-C, or SIGTERM): what was finished is kept |
 """
 
-import contextlib
 import re
 import signal
-from collections.abc import Callable, Collection, Sequence
+import sys
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import ClassVar, Self
 
 from nids_jax.cli import output
 from nids_jax.errors import InputError, TrainingError
@@ -25,40 +27,95 @@ def as_flags(sentence: str, names: Collection[str]) -> str:
     )
 
 
-def run(command: Callable[[Sequence[str]], object], arguments: Sequence[str], names: Callable[[], set[str]]) -> int:
+Main = Callable[[Sequence[str]], object]
+
+
+def run(load: Callable[[], Main], arguments: Sequence[str], names: Callable[[], set[str]]) -> int:
     """Run a command on its arguments; the exit status.
 
     Args:
+      load: imports the command and gives its main.
       names: the command's flags, for its errors.
     """
     output.prepare()
-    before = None
-    with contextlib.suppress(ValueError):  # not in the main thread
-        before = signal.signal(signal.SIGTERM, _interrupt)
-    try:
-        command(arguments)
-    except (InputError, TrainingError) as error:
-        return _refuse(as_flags(str(error), names()))
-    except MemoryError as error:
-        return _refuse(f"not enough memory ({error}); ask for fewer rows")
-    except OSError as error:
-        return _refuse(f"{error.strerror}: {error.filename}" if error.filename else str(error) or repr(error))
-    except KeyboardInterrupt:
-        output.warn("interrupted; what was finished is kept, so run the same command again")
-        return INTERRUPTED
-    finally:
-        if before is not None:
-            signal.signal(signal.SIGTERM, before)
+    with _Interruptions() as interruptions:
+        try:
+            with interruptions.held():
+                main = load()
+            main(arguments)
+        except (InputError, TrainingError) as error:
+            return _refuse(as_flags(str(error), names()))
+        except MemoryError as error:
+            return _refuse(f"not enough memory ({error}); ask for fewer rows")
+        except OSError as error:
+            return _refuse(f"{error.strerror}: {error.filename}" if error.filename else str(error) or repr(error))
+        except KeyboardInterrupt:
+            output.warn("interrupted; what was finished is kept, so run the same command again")
+            return INTERRUPTED
     return DONE
+
+
+def importing() -> AbstractContextManager[None]:
+    """Around a command's late imports: no interruption within, but at the end."""
+    return _Interruptions.active[-1].held() if _Interruptions.active else nullcontext()
+
+
+class _Interruptions:
+    """Around a command: SIGTERM ends it as Ctrl-C does, and neither is lost.
+
+    Python drops an exception that is raised within a callback of the garbage collector, and JAX has one: so the
+    interruption is raised again every second until the command has ended.  An extension module that is interrupted
+    while it is imported may crash the process: so it is held back for so long.
+    """
+
+    active: ClassVar[list["_Interruptions"]] = []
+
+    def __enter__(self) -> Self:
+        self.active.append(self)
+        self._held = self._received = False
+        self._hook = sys.unraisablehook
+        signals = [signal.SIGINT, signal.SIGTERM, *([signal.SIGALRM] if hasattr(signal, "setitimer") else [])]
+        try:
+            self._before = {each: signal.signal(each, self._interrupt) for each in signals}
+        except ValueError:  # not in the main thread, which alone gets signals
+            self._before = {}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.active.pop()
+        self._again_in(0.0)
+        for each, handler in self._before.items():
+            signal.signal(each, handler)
+        sys.unraisablehook = self._hook
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Within the block no interruption is raised, but at its end."""
+        self._held = True
+        try:
+            yield
+        finally:
+            self._held = False
+        if self._received:
+            raise KeyboardInterrupt
+
+    def _interrupt(self, *_: object) -> None:
+        self._received = True
+        if self._held:
+            return
+        hook = self._hook
+        sys.unraisablehook = lambda dropped: None if dropped.exc_type is KeyboardInterrupt else hook(dropped)
+        self._again_in(1.0)
+        raise KeyboardInterrupt
+
+    def _again_in(self, seconds: float) -> None:
+        if self._before and hasattr(signal, "setitimer"):
+            signal.setitimer(signal.ITIMER_REAL, seconds)
 
 
 def _refuse(sentence: str) -> int:
     output.warn(f"error: {sentence}")
     return BAD_INPUT
-
-
-def _interrupt(*_: object) -> None:
-    raise KeyboardInterrupt
 
 
 def start_jax() -> None:

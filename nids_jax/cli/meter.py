@@ -6,6 +6,7 @@ and start of its flow, which are not features.  With --label, the file is a data
     nids_jax meter --captures=monday.pcap,tuesday.pcapng --output=flows.csv
 """
 
+import io
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,11 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nids_jax.cli.flags import Flags
+from nids_jax.cli.frame import importing
 from nids_jax.cli.output import say
 from nids_jax.errors import InputError
 from nids_jax.settings import setting
 
-if TYPE_CHECKING:  # numpy and pandas take longer to import than --help may
+if TYPE_CHECKING:
     from nids_jax.flows.capture import Capture
     from nids_jax.flows.meter import Flows
 
@@ -52,14 +54,13 @@ def main(arguments: Sequence[str]) -> None:
     wanted = given.build(Meter)
     output, files = _output(wanted.output), _files(wanted.captures)
 
-    import io
+    with importing():  # here, because numpy and pandas take longer to import than --help may
+        import pandas as pd
 
-    import pandas as pd
-
-    from nids_jax.files import write_atomic
-    from nids_jax.flows.capture import read_capture
-    from nids_jax.flows.meter import meter
-    from nids_jax.flows.meter.frame import as_frame
+        from nids_jax.files import write_atomic
+        from nids_jax.flows.capture import read_capture
+        from nids_jax.flows.meter import meter
+        from nids_jax.flows.meter.frame import as_frame
 
     tables = []
     for path in files:

@@ -65,7 +65,7 @@ def paired_interval(
     """The mean of a − b over the split seeds that both have, with Student's t interval of the paired differences.
 
     Args:
-      a, b: {split seed: the figure of each generation from that split}; an arm that generates nothing has one.
+      a, b: {split seed: the figure of each generation from that split}; a training set without a generator has one.
       level: confidence, in (0, 1).
 
     Returns:

@@ -67,14 +67,14 @@ class CDDPM(DiffusionModel):
                 f"`epochs` is {self.config.epochs}, and training counts steps; give the settings that"
                 " CDDPMConfig.fitted returns for these rows"
             )
-        self.classes_ = int(y.max()) + 1
+        self.n_classes_ = int(y.max()) + 1
         self.features_ = x.shape[1]
         self._set_range(x.min(axis=0), x.max(axis=0))
         config = self.config
         description = {
             "kind": "cddpm",
             "config": plain(config),
-            "classes": self.classes_,
+            "classes": self.n_classes_,
             "low": x.min(axis=0).tolist(),
             "high": x.max(axis=0).tolist(),
             "rows": fingerprint(x, y),
@@ -113,14 +113,14 @@ class CDDPM(DiffusionModel):
             # Descriptions without a format lack the epochs, which were turned into steps before training.
             config = {"epochs": 0, **entry(description, "config", dict)}
             self = cls(from_plain(config, _TYPES, CDDPMConfig))
-            self.classes_ = entry(description, "classes", int)
+            self.n_classes_ = entry(description, "classes", int)
             low, high = (np.asarray(entry(description, side, list[float]), np.float32) for side in ("low", "high"))
             about = entry(description, "about", dict)
             self.features_ = len(low)
-            if self.classes_ < 1 or not 0 < len(low) == len(high):
+            if self.n_classes_ < 1 or not 0 < len(low) == len(high):
                 raise InputError(
-                    f"there are {self.classes_} 'classes', {len(low)} columns in 'low' and {len(high)} in 'high', which"
-                    " do not go together; restore the file or train again"
+                    f"there are {self.n_classes_} 'classes', {len(low)} columns in 'low' and {len(high)} in 'high',"
+                    " which do not go together; restore the file or train again"
                 )
         self._set_range(low, high)
         self.state_, self.losses_ = restore_trained(

@@ -35,12 +35,12 @@ _COMPARED = 512  # rows of each sampler, to choose one by
 class DiffusionModel:
     """What every trained diffusion model of scaled flow features can do; subclasses train it.
 
-    Fitted attributes: `state_` (training state), `losses_` [steps], `classes_` (their number), `features_` (d).
+    Fitted attributes: `state_` (training state), `losses_` [steps], `n_classes_`, `features_` (d).
     """
 
     state_: loop.TrainState
     losses_: np.ndarray
-    classes_: int
+    n_classes_: int
     features_: int
 
     def __init__(self, config: CDDPMConfig | None = None, *, progress: bool = False):
@@ -66,7 +66,7 @@ class DiffusionModel:
                 self.config = replace(self.config, sampler=chosen.sampler)
             return chosen
         # The name of the stream is that of earlier versions: another would change the choice.
-        labels, key = np.arange(_COMPARED) % self.classes_, random.stream(jax.random.key(0), "economy")
+        labels, key = np.arange(_COMPARED) % self.n_classes_, random.stream(jax.random.key(0), "economy")
         chosen = sampler_selection.select_sampler(
             lambda sampler, seed: self.with_sampler(sampler).sample(labels, jax.random.fold_in(key, seed)),
             self.config.schedule,
@@ -98,7 +98,7 @@ class DiffusionModel:
         labels, seeds = np.asarray(labels, np.int32), np.asarray(seeds, np.float32)
         if seeds.shape != (len(labels), self.features_):
             raise InputError(f"seeds have shape {seeds.shape}; give one per label, [{len(labels)}, {self.features_}]")
-        check_labels(labels, self.classes_)
+        check_labels(labels, self.n_classes_)
         return self._gathered(self._pieces(labels, key, 4096, seeds=seeds, levels=levels), len(labels))
 
     def compile(self) -> None:
@@ -137,7 +137,7 @@ class DiffusionModel:
             raise InputError(f"`chunk` is {chunk}; it must be at least 1 row")
         if not isinstance(labels, Labels):
             labels = np.asarray(labels, np.int32)
-            check_labels(labels, self.classes_)
+            check_labels(labels, self.n_classes_)
         return self._pieces(labels, key, chunk, first, stop)
 
     def _pieces(
@@ -188,7 +188,7 @@ class DiffusionModel:
         return DenoisingObjective(
             network=c.network,
             schedule=c.schedule,
-            classes=self.classes_,
+            classes=self.n_classes_,
             prediction=c.prediction,
             label_dropout=c.label_dropout,
         )

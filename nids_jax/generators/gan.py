@@ -149,7 +149,7 @@ class GAN:
 
     One model is conditional on the class, or (`per_class`) each class has its own model, trained on its rows alone.
 
-    Fitted attributes: `state_` (training states, stacked), `classes_` (their number), `labels_` (those with training
+    Fitted attributes: `state_` (training states, stacked), `n_classes_`, `labels_` (those with training
     rows), `features_` (d), `history_` (of every step of the generator, [steps] each, if `per_class` [labels, steps]:
     generator_loss; with a critic critic_loss, wasserstein = E[D(x,y)] − E[D(x',y)] of synthetic rows x', and
     gradient_norm, E ‖∇_x̂ D‖₂ between real and synthetic rows; of VAEs reconstruction and kl, unweighted), `losses_`
@@ -176,7 +176,7 @@ class GAN:
         x, y = checked_rows(x, y)
         c = self.config
         check_blocks(x, c.blocks)
-        self.classes_ = int(y.max()) + 1
+        self.n_classes_ = int(y.max()) + 1
         self.labels_, counts = np.unique(y, return_counts=True)
         self.features_ = x.shape[1]
         if c.per_class:
@@ -216,7 +216,7 @@ class GAN:
           InputError: a label outside the classes trained on.
         """
         labels = np.asarray(labels, np.int32)
-        check_labels(labels, self.classes_)
+        check_labels(labels, self.n_classes_)
         models = np.searchsorted(self.labels_, labels) if self.config.per_class else np.zeros_like(labels)
         if self.config.per_class and (unknown := np.setdiff1d(labels, self.labels_)).size:
             raise InputError(f"class {unknown[0]} has no model, because no training row is of it; leave it out")
@@ -245,7 +245,7 @@ class GAN:
             )
 
     def _objective(self) -> Wasserstein:
-        return make_objective(self.method, self.config, self.features_, 0 if self.config.per_class else self.classes_)
+        return make_objective(self.method, self.config, self.features_, 0 if self.config.per_class else self.n_classes_)
 
 
 def _spec(

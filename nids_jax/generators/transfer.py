@@ -90,7 +90,7 @@ class Adapted(DiffusionModel):
                 f"the rows have {x.shape[1]} columns, the pre-trained model knows {model.features_}; give both the same"
             )
         self.features_ = model.features_
-        self.classes_ = max(int(y.max()), -1 if label is None else label) + 1
+        self.n_classes_ = max(int(y.max()), -1 if label is None else label) + 1
         low, high = np.asarray(model.low_), np.asarray(model.high_)
         self._set_range(np.minimum(low, x.min(axis=0)), np.maximum(high, x.max(axis=0)))
         self.state_, self.losses_ = self._adapted(loop.pad(x, y), key)
@@ -105,8 +105,8 @@ class Adapted(DiffusionModel):
         labels = start.params["labels"]
         own, none = weights.pop("labels")[...]
         # Classes whose embeddings start apart separate sooner; without any step, each means "no label".
-        table = jnp.tile(none, (self.classes_ + 1, 1)) + (labels[...] if how.steps else 0.0)
-        table = table.at[self.classes_].set(none)
+        table = jnp.tile(none, (self.n_classes_ + 1, 1)) + (labels[...] if how.steps else 0.0)
+        table = table.at[self.n_classes_].set(none)
         labels[...] = table if self.pretrained.label is None else table.at[self.pretrained.label].set(own)
         start = start._replace(params=_filled(start.params, {**weights, "labels": labels}))
         return loop.train(

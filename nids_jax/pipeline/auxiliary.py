@@ -1,4 +1,4 @@
-"""Plentiful rows beside the few: set aside before all splits, and what is learnt from them once for every split."""
+"""Auxiliary rows beside the few: set aside before all splits, and what is learnt from them once for every split."""
 
 from dataclasses import dataclass
 from functools import cached_property

@@ -220,7 +220,7 @@ def test_settings_survive_json():
 
 def test_values_out_of_bounds_are_reported_not_returned(model: CDDPM):
     broken = CDDPM(replace(TINY, clip=False))
-    broken.classes_, broken.features_ = model.classes_, model.features_
+    broken.n_classes_, broken.features_ = model.n_classes_, model.features_
     broken._set_range(np.zeros(8), np.ones(8))
     broken.state_ = model.state_._replace(ema=jax.tree.map(lambda a: a * np.nan, model.state_.ema))
     with pytest.raises(TrainingError, match="not finite"):

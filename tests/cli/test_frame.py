@@ -1,0 +1,162 @@
+"""The frame around every command: sentences, exit codes, closed pipes, full disks, signals, strange names."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+from nids_jax.cli import frame, output
+from nids_jax.cli.flags import Flags
+from nids_jax.errors import InputError, TrainingError
+from nids_jax.settings import setting
+from tests.flows.capture_writer import Sent, pcap
+
+FULL = Path("/dev/full")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """Of every kind of setting."""
+
+    shots: tuple[int, ...] = setting((5, 50), "Rows.")
+    rates: tuple[float, ...] = setting((), "Rates.")
+    names: tuple[str, ...] = setting(("a",), "Names.")
+    seed: int = setting(3, "Seed.", least=1)
+    most: int | None = setting(None, "Most.")
+    kind: Literal["this", "that"] | None = setting(None, "Kind.")
+    guidance: float | None = setting(None, "Weight.")
+    fast: bool = setting(True, "Fast.")
+    text: str | None = setting(None, "Text.")
+    inside: int = 7  # no flag
+
+
+def built(*arguments: str, **further: int) -> Wanted:
+    flags = Flags([Wanted])
+    flags.parse(arguments)
+    return flags.build(Wanted, **further)
+
+
+def test_flags_are_the_settings():
+    assert built() == Wanted()
+    given = built("--shots=7, 9", "--rates=1e-3,2", "--names=x,y", "--seed=4", "--kind=that", "--nofast", "--text=a,b")
+    wanted = Wanted(shots=(7, 9), rates=(1e-3, 2.0), names=("x", "y"), seed=4, kind="that", fast=False, text="a,b")
+    assert given == wanted
+    assert built("--guidance=1.5", "--most=2", inside=8) == Wanted(guidance=1.5, most=2, inside=8)
+    assert Flags([Wanted]).names == {
+        *("shots", "rates", "names", "seed", "most", "kind", "guidance", "fast", "text"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("argument", "said"),
+    [
+        ("--shots=", "`shots` is empty; give positive whole numbers, such as 5,50, or leave it out"),
+        ("--shots=0", "`shots` has '0'"),
+        ("--shots=٣", "`shots` has"),
+        (f"--shots={'9' * 5000}", "`shots` has '9999"),
+        ("--rates=x", "`rates` has 'x'; give numbers, such as"),
+        ("--seed=0", "seed"),
+        ("--kind=other", "kind"),
+        ("--inside=3", "unknown flag --inside"),
+        ("--sed=3", "unknown flag --sed; did you mean --seed?"),
+        ("more", "unexpected argument 'more'"),
+    ],
+)
+def test_values_that_do_not_fit(argument: str, said: str):
+    with pytest.raises(InputError) as caught:
+        built(argument)
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_help_names_every_flag_with_its_default():
+    text = Flags([Wanted]).help("title", "About.")
+    for part in ("title\n\nAbout.", "--shots=5,50\n      Rows.", "One of this, that.", "--nofast turns it off"):
+        assert part in text
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "said"),
+    [
+        (InputError("`shots` is 0, not `this`: pass `rows=10`"), 2, "--shots is 0, not `this`: pass --rows=10"),
+        (TrainingError("the loss became nan"), 2, "the loss became nan"),
+        (OSError("odd"), 2, "odd"),
+        (OSError(), 2, "OSError()"),
+        (FileNotFoundError(2, "No such file", "x"), 2, "No such file: x"),
+        (MemoryError("8 GiB"), 2, "not enough memory (8 GiB); ask for fewer rows"),
+        (KeyboardInterrupt(), 130, "interrupted"),
+    ],
+)  # fmt: skip
+def test_every_failure_has_a_sentence_and_a_status(error: BaseException, status: int, said: str, capsys):
+    def command(_):
+        raise error
+
+    assert frame.run(lambda: command, [], lambda: {"shots", "rows"}) == status
+    found = capsys.readouterr().err
+    assert said in found
+    assert found.count("\n") == 1
+
+
+def test_what_is_shown_cannot_steer_the_terminal(capsys):
+    output.say("a\x1b[31mb\u202ec", "d\r")
+    assert capsys.readouterr().out == "a\\x1b[31mb\\u202ec\nd\\r\n"
+
+
+@pytest.fixture
+def capture(tmp_path: Path) -> Path:
+    sent = [Sent(1_000_000 * i, "10.0.0.9", "10.0.0.1", (2000, 80), 17, 9, 0, 0, 0, 0, 0) for i in range(3)]
+    path = tmp_path / "ä.pcap"
+    path.write_bytes(pcap(sent, 1))
+    return path
+
+
+def meter(capture: Path, **options) -> subprocess.Popen:
+    command = [sys.executable, "-m", "nids_jax", "meter", f"--captures={capture}", f"--output={capture.parent}/out.csv"]
+    return subprocess.Popen(command, stderr=subprocess.PIPE, **options)
+
+
+def test_a_closed_pipe_costs_nothing_but_the_lines(capture: Path):
+    reading, writing = os.pipe()
+    os.close(reading)
+    going = meter(capture, stdout=writing)
+    os.close(writing)
+    assert going.communicate(timeout=60)[1] == b""
+    assert going.returncode == 0
+    assert (capture.parent / "out.csv").exists()
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="the system has no /dev/full")
+def test_a_full_standard_output_is_said_and_the_work_goes_on(capture: Path):
+    with FULL.open("w") as full:
+        going = meter(capture, stdout=full)
+        error = going.communicate(timeout=60)[1]
+    assert going.returncode == 0
+    assert error.decode().startswith("standard output cannot be written (No space left on device)")
+    assert (capture.parent / "out.csv").exists()
+
+
+def test_a_terminal_of_another_encoding_shows_escapes(capture: Path):
+    going = meter(capture, stdout=subprocess.PIPE, env={**os.environ, "PYTHONIOENCODING": "ascii"})
+    shown, error = going.communicate(timeout=60)
+    assert (going.returncode, error) == (0, b"")
+    assert b"\\xe4.pcap: packets: 3" in shown
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_command_ends_with_130(sent: signal.Signals, tmp_path: Path):
+    """At once, while it is still being imported, and in the middle."""
+    for wait in (0.3, 6.0):
+        flags = ["--preset=demo", "--seeds=50", f"--output_dir={tmp_path}", "--classifiers=random_forest"]
+        command = [sys.executable, "-m", "nids_jax", "fewshot", "--generators=real", *flags]
+        going = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        time.sleep(wait)
+        going.send_signal(sent)
+        error = going.communicate(timeout=60)[1].decode()
+        assert "Traceback" not in error
+        assert (going.returncode, "interrupted" in error) == (130, True), (wait, error)
