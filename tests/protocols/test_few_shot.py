@@ -180,7 +180,7 @@ def rare(table: FlowTable, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_only_attacks_are_generated_where_benign_flows_abound(rare: Path):
     found = store.read(rare)
-    assert len(found) == 2 + 4 * 2 + 1 + 2
+    assert len(found) == 2 + 4 * 2 + 2 + 2  # class weights join the controls
     for record in found:
         made = 0 if record["generator"].startswith("real") else 20
         assert record["rows"] == {"train": 40, "generated": made, "test": 60}
@@ -217,7 +217,7 @@ def test_rows_from_free_features_are_consistent(rare: Path):
 
 def test_each_training_set_chooses_its_learning_rate_on_rows_of_its_own(rare: Path):
     tuning = json.loads((rare / "tuning.json").read_text())
-    assert list(tuning) == ["5 shots, real, cnn_bigru", "5 shots, jitter, cnn_bigru"]
+    assert list(tuning) == [f"5 shots, {name}, cnn_bigru" for name in ("real", "real_weighted", "jitter")]
     for scores in tuning.values():
         assert scores["0.01"] > scores["1e-05"]  # at which nothing is learnt in 60 steps
     assert (rare / "runs" / "shots5-split0" / "cnn_bigru-jitter-1-0.01").exists()
