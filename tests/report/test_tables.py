@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from nids_jax.report import tables
+from nids_jax.report import conditions, tables
 
 
 def run(generator, classifier, split, accuracy, generation: int | None = 0, **other):
@@ -173,3 +173,19 @@ def test_no_records_give_empty_summaries(tmp_path):
     tables.write_summary(tmp_path, [])
     assert (tmp_path / "summary.csv").read_text() == "experiment,dataset,shots,generator,classifier\n"
     assert "no finished runs" in (tmp_path / "summary.md").read_text()
+
+
+def test_an_interval_of_a_share_stays_within_its_bounds():
+    """Two seeds far apart: Student's t alone would run from −5.6 to 6.6."""
+    runs = [run("real", "knn", seed, value) for seed, value in enumerate((0.02, 0.98))]
+    found = conditions.interval(runs, "accuracy")
+    assert found is not None
+    assert (found.mean, found.low, found.high) == (0.5, 0.0, 1.0)
+    others = [run("copies", "knn", seed, value) for seed, value in enumerate((0.98, 0.02))]
+    members = conditions.grouped([*runs, *others])
+    (group,) = members.values()
+    apart = conditions.difference(
+        group, conditions.Condition("real", "knn"), conditions.Condition("copies", "knn"), "accuracy"
+    )
+    assert apart is not None
+    assert (apart.low, apart.high) == (-1.0, 1.0)
