@@ -20,6 +20,9 @@ COMMANDS = {
     "generator_comparison": Command(
         "protocols.generator_comparison", "GeneratorComparison", "every generator beside its controls (P1, Table V)"
     ),
+    "learning_curve": Command(
+        "protocols.learning_curve", "LearningCurve", "what a labelled flow is worth, with simulated flows and without"
+    ),
     "imbalance": Command(
         "protocols.imbalance", "Imbalance", "rare attacks raised by over-samplers (P2, Tables 3 and 4)"
     ),

@@ -13,8 +13,8 @@ class Classifier(Protocol):
 
     classes_: np.ndarray  # [c] the labels seen in training, rising
 
-    def fit(self, x: np.ndarray, y: np.ndarray) -> Self:
-        """x [n, d] scaled rows, y [n] integer labels."""
+    def fit(self, x: np.ndarray, y: np.ndarray, sample_weight: np.ndarray | None = None) -> Self:
+        """x [n, d] scaled rows, y [n] integer labels; how much each row counts [n], None: all alike."""
         ...
 
     def predict_proba(self, x: np.ndarray) -> np.ndarray:
@@ -44,5 +44,6 @@ class ClassifierSpec:
     summary: str  # one line for `--help` and the documentation
     neural: bool = False  # it is trained by gradient steps: it has losses, checkpoints and a learning rate
     weighs_classes: bool = True  # class weights change what it learns
+    weighs_rows: bool = True  # `fit` takes row weights
     needs: str = ""  # "unlabelled": it is no use without such rows
     compared_in: frozenset[str] = frozenset()  # experiments that run it unless told otherwise

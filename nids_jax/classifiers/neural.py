@@ -156,8 +156,10 @@ class NeuralClassifier:
         self.checkpoint_dir = checkpoint_dir
         self.progress = progress
 
-    def fit(self, x: np.ndarray, y: np.ndarray) -> Self:
-        """Train on scaled rows x [n, d] with integer labels y [n].
+    def fit(self, x: np.ndarray, y: np.ndarray, sample_weight: np.ndarray | None = None) -> Self:
+        """Train on scaled rows x [n, d] with integer labels y [n]; `sample_weight` [n] says how much each row counts.
+
+        Only the weights' proportions matter; they multiply the class weights.
 
         Raises:
           InputError: no rows, shapes that do not match, fewer than two classes, too few rows to keep some for
@@ -167,7 +169,7 @@ class NeuralClassifier:
         x, codes = self._check(x, y)
         config, key = self.config, jax.random.key(self.seed)
         if config.early_stopping:
-            self.state_, self.losses_ = self._fit_until_best(config.early_stopping, x, codes, key)
+            self.state_, self.losses_ = self._fit_until_best(config.early_stopping, x, codes, key, sample_weight)
             return self
         description = {
             "kind": "detector",
@@ -175,11 +177,12 @@ class NeuralClassifier:
             "classes": self.classes_.tolist(),
             "rows": fingerprint(x, codes),
             "seed": self.seed,
+            **({} if sample_weight is None else {"weights": fingerprint(np.asarray(sample_weight))}),
         }
         self.state_, self.losses_ = train_resumably(
             self._objective(),
             config.optimiser,
-            self._data(x, codes),
+            self._data(x, codes, sample_weight),
             key,
             steps=config.total_steps(len(x)),
             batch=config.batch,
@@ -214,18 +217,21 @@ class NeuralClassifier:
             raise InputError(f"all {len(y)} training rows have label {self.classes_[0]}; a detector needs two classes")
         return x, codes
 
-    def _data(self, x: np.ndarray, codes: np.ndarray) -> Data:
+    def _data(self, x: np.ndarray, codes: np.ndarray, sample_weight: np.ndarray | None = None) -> Data:
         chosen = self.config.class_weights
         weight = np.asarray(chosen)[self.classes_[codes]] if isinstance(chosen, tuple) else None
         if chosen is True:
             weight = compute_sample_weight("balanced", codes)
+        if sample_weight is not None:
+            own = _checked_weights(sample_weight, len(x))
+            weight = own if weight is None else weight * own
         return loop.pad(x, codes, weight=weight)
 
     def _objective(self) -> CrossEntropyObjective:
         return CrossEntropyObjective(network=self.config.network, features=self.features_, classes=len(self.classes_))
 
     def _fit_until_best(
-        self, stopping: EarlyStopping, x: np.ndarray, codes: np.ndarray, key: Array
+        self, stopping: EarlyStopping, x: np.ndarray, codes: np.ndarray, key: Array, weights: np.ndarray | None
     ) -> tuple[TrainState, np.ndarray]:
         try:
             kept, held = train_test_split(
@@ -249,7 +255,7 @@ class NeuralClassifier:
         _, losses = loop.train(
             objective,
             self.config.optimiser,
-            self._data(x[kept], codes[kept]),
+            self._data(x[kept], codes[kept], None if weights is None else np.asarray(weights)[kept]),
             key,
             steps=self.config.total_steps(len(kept)),
             batch=self.config.batch,
@@ -257,6 +263,13 @@ class NeuralClassifier:
             progress=self.progress,
         )
         return jax.device_put(best, jax.local_devices()[0]), losses
+
+
+def _checked_weights(weights: np.ndarray, rows: int) -> np.ndarray:
+    weights = np.asarray(weights, np.float64)
+    if weights.shape != (rows,) or not np.isfinite(weights).all() or (weights < 0).any() or not weights.any():
+        raise InputError(f"row weights have shape {weights.shape}; give each of the {rows} rows one of at least 0")
+    return weights
 
 
 def fit_together(classifiers: Sequence[NeuralClassifier], sets: Sequence[tuple[np.ndarray, np.ndarray]]) -> None:

@@ -10,6 +10,7 @@ from sklearn.semi_supervised import LabelSpreading, SelfTrainingClassifier
 
 from nids_jax.classifiers.base import ClassifierOptions, ClassifierSpec
 from nids_jax.classifiers.shallow import forest
+from nids_jax.errors import InputError
 
 UNLABELLED = -1  # scikit-learn's sign for it
 
@@ -21,8 +22,9 @@ class SelfTraining:
         """`unlabelled` [m, d], scaled like the rows to come."""
         self.forest, self.unlabelled = forest, unlabelled
 
-    def fit(self, x: np.ndarray, y: np.ndarray) -> Self:
-        """x [n, d], y [n] class indices."""
+    def fit(self, x: np.ndarray, y: np.ndarray, sample_weight: np.ndarray | None = None) -> Self:
+        """x [n, d], y [n] class indices; it takes no row weights."""
+        _refuse_weights(sample_weight)
         # Few labelled rows make few sure votes: half of the trees count as sure, in three rounds.
         self._model = SelfTrainingClassifier(self.forest, threshold=0.5, max_iter=3)
         self._model.fit(*_joined(x, y, self.unlabelled))
@@ -41,8 +43,9 @@ class Spreading:
         """`unlabelled` [m, d], scaled like the rows to come."""
         self.forest, self.unlabelled = forest, unlabelled
 
-    def fit(self, x: np.ndarray, y: np.ndarray) -> Self:
-        """x [n, d], y [n] class indices; `spread_` rows of all got a label."""
+    def fit(self, x: np.ndarray, y: np.ndarray, sample_weight: np.ndarray | None = None) -> Self:
+        """x [n, d], y [n] class indices; `spread_` rows of all got a label; it takes no row weights."""
+        _refuse_weights(sample_weight)
         rows, labels = _joined(x, y, self.unlabelled)
         # Each round carries labels one edge farther.  Only the largest of a row's scores counts, so none has to settle.
         graph = LabelSpreading(kernel="knn", n_neighbors=min(7, len(rows)), alpha=0.9, max_iter=200, tol=0.0)
@@ -61,6 +64,11 @@ class Spreading:
         return np.asarray(self.forest.predict_proba(x))
 
 
+def _refuse_weights(weights: np.ndarray | None) -> None:
+    if weights is not None:
+        raise InputError("self_training and label_spreading take no row weights; choose another classifier")
+
+
 def _rows(options: ClassifierOptions) -> np.ndarray:
     assert options.unlabelled is not None  # the registry sees to it
     return options.unlabelled
@@ -76,11 +84,13 @@ SPECS = (
         make=lambda options: SelfTraining(forest(options), _rows(options)),
         summary="random forest that labels what it is sure of and learns from it again",
         needs="unlabelled",
+        weighs_rows=False,
     ),
     ClassifierSpec(
         name="label_spreading",
         make=lambda options: Spreading(forest(options), _rows(options)),
         summary="labels spread over the nearest neighbours, then a random forest",
         needs="unlabelled",
+        weighs_rows=False,
     ),
 )

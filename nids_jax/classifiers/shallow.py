@@ -35,17 +35,23 @@ def _decision_tree(options: ClassifierOptions) -> Classifier:
 
 
 class Neighbours:
-    """The five nearest rows vote, or all rows where there are fewer."""
+    """The five nearest rows vote, or all rows where there are fewer; a row's vote counts as much as its weight."""
 
-    def fit(self, x: np.ndarray, y: np.ndarray) -> Self:
-        """x [n, d] scaled rows, y [n] integer labels."""
+    def fit(self, x: np.ndarray, y: np.ndarray, sample_weight: np.ndarray | None = None) -> Self:
+        """x [n, d] scaled rows, y [n] integer labels, weights [n]."""
         self._model = KNeighborsClassifier(n_neighbors=min(5, len(x))).fit(x, y)
-        self.classes_ = np.asarray(self._model.classes_)
+        self.classes_, self._codes = np.unique(y, return_inverse=True)
+        self._weights = None if sample_weight is None else np.asarray(sample_weight, np.float64)
         return self
 
     def predict_proba(self, x: np.ndarray) -> np.ndarray:
         """x [n, d] → shares of the votes [n, c]."""
-        return np.asarray(self._model.predict_proba(x))
+        if self._weights is None:
+            return np.asarray(self._model.predict_proba(x))
+        near = self._model.kneighbors(x, return_distance=False)
+        votes = np.zeros((len(x), len(self.classes_)))
+        np.add.at(votes, (np.arange(len(x))[:, None], self._codes[near]), self._weights[near])
+        return votes / votes.sum(axis=1, keepdims=True)
 
 
 class Boosting:
@@ -54,13 +60,17 @@ class Boosting:
     def __init__(self, options: ClassifierOptions):
         self.options = options
 
-    def fit(self, x: np.ndarray, y: np.ndarray) -> Self:
-        """x [n, d] scaled rows, y [n] integer labels."""
+    def fit(self, x: np.ndarray, y: np.ndarray, sample_weight: np.ndarray | None = None) -> Self:
+        """x [n, d] scaled rows, y [n] integer labels, weights [n]."""
         from xgboost import XGBClassifier  # here: it takes a second to import, and few runs need it
 
         self.classes_, codes = np.unique(y, return_inverse=True)
         chosen = class_weights(self.options)
-        weights = None if chosen is None else compute_sample_weight(chosen, y)
+        weights = (
+            sample_weight
+            if chosen is None
+            else compute_sample_weight(chosen, y) * (1.0 if sample_weight is None else sample_weight)
+        )
         self._model: Any = XGBClassifier(random_state=self.options.seed, n_jobs=-1)
         self._model.fit(x, codes, sample_weight=weights)
         return self

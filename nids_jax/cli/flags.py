@@ -80,7 +80,8 @@ class Flags:
             return value
         if not value:
             raise InputError(f"`{each.name}` is empty; give {_LISTS[kind]}, or leave it out")
-        return tuple(_entry(each.name, kind, entry) for entry in value)
+        least = 1 if each.metadata["least"] is None else each.metadata["least"]
+        return tuple(_entry(each.name, kind, entry, least) for entry in value)
 
     def values(self) -> dict[str, Any]:
         """Every flag's value as given or by default, for config.json."""
@@ -156,11 +157,11 @@ def _choices(each: dataclasses.Field, hint: Any) -> list[str]:
     return list(each.metadata["choices"] or (get_args(kind) if get_origin(kind) is Literal else []))
 
 
-def _entry(name: str, kind: type, text: str) -> Any:
+def _entry(name: str, kind: type, text: str, least: int) -> Any:
     """An entry of a list flag as its type."""
     text = text.strip()
     if kind is int:
-        if not (text.isascii() and text.isdigit() and len(text) <= 12 and int(text) > 0):
+        if not (text.isascii() and text.isdigit() and len(text) <= 12 and int(text) >= least):
             raise InputError(f"`{name}` has {text[:80]!r}; give {_LISTS[int]}")
         return int(text)
     if kind is float:

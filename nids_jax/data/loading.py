@@ -86,7 +86,7 @@ def load(
         raise InputError(
             f"merge_dos is for cicids2017 and cicids2017_improved, not for {name or 'files of no dataset'}"
         )
-    files = _dataset_files(name, data_dir) if data is None else find_files(data)
+    files = _dataset_files(entry, data_dir) if data is None else find_files(data)
     cap = max_per_class
     if cap == "dataset":
         cap = entry.cap if entry else None
@@ -122,14 +122,18 @@ def _with_benign(table: FlowTable, entry: Dataset | None, benign: str | None) ->
     return replace(table, benign=entry.benign) if entry and entry.benign in table.classes else table
 
 
-def _dataset_files(name: str | None, data_dir: PathLike | None) -> list[Path]:
-    if name is None:
+def _dataset_files(entry: Dataset | None, data_dir: PathLike | None) -> list[Path]:
+    if entry is None:
         raise InputError("there is nothing to read: name a dataset, or files with `data`")
+    if entry.packaged:
+        return [Path(__file__).parent / "packaged" / entry.packaged]
     if data_dir is None:
         data_dir = os.environ.get("NIDS_DATA_DIR")
     if not data_dir:
-        raise InputError(f"the dataset {name} needs files: pass `data_dir` or set NIDS_DATA_DIR, or use `simulated`")
-    folder = Path(data_dir, name)
+        raise InputError(
+            f"the dataset {entry.name} needs files: pass `data_dir` or set NIDS_DATA_DIR, or use `simulated`"
+        )
+    folder = Path(data_dir, entry.name)
     if not folder.is_dir():
         raise InputError(f"there is no folder {folder}: pass another `data_dir`, set NIDS_DATA_DIR, or use `simulated`")
     if (folder / "flows.parquet").is_file():

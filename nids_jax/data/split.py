@@ -68,7 +68,7 @@ def few_shot(
 
     Args:
       table: deduplicated flows.
-      shots: training rows per class, at least 1.
+      shots: training rows per class; 0 leaves none but those of `majority`.
       seed: of the draw, at least 0.
       test_per_class: test rows per class at most (P1: 1,000 for CIC-IDS2017, 10,000 for CIC-DDoS2019).
       extra: further real rows per class to set aside in `pool`.
@@ -87,7 +87,7 @@ def few_shot(
     for name, value in majority.items():
         if value < 1:
             raise InputError(f"{value} training rows are asked of {name!r}; ask for at least 1")
-    for name, value, least in (("shots", shots, 1), ("test_per_class", test_per_class, 1), ("extra", extra, 0)):
+    for name, value, least in (("shots", shots, 0), ("test_per_class", test_per_class, 1), ("extra", extra, 0)):
         if value < least:
             raise InputError(f"{name} is {value}; it must be at least {least}")
     train: list[np.ndarray] = []

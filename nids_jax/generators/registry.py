@@ -8,6 +8,7 @@ from nids_jax.generators import (
     gan,
     packet_augmentation,
     resampling,
+    simulated,
     transfer,
 )
 from nids_jax.generators.base import Generator
@@ -22,6 +23,7 @@ GENERATORS: dict[str, GeneratorSpec] = {
         transfer.SPEC,
         editing.SPEC,
         *packet_augmentation.SPECS,
+        simulated.SPEC,
         *gan.SPECS,
     )
 }

@@ -50,7 +50,7 @@ class GeneratorSpec:
     learns: bool = True  # it trains a model, which the rows of a majority class would swamp
     samples_model_of: str = ""  # the generator whose trained model it samples, where that is another
     timesteps: bool = False  # `NAME_500` is this generator with T = 500
-    needs: str = ""  # "auxiliary" or "packets": it cannot be made without these
+    needs: str = ""  # "auxiliary", "packets" or "tools": it cannot be made without these
     starts_from_auxiliary: bool = False  # it makes use of a pre-trained model where there is one
     repeated_rows: bool = True  # it may be fitted on rows that repeat
     compared_in: frozenset[str] = frozenset()  # experiments that run it unless told otherwise

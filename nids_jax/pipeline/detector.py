@@ -28,7 +28,9 @@ def fit(name: str, options: ClassifierOptions, rows: TrainingRows, clock: Compil
       TrainingError: its training diverged.
     """
     with clock.timed() as seconds:
-        classifier = make_classifier(name, options).fit(rows.x, rows.y)
+        # Two arguments where all rows count alike: a classifier of one's own need not know weights.
+        weights = () if rows.weights is None else (rows.weights,)
+        classifier = make_classifier(name, options).fit(rows.x, rows.y, *weights)
     return Fitted(classifier, seconds)
 
 

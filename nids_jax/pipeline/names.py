@@ -90,7 +90,7 @@ def check_training_sets(
     """Refuse training sets that cannot be made.
 
     Args:
-      given: what there is beside the rows: "auxiliary" rows, "packets".
+      given: what there is beside the rows: "auxiliary" rows, "packets", "tools" to simulate.
       repeated_rows: generators are fitted on rows that repeat.
 
     Raises:

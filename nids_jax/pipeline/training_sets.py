@@ -1,10 +1,10 @@
 """The training sets of one split: the real rows, with class weights, or with the synthetic rows of a generator."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import jax
 import numpy as np
@@ -24,10 +24,14 @@ from nids_jax.generators.registry import make_generator
 from nids_jax.generators.spec import Request
 from nids_jax.pipeline.auxiliary import Auxiliary
 from nids_jax.pipeline.names import TrainingSetName
+from nids_jax.pipeline.simulation import Simulation
 from nids_jax.presets import Preset
 from nids_jax.runtime import CompileClock
 
 SHOWN = 50  # rows per class that are kept of the test rows, and of a large training set, for the report
+
+
+SIMULATION_SEED = 1_000_000_000
 
 
 class RowMaker(Protocol):
@@ -80,6 +84,7 @@ class TrainingRows(NamedTuple):
     y: np.ndarray
     synthetic: int = 0
     class_weights: bool | tuple[float, ...] = False
+    weights: np.ndarray | None = None  # [n] how much each row counts; None: all alike
     timing: Mapping[str, float] = dict.fromkeys(("generator_fit_s", "sample_s", "generator_compile_s"), 0.0)
     fidelity: Mapping[str, float] | None = None
 
@@ -114,6 +119,8 @@ class TrainingSets:
     auxiliary: Auxiliary | None = None  # where there are benign ones, every training set holds some of them
     auxiliary_rows: np.ndarray | None = None  # those, scaled
     sources: Mapping[str, Source] = field(default_factory=dict)  # by training set; their rows need no repair
+    simulation: Simulation = field(default_factory=Simulation)  # of `simulated`
+    seed: int = 0  # of the split: each has simulated flows of its own
 
     def __post_init__(self) -> None:
         self._generator: tuple[TrainingSetName, RowMaker, np.ndarray] | None = None
@@ -122,7 +129,13 @@ class TrainingSets:
     @cached_property
     def scaler(self) -> Scaler:
         """Fitted on the training rows, or on auxiliary ones, so that it is the same for every split."""
-        return self.auxiliary.scaler if self.auxiliary else fit_scaler(self.preset.scaler, self.split.train)
+        if self.auxiliary:
+            return self.auxiliary.scaler
+        train = self.split.train
+        if not len(train):  # no real row: what there is to learn from is simulated
+            x, y = self._simulated_flows(0)
+            train = replace(train, x=x, y=y)
+        return fit_scaler(self.preset.scaler, train)
 
     @cached_property
     def test_x(self) -> np.ndarray:
@@ -150,15 +163,35 @@ class TrainingSets:
             return self.real._replace(class_weights=self.demand.class_weights(fraction, counts))
         made = self._made(name, generation)
         # The first rows of each class: those of a smaller fraction are among those of a larger one.
-        wanted = self.demand.rows(fraction)
+        own = name.spec.needs == "tools" and self.simulation.rows is not None
+        wanted = self._simulated_counts() if own else self.demand.rows(fraction)
         kept = np.concatenate([np.flatnonzero(made.y == label)[:count] for label, count in enumerate(wanted)])
         return TrainingRows(
             np.concatenate([self.real.x, made.x[kept]]),
             np.concatenate([self.real.y, made.y[kept]]),
             synthetic=len(kept),
+            weights=self._row_weights(made.y[kept]) if name.spec.needs == "tools" else None,
             timing=made.timing,
             fidelity=made.fidelity,
         )
+
+    def _row_weights(self, y: np.ndarray) -> np.ndarray | None:
+        """1 for each real row; the simulated ones of a class, with labels y [m], share the simulation's weight."""
+        if self.simulation.weight is None:
+            return None
+        counts = np.bincount(y, minlength=len(self.split.train.classes))
+        return np.concatenate([np.ones(len(self.real.y)), self.simulation.weight / counts[y]])
+
+    def _simulated_counts(self) -> np.ndarray:
+        """Simulated rows of each class at fraction 1, [c]."""
+        added = self.demand.rows(self.demand.fraction)
+        return added if self.simulation.rows is None else np.where(added > 0, self.simulation.rows, 0)
+
+    def _simulated_flows(self, generation: int) -> tuple[np.ndarray, np.ndarray]:
+        """The tools' flows in raw units [m, d], and their classes [m]."""
+        # Far from the seeds of the embedded dataset, whose flows must not be met again among the training rows.
+        seed = SIMULATION_SEED + 1000 * self.seed + generation
+        return self.simulation.flows(self.split.train, self._simulated_counts(), seed)
 
     def _with_auxiliary(self, table: FlowTable) -> TrainingRows:
         x, y = self.scaler.transform(table.x), table.y
@@ -176,6 +209,31 @@ class TrainingSets:
         return self._synthetic[1]
 
     def _sampled(self, name: TrainingSetName, generation: int) -> _Synthetic:
+        if name.spec.needs == "tools":
+            with self.clock.timed() as sampling:
+                raw, labels = self._simulated_flows(generation)
+            fitting, losses = {"run": 0.0, "compile": 0.0}, None
+        else:
+            raw, labels, fitting, sampling, losses = self._generated(name, generation)
+        x = self.scaler.transform(raw)
+        quality = None
+        if self.keep and len(labels) and len(self.real.y):
+            test = self.split.test
+            compared = RawRows(test=test.x, synthetic=raw, features=test.features)
+            quality = fidelity(self.real.x, self.real.y, self.test_x, test.y, x, labels, raw=compared)
+        if self.keep and losses is not None:
+            store.keep_curve(self.directory, name.text, losses)
+        if self.keep and (losses is not None or name.spec.needs == "tools"):
+            self._keep_rows(name, generation, raw, labels)
+        timing = {
+            "generator_fit_s": fitting["run"],
+            "sample_s": sampling["run"],
+            "generator_compile_s": fitting["compile"] + sampling["compile"],
+        }
+        return _Synthetic(x, labels, timing, quality)
+
+    def _generated(self, name: TrainingSetName, generation: int) -> tuple[Any, ...]:
+        """A generator's rows [m, d] in raw units with their classes [m], seconds of fitting and sampling, losses."""
         keys, train = self.demand.keys(name), self.split.train
         with self.clock.timed() as fitting:
             if self._generator is None or self._generator[0] != name:
@@ -190,21 +248,7 @@ class TrainingSets:
         # Rows derived from free features or from packets are consistent.
         if self.preset.repair and not (name.free or name.text in self.sources):
             raw = repair(round_like(raw, train.x), train.features)
-        x = self.scaler.transform(raw)
-        quality = None
-        if self.keep and len(labels):
-            test = self.split.test
-            compared = RawRows(test=test.x, synthetic=raw, features=test.features)
-            quality = fidelity(self.real.x, self.real.y, self.test_x, test.y, x, labels, raw=compared)
-        if self.keep and generator.losses_ is not None:
-            store.keep_curve(self.directory, name.text, generator.losses_)
-            self._keep_rows(name, generation, raw, labels)
-        timing = {
-            "generator_fit_s": fitting["run"],
-            "sample_s": sampling["run"],
-            "generator_compile_s": fitting["compile"] + sampling["compile"],
-        }
-        return _Synthetic(x, labels, timing, quality)
+        return raw, labels, fitting, sampling, generator.losses_
 
     def _fitted(self, name: TrainingSetName, keys: Keys) -> tuple[RowMaker, np.ndarray]:
         """The generator, and the class that each of its labels stands for."""

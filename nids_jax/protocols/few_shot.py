@@ -24,14 +24,17 @@ from nids_jax.classifiers.base import ClassifierOptions
 from nids_jax.classifiers.neural import EarlyStopping, NeuralClassifier
 from nids_jax.classifiers.registry import CLASSIFIERS, compared_in
 from nids_jax.data.audit import near_duplicates
+from nids_jax.data.datasets import DATASETS
 from nids_jax.data.split import Split, few_shot
 from nids_jax.data.table import FlowTable
 from nids_jax.errors import InputError, check_names
+from nids_jax.flows.meter import Compat
 from nids_jax.pipeline import detector
 from nids_jax.pipeline.auxiliary import Auxiliary, Kind, separate
 from nids_jax.pipeline.explanations import keep_explanations
 from nids_jax.pipeline.names import NO_GENERATOR, TrainingSetName, check_training_sets, default_training_sets
 from nids_jax.pipeline.runner import Runner
+from nids_jax.pipeline.simulation import Simulation
 from nids_jax.pipeline.training_sets import Demand, Keys, Source, TrainingSets
 from nids_jax.presets import Preset
 from nids_jax.settings import setting
@@ -62,6 +65,10 @@ class FewShot:
     timesteps: tuple[int, ...] = setting((), "Diffusion steps T to run `cddpm` with; default: the preset's.")
     rates: tuple[float, ...] = setting((), "Learning rates to choose from for each training set; default: one.")
     early_stopping: bool = setting(False, "Stop neural detectors when a fifth of the training rows no longer gains.")
+    simulated_rows: int = setting(400, "Flows to simulate of each class, for `simulated`.", least=1)
+    simulated_weight: float = setting(1.0, "How much the simulated rows of a class weigh together, in real rows.")
+    tool_of: tuple[str, ...] = setting((), "Tools behind classes whose names do not say so, as CLASS=TOOL,….")
+    compat: Compat | None = setting(None, "How simulated flows are metered; default: as the dataset was.")
     explain: bool = setting(True, "Explain the first neural detector on synthetic rows with SHAP.")
 
     def __post_init__(self) -> None:
@@ -69,7 +76,9 @@ class FewShot:
             raise InputError("`benign_rows` and `auxiliary` are two settings; choose one")
         if self.timesteps and "cddpm" not in self.generators:
             raise InputError("`timesteps` is about cddpm, which `generators` does not name; leave it out")
-        given = {*(["auxiliary"] if self.auxiliary else []), *(["packets"] if self.sources else [])}
+        if not 0 < self.simulated_weight < float("inf"):
+            raise InputError(f"`simulated_weight` is {self.simulated_weight:g}; give a number above 0")
+        given = {"tools", *(["auxiliary"] if self.auxiliary else []), *(["packets"] if self.sources else [])}
         check_training_sets([name.text for name in self.training_sets], self.preset, given=given)
         unlabelled = self.auxiliary == "unlabelled"
         known = [name for name, spec in CLASSIFIERS.items() if unlabelled or spec.needs != "unlabelled"]
@@ -77,6 +86,8 @@ class FewShot:
         for name in ("seeds", "generations", "generated"):
             if getattr(self, name) < 1:
                 raise InputError(f"`{name}` is {getattr(self, name)}; it must be at least 1")
+        if 0 in self.shots and "simulated" not in self.generators:
+            raise InputError("`shots` has 0, and without real rows there are simulated ones alone: add `simulated`")
         if not self.shots:
             raise InputError("`shots` names no number of rows; give one or more, such as 5,50")
         if not all(0 < rate < float("inf") for rate in self.rates):
@@ -93,6 +104,25 @@ class FewShot:
     def sources(self) -> Mapping[str, Source]:
         """What makes rows from more than flow records, by training set."""
         return {}
+
+    @property
+    def simulation(self) -> Simulation:
+        """How tools are simulated.
+
+        Raises:
+          InputError: `tool_of` is not CLASS=TOOL.
+        """
+        named = [entry.partition("=") for entry in self.tool_of]
+        wrong = [entry for entry, parts in zip(self.tool_of, named, strict=True) if not (parts[0] and parts[2])]
+        if wrong:
+            raise InputError(f"`tool_of` has {wrong[0]!r}; write CLASS=TOOL,CLASS=TOOL")
+        own = DATASETS[self.dataset].meter if self.dataset in DATASETS else "corrected"
+        return Simulation(
+            rows=self.simulated_rows,
+            weight=self.simulated_weight,
+            compat=self.compat or own,
+            tool_of={name: tool for name, _, tool in named},
+        )
 
     @property
     def training_sets(self) -> list[TrainingSetName]:
@@ -134,6 +164,17 @@ class FewShot:
             "dataset": self.dataset,
             "counts": table.counts,
             "near_duplicates": near_duplicates(split.train, split.test),
+            **self._described_tools(table),
+        }
+
+    def _described_tools(self, table: FlowTable) -> dict[str, Any]:
+        """The tool behind each class, and the classes without one, where any is simulated."""
+        if not any(name.text == "simulated" for name in self.training_sets):
+            return {}
+        found = self.simulation.behind(table.classes)
+        return {
+            "tools": {table.classes[label]: tool.name for label, tool in found.items()},
+            "without_a_tool": self.simulation.without(table.classes),
         }
 
     def run(self, table: FlowTable, runner: Runner) -> None:
@@ -147,10 +188,13 @@ class FewShot:
         if self.auxiliary:
             folder = runner.output_dir / "runs" / "pretrained"
             table, auxiliary = separate(table, self.auxiliary, self.preset, folder, progress=runner.progress)
+        left = self._described_tools(table).get("without_a_tool")
+        if left:
+            runner.say(f"no tool stands behind {', '.join(left)}: nothing is simulated of these classes")
         tuning = {shots: _SplitRuns(self, table, auxiliary, runner, shots, TUNING_SPLIT) for shots in self.shots}
         for shots, seed in runner.share((shots, seed) for shots in self.shots for seed in range(self.seeds)):
             runs = _SplitRuns(self, table, auxiliary, runner, shots, seed)
-            for name in self.training_sets:
+            for name in self.training_sets if shots else [TrainingSetName("simulated")]:
                 for generation in range(1 if name.real else self.generations):
                     with runner.unit(f"{shots} shots, split {seed}, {name}"):
                         runs.run(name, generation, tuning[shots])
@@ -197,6 +241,8 @@ class _SplitRuns:
             auxiliary=auxiliary,
             auxiliary_rows=auxiliary.drawn(job.generated, self.seed) if auxiliary else None,
             sources=job.sources,
+            simulation=job.simulation,
+            seed=self.seed,
         )
 
     def _keys(self, name: TrainingSetName) -> Keys:

@@ -19,6 +19,7 @@ from nids_jax import random, store
 from nids_jax.classifiers.base import ClassifierOptions
 from nids_jax.classifiers.neural import NeuralClassifier
 from nids_jax.classifiers.registry import CLASSIFIERS, compared_in
+from nids_jax.data.datasets import DATASETS
 from nids_jax.data.sampling_strategy import Strategy, parse_strategy, raised_counts
 from nids_jax.data.scaling import SCALERS
 from nids_jax.data.split import Split, stratified
@@ -27,11 +28,13 @@ from nids_jax.errors import InputError, check_names
 from nids_jax.pipeline import detector
 from nids_jax.pipeline.names import TrainingSetName, check_training_sets, default_training_sets
 from nids_jax.pipeline.runner import Runner
+from nids_jax.pipeline.simulation import Simulation
 from nids_jax.pipeline.training_sets import Demand, Keys, TrainingSets
 from nids_jax.presets import Preset
 from nids_jax.settings import setting
 
 TEST_SHARE = 0.3  # of each class
+TUNING_SEED = 500_000  # added to a split's seed, for the simulated flows that fractions are chosen with
 VALIDATION_SHARE = 0.25  # of each class's training rows, to choose a fraction on
 
 
@@ -67,7 +70,7 @@ class Imbalance:
         object.__setattr__(self, "preset", replace(self.preset, scaler=self.scaler))
         if "real_all" in self.generators:
             raise InputError("`generators` names 'real_all', but all training rows are used here; leave it out")
-        check_training_sets(self.generators, self.preset, repeated_rows=True)
+        check_training_sets(self.generators, self.preset, given={"tools"}, repeated_rows=True)
         check_names("classifiers", self.classifiers, [name for name, spec in CLASSIFIERS.items() if not spec.needs])
         for name in ("seeds", "generations"):
             if getattr(self, name) < 1:
@@ -75,6 +78,12 @@ class Imbalance:
         if not self.fractions or not all(0 < fraction <= 1 for fraction in self.fractions):
             given = ",".join(f"{fraction:g}" for fraction in self.fractions)
             raise InputError(f"`fractions` is {given!r}; give one or more above 0 and up to 1, such as 0.03,0.1,0.3")
+
+    @property
+    def simulation(self) -> Simulation:
+        """Flows of tools as an over-sampler: as many as are added, each counting as one row."""
+        own = DATASETS[self.dataset].meter if self.dataset in DATASETS else "corrected"
+        return Simulation(rows=None, weight=None, compat=own)
 
     def raised(self, train: FlowTable) -> dict[str, int]:
         """The rows that each class of the training rows is raised to, at fraction 1.
@@ -179,6 +188,8 @@ class _SplitRuns:
             keep=not folder,
             whole=False,
             headline="vae_wgan_gp",
+            simulation=self.job.simulation,
+            seed=self.seed if not folder else self.seed + TUNING_SEED,
         )
 
     def run(self, name: TrainingSetName, generation: int) -> None:

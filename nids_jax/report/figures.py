@@ -144,6 +144,44 @@ def sampler_tradeoff(points: Mapping[str, Sequence[tuple[int, Sequence[float]]]]
 
 
 @styled
+def learning_curve(curve: Mapping[int, Mapping[Condition, list[Record]]]) -> Figure:
+    """Accuracy and macro F1 against real rows per class: a line with a 95 % band for each training set.
+
+    Args:
+      curve: by real rows per class, the runs of each condition; a panel a metric, a line style a classifier.
+    """
+    metrics = {"accuracy": "accuracy", "macro_f1": "macro F1", "attack_recall_at_0.01": "attack recall at FPR 1 %"}
+    conditions = list(dict.fromkeys(each for members in curve.values() for each in members))
+    used = {
+        name: title
+        for name, title in metrics.items()
+        if any(interval(runs, name) is not None for members in curve.values() for runs in members.values())
+    }
+    figure = new_figure(3.2 * len(used) + 0.4, 3.6)
+    panels = figure.subplots(1, len(used), squeeze=False)[0]
+    generators = list(dict.fromkeys(each.generator for each in conditions))
+    classifiers = list(dict.fromkeys(each.classifier for each in conditions))
+    for axes, (metric, title) in zip(panels, used.items(), strict=True):
+        for each in conditions:
+            colour = PALETTE[generators.index(each.generator) % len(PALETTE)]
+            style = ("-", "--", ":")[classifiers.index(each.classifier) % 3]
+            found = [(n, interval(curve[n].get(each, ()), metric)) for n in sorted(curve)]
+            known = [(n, value) for n, value in found if value is not None]
+            x, mean = [n for n, _ in known], [value.mean for _, value in known]
+            axes.plot(x, mean, style, marker="o", ms=3, color=colour, label=short(each, 44))
+            band = [(n, v.low, v.high) for n, v in known if v.low is not None and v.high is not None]
+            if band:
+                axes.fill_between(*zip(*band, strict=True), color=colour, alpha=0.18, linewidth=0)
+        axes.set_xscale("symlog", linthresh=1)
+        axes.set_xticks(sorted(curve), [str(n) for n in sorted(curve)])
+        axes.minorticks_off()
+        axes.set(title=title, xlabel="real rows a class")
+    handles = panels[0].get_legend_handles_labels()[0]
+    figure.legend(handles=handles, loc="outside upper left", ncols=2)
+    return figure
+
+
+@styled
 def confusions(shown: Sequence[Confusion]) -> Figure:
     """Confusion matrices, two in a row, in percent of each true class; a class without test rows stays blank."""
     size = max(len(matrix.classes) for matrix in shown)

@@ -18,12 +18,12 @@ from matplotlib.figure import Figure
 
 from nids_jax.errors import InputError
 from nids_jax.files import write_atomic
-from nids_jax.report import cost, figures, generator_comparison, imbalance, rows, sampler_tradeoff
+from nids_jax.report import cost, figures, generator_comparison, imbalance, learning_curve, rows, sampler_tradeoff
 from nids_jax.report.conditions import Condition, Record, grouped
 from nids_jax.report.html import PAGE, definitions, items, paragraph, section, table
 from nids_jax.report.style import png
+from nids_jax.report.tables import curves, tables, verdict, write_summary
 from nids_jax.report.tables import section as section_of
-from nids_jax.report.tables import tables, verdict, write_summary
 from nids_jax.store import CONFIG, RECORDS, read, read_json
 
 FEATURES_SHOWN = 12
@@ -91,8 +91,15 @@ def _results(records: list[dict[str, Any]]) -> list[Drawn]:
     groups = grouped(records)
     if not groups:
         raise InputError("there are no finished runs")
-    judged = {group: members for group, members in groups.items() if section_of(group) not in (cost, sampler_tradeoff)}
-    drawn = [Drawn("accuracy", "Accuracy", "", figures.accuracy(judged))] if judged else []
+    apart = (cost, sampler_tradeoff, learning_curve)  # these have figures of their own
+    judged = {group: members for group, members in groups.items() if section_of(group) not in apart}
+    drawn = [
+        Drawn(
+            f"curve{i + 1}", f"Learning curve: {group}", "Bands: 95 % over split seeds.", figures.learning_curve(curve)
+        )
+        for i, (group, curve) in enumerate(curves(groups).items())
+    ]
+    drawn += [Drawn("accuracy", "Accuracy", "", figures.accuracy(judged))] if judged else []
     for i, (group, members) in enumerate(groups.items()):
         own = section_of(group)
         caption = "Means and 95 % intervals over split seeds."
@@ -101,7 +108,7 @@ def _results(records: list[dict[str, Any]]) -> list[Drawn]:
         if own is sampler_tradeoff:
             figure = figures.sampler_tradeoff(sampler_tradeoff.points(members))
             drawn.append(Drawn(f"samplers{i + 1}", f"Samplers: {group}", "A dot for each split.", figure))
-        chosen = own.shown(members)
+        chosen = own.shown(members) if own is not learning_curve else []
         known = [matrix for condition in chosen if (matrix := _summed(condition, members[condition])) is not None]
         if known:
             drawn.append(
@@ -298,7 +305,7 @@ def _replace_figures(folder: Path, images: Mapping[str, bytes]) -> None:
         write_atomic(folder / f"{name}.png", content)
     for path in folder.glob("*.png"):
         if path.stem not in images and re.fullmatch(
-            r"accuracy|(confusion|quality|samplers)\d+|features|projection|curves|shap_(global|local)", path.stem
+            r"accuracy|(confusion|quality|samplers|curve)\d+|features|projection|curves|shap_(global|local)", path.stem
         ):
             path.unlink(missing_ok=True)
 

@@ -16,11 +16,20 @@ import numpy as np
 
 from nids_jax.evaluation.statistics import Interval
 from nids_jax.files import write_atomic
-from nids_jax.report import cost, detector_comparison, few_shot, generator_comparison, imbalance, sampler_tradeoff
+from nids_jax.report import (
+    cost,
+    detector_comparison,
+    few_shot,
+    generator_comparison,
+    imbalance,
+    learning_curve,
+    sampler_tradeoff,
+)
 from nids_jax.report.conditions import Condition, Group, Record, Table, difference, grouped, interval
 from nids_jax.report.few_shot import COMPARED, FOREST, METRICS, against_copies
 
-SECTIONS = (few_shot, generator_comparison, imbalance, detector_comparison, sampler_tradeoff, cost)
+SECTIONS = (few_shot, generator_comparison, imbalance, detector_comparison, learning_curve, sampler_tradeoff, cost)
+Groups = Mapping[Group, Mapping[Condition, list[Record]]]
 # In summary.csv alone.
 FURTHER = (
     *("weighted_precision", "weighted_recall", "macro_precision", "macro_recall", "unseen_flagged"),
@@ -55,11 +64,25 @@ def summary(records: Iterable[Record]) -> list[dict[str, Any]]:
     return rows
 
 
+def curves(groups: Groups) -> dict[Group, dict[int, Mapping[Condition, list[Record]]]]:
+    """The learning curves among the groups: for each experiment and dataset, its conditions by number of shots."""
+    found: dict[Group, dict[int, Mapping[Condition, list[Record]]]] = {}
+    for group, members in groups.items():
+        if section(group) is learning_curve and isinstance(group.shots, int):
+            found.setdefault(group._replace(shots=None), {})[group.shots] = members
+    return found
+
+
 def tables(records: Iterable[Record]) -> list[Table]:
     """The tables of summary.md: each section's, the seconds, and P1's own figures, for each group."""
     result = []
-    for group, members in grouped(records).items():
+    groups = grouped(records)
+    for group, curve in curves(groups).items():
+        result += learning_curve.tables(group, curve)
+    for group, members in groups.items():
         own = section(group)
+        if own is learning_curve:
+            continue
         result += own.tables(group, members)
         if own not in (cost, sampler_tradeoff):
             result.append(_timings(group, members))
@@ -71,7 +94,10 @@ def tables(records: Iterable[Record]) -> list[Table]:
 def verdict(records: Iterable[Record]) -> list[str]:
     """What the runs show, a few sentences for each group."""
     groups = grouped(records)
-    sentences = [sentence for group, members in groups.items() for sentence in section(group).verdict(group, members)]
+    sentences = [each for group, curve in curves(groups).items() for each in learning_curve.verdict(group, curve)]
+    for group, members in groups.items():
+        if section(group) is not learning_curve:
+            sentences += section(group).verdict(group, members)
     if not sentences:
         return [f"There are no {'runs to compare with CNN-BiGRU' if groups else 'finished runs'}, hence no verdict."]
     return sentences

@@ -121,3 +121,30 @@ def test_labels_spread_as_far_as_the_graph_reaches():
 def test_without_unlabelled_rows_there_is_nothing_to_learn_from(name: str):
     with pytest.raises(InputError, match="set some aside"):
         make_classifier(name, ClassifierOptions())
+
+
+@pytest.mark.parametrize("name", ["random_forest", "extra_trees", "decision_tree", "xgboost", "knn", "cnn_bigru"])
+def test_row_weights_say_how_much_a_row_counts(name: str):
+    """Rows of class 0 stand where rows of class 1 stand; whoever weighs ten times as much has the say."""
+    rng = np.random.default_rng(0)
+    x = np.repeat(rng.normal(size=(40, 2)).astype(np.float32), 2, axis=0)
+    y = np.tile([0, 1], 40)
+    detector = DetectorConfig(
+        network=RecurrentConfig(channels=(), cells=("gru",), hidden=(4,)),
+        steps=200,
+        optimiser=OptimiserConfig(learning_rate=1e-2),
+    )
+    assert CLASSIFIERS[name].weighs_rows
+    for heavy in (0, 1):
+        weights = np.where(y == heavy, 10.0, 1.0)
+        model = make_classifier(name, ClassifierOptions(detector=detector)).fit(x, y, weights)
+        assert model.predict_proba(x)[:, heavy].mean() > 0.8
+
+
+def test_no_row_counts_where_none_may():
+    x, y = _rows(30, 0)
+    with pytest.raises(InputError, match="give each of the 30 rows one of at least 0"):
+        make_classifier("cnn_bigru", ClassifierOptions()).fit(x, y, np.full(30, -1.0))
+    options = ClassifierOptions(unlabelled=x)
+    with pytest.raises(InputError, match="take no row weights"):
+        make_classifier("self_training", options).fit(x, y, np.ones(30))

@@ -5,20 +5,28 @@
 | `cicids2017` | 77 (78 with the port) | 15 | Sharafaldin et al. 2018 |
 | `cicids2017_improved` | 82 (83) | 16 | Engelen et al. 2021, Liu et al. 2022 |
 | `cicddos2019` | 78 (79) | 14 | Sharafaldin et al. 2019 |
+| `cicids2018_sample` | 77, in the package | 15 | Sharafaldin et al. 2018 |
 | `gas_pipeline` | 26, 13 of them codes | 8 | Morris & Gao 2014 |
 | `simulated` | 77 (78) | 15 | `nids_jax.flows.simulate` |
 """
 
 from collections.abc import Mapping
 
-from nids_jax.data.datasets import cicddos2019, cicids2017, cicids2017_improved, gas_pipeline, simulated
+from nids_jax.data.datasets import (
+    cicddos2019,
+    cicids2017,
+    cicids2017_improved,
+    cicids2018_sample,
+    gas_pipeline,
+    simulated,
+)
 from nids_jax.data.datasets.entry import Cell, Dataset, Printed
 
 __all__ = ["DATASETS", "NAMES", "Cell", "Dataset", "Printed", "printed"]
 
 DATASETS: Mapping[str, Dataset] = {
     module.DATASET.name: module.DATASET
-    for module in (cicids2017, cicids2017_improved, cicddos2019, gas_pipeline, simulated)
+    for module in (cicids2017, cicids2017_improved, cicddos2019, cicids2018_sample, gas_pipeline, simulated)
 }
 
 NAMES: tuple[str, ...] = tuple(DATASETS)

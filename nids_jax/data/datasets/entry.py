@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from nids_jax.data.io.collector import OnInvalid
+from nids_jax.flows.meter import Compat
 
 Method = tuple[str, str]  # a training set and the classifier trained on it, as in the records
 
@@ -53,6 +54,8 @@ class Dataset:
     dos_tools: frozenset[str] = frozenset()  # classes that P2 merges into `DoS`
     codes: tuple[str, ...] = ()  # features written as numbers that are names: P2 encodes them one-hot
     on_invalid: OnInvalid = "drop"
+    meter: Compat = "corrected"  # the mode of our flow meter that is nearest to the program that metered it
+    packaged: str = ""  # a file of the package that holds the whole dataset; else it is read from a folder
     simulated_rows: int = 0  # above 0: the package simulates so many rows of each class, and reads no files
     printed: Printed = Printed()
 

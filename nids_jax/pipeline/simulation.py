@@ -1,0 +1,81 @@
+"""Training rows from simulated tools: which tool stands behind a class, its flows in the dataset's own columns."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from nids_jax.data.table import FlowTable
+from nids_jax.errors import InputError
+from nids_jax.flows.meter import Compat
+from nids_jax.flows.simulate.tools import TOOLS, Tool, tool_flows, tool_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class Simulation:
+    """How tools are simulated beside real rows."""
+
+    rows: int | None = 400  # of each class; None: as many as the protocol adds
+    weight: float | None = 1.0  # of all simulated rows of a class together, in real rows; None: each counts as one
+    compat: Compat = "corrected"  # the meter's mode: as the dataset was metered
+    tool_of: Mapping[str, str] = field(default_factory=dict)  # class → tool, before what the class's name says
+    tools: Mapping[str, Tool] = field(default_factory=lambda: TOOLS)  # by name
+
+    def behind(self, classes: Sequence[str]) -> dict[int, Tool]:
+        """The tool of each class that has one, by the class's number.
+
+        Raises:
+          InputError: `tool_of` names no class or no tool.
+        """
+        for name, tool in self.tool_of.items():
+            if name not in classes:
+                raise InputError(f"`tool_of` names the class {name!r}; choose from {', '.join(classes)}")
+            if tool not in self.tools:
+                raise InputError(f"`tool_of` names the tool {tool!r}; choose from {', '.join(sorted(self.tools))}")
+        found = {k: self.tools[self.tool_of[n]] if n in self.tool_of else tool_of(n) for k, n in enumerate(classes)}
+        return {label: tool for label, tool in found.items() if tool is not None}
+
+    def without(self, classes: Sequence[str]) -> list[str]:
+        """The classes that no tool stands behind; they are left as they are."""
+        known = self.behind(classes)
+        return [name for label, name in enumerate(classes) if label not in known]
+
+    def flows(self, like: FlowTable, counts: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+        """counts[k] flows of the tool behind each class k that has one.
+
+        Columns that the meter does not give are drawn from the real rows of the class, or of all classes where it has
+        none.  A class's flows depend on its tool and the seed alone; the first of them are the same for any count.
+
+        Args:
+          like: the real training rows: their columns, classes and values of columns that no meter gives.
+
+        Returns:
+          x [m, d] in raw units, y [m], class by class.
+
+        Raises:
+          InputError: the tools' flows have none of the columns.
+        """
+        parts, labels = [np.empty((0, len(like.features)))], [np.empty(0, np.int32)]
+        for label, tool in self.behind(like.classes).items():
+            if counts[label] < 1:
+                continue
+            x, features = tool_flows(tool, int(counts[label]), seed, compat=self.compat)
+            parts.append(_in_columns(x, features, like, label, seed))
+            labels.append(np.full(len(x), label, np.int32))
+        return np.concatenate(parts), np.concatenate(labels)
+
+
+def _in_columns(x: np.ndarray, features: Sequence[str], like: FlowTable, label: int, seed: int) -> np.ndarray:
+    """Rows x [n, f] with these features as rows [n, d] of the table's columns."""
+    given = dict(zip(features, x.T, strict=True))
+    if not set(given) & set(like.features):
+        raise InputError(
+            f"simulated flows have none of the columns of these rows ({', '.join(like.features[:5])}, …): they are no "
+            "flow records, so leave `simulated` out"
+        )
+    own = np.flatnonzero(like.y == label)
+    own = own if len(own) else np.arange(len(like))
+    drawn = np.random.default_rng([seed, label]).choice(own, len(x)) if len(own) else None
+    missing = np.zeros((len(x), len(like.features))) if drawn is None else like.x[drawn]
+    columns = [given.get(name, missing[:, place]) for place, name in enumerate(like.features)]
+    return np.stack(columns, axis=1)
