@@ -222,10 +222,10 @@ class NeuralClassifier:
         weight = np.asarray(chosen)[self.classes_[codes]] if isinstance(chosen, tuple) else None
         if chosen is True:
             weight = compute_sample_weight("balanced", codes)
-        if sample_weight is not None:
-            own = _checked_weights(sample_weight, len(x))
-            weight = own if weight is None else weight * own
-        return loop.pad(x, codes, weight=weight)
+        if sample_weight is None:
+            return loop.pad(x, codes, weight=weight)
+        rows, own = repeated(_checked_weights(sample_weight, len(x)))
+        return loop.pad(x[rows], codes[rows], weight=own if weight is None else weight[rows] * own)
 
     def _objective(self) -> CrossEntropyObjective:
         return CrossEntropyObjective(network=self.config.network, features=self.features_, classes=len(self.classes_))
@@ -263,6 +263,20 @@ class NeuralClassifier:
             progress=self.progress,
         )
         return jax.device_put(best, jax.local_devices()[0]), losses
+
+
+def repeated(weights: np.ndarray, most: int = 65_536) -> tuple[np.ndarray, np.ndarray]:
+    """Rows that are met in training as often as their weights [n] ask: row numbers [m], and what is left to weigh [m].
+
+    A batch holds few of many rows.  If the heavy ones were rare among them, most batches would have none, and a step
+    would follow whatever light ones it met: so each row is there in proportion to its weight, as near as whole numbers
+    and at most about `most` rows come to it, and the loss makes up for the rest.
+    """
+    positive = weights[weights > 0]
+    unit = max(float(positive.min()), float(weights.sum()) / most)
+    times = np.where(weights > 0, np.maximum(np.rint(weights / unit), 1), 0).astype(np.int64)
+    rows = np.repeat(np.arange(len(weights)), times)
+    return rows, (weights / np.maximum(times, 1))[rows] / unit
 
 
 def _checked_weights(weights: np.ndarray, rows: int) -> np.ndarray:
