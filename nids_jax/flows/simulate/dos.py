@@ -213,7 +213,7 @@ TOOLS = (
         "GET flood whose headers a booster file draws",
         "HOIC 2.1: its source and booster files" + _HTTP,
         _hoic(ANY_START_PAGE),
-        ("DDOS attack-HOIC", "DDoS attacks-HOIC"),
+        ("DDOS attack-HOIC", "DDoS attacks-HOIC", "DDoS-HOIC"),
     ),
     make(
         "http_flood",

@@ -262,7 +262,14 @@ TOOLS = (
         "a victim that calls back: second stage, commands, files, inner scans",
         "Metasploit: meterpreter reverse_tcp and its stagers",
         INFILTRATION,
-        ("Infiltration", "Infilteration", "Backdoor", "Backdoors", "Backdoor_Malware", "Infiltration - Communication"),
+        (
+            "Infiltration",
+            "Infilteration",
+            "Backdoor",
+            "Backdoors",
+            "Backdoor_Malware",
+            "Infiltration - Communication Victim Attacker",
+        ),
     ),
     make(
         "nmap_inner",
@@ -270,6 +277,13 @@ TOOLS = (
         "nmap(1), option -sT",
         _INNER_SCAN,
         ("Infiltration - Portscan", "Infiltration - NMAP Portscan"),
+    ),
+    make(
+        "infected_file",
+        "the victim downloads what will call back",
+        "RFC 9112, 8446; Metasploit: its payloads' sizes",
+        _INFECTED_FILE,
+        ("Infiltration - Dropbox Download", "Infiltration - Dropbox", "C&C-FileDownload"),
     ),
     make(
         "web_brute_force",
@@ -283,7 +297,7 @@ TOOLS = (
         "queries in a form's field by hand, listed or blind",
         "DVWA: SQL injection pages",
         SQL_INJECTION,
-        ("Web Attack - Sql Injection", "SQL Injection", "Web Attack - SQL Injection"),
+        ("Web Attack - Sql Injection", "SQL Injection", "Web Attack - SQL"),
     ),
     make(
         "xss",

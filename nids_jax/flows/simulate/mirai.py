@@ -156,7 +156,7 @@ TOOLS = (
         "SYNs to Telnet's ports, and passwords where it answers",
         "Mirai: bot/scanner.c, loader/ (Oct 2016)",
         _GUESSING,
-        ("Mirai-scan", "Mirai-Hostbruteforce", "Mirai-Hostbruteforceg", "mirai.scan", "Telnet-brwteforce"),
+        ("Mirai-scan", "Mirai-Hostbruteforce", "Mirai-Hostbruteforceg", "mirai.scan", "PartOfAHorizontalPortScan"),
     ),
     make(
         "mirai_cnc",
@@ -222,6 +222,6 @@ TOOLS = (
             (0.03, _GRE_IP),
             (0.02, _STOMP),
         ),
-        ("Mirai", "Mirai-Botnet"),
+        ("Mirai", "Mirai-Botnet", "Okiru"),
     ),
 )

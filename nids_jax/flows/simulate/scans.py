@@ -234,7 +234,7 @@ TOOLS = (
         "probes that tell the system",
         "nmap(1): -O; its book, chapter 8",
         _SYSTEM,
-        ("Recon-OSScan", "OS Scan", "OS_Scan"),
+        ("Recon-OSScan", "Fingerprinting", "OS Scan", "OS_Scan"),
     ),
     make("nmap_discovery", "which hosts are there", "nmap(1): -sn", _DISCOVERY, ("Recon-HostDiscovery",)),
     make(

@@ -8,6 +8,7 @@ posted some dozen times), so that a balanced set of flows stays small.
 Sources: named beside each recipe and in `Tool.source`; no number is taken from a dataset's rows.
 """
 
+from collections.abc import Mapping
 from typing import get_args
 
 import numpy as np
@@ -32,10 +33,11 @@ from nids_jax.flows.simulate import (
     web,
 )
 from nids_jax.flows.simulate.capture import Capture, play, whole
+from nids_jax.flows.simulate.own import read_tools
 from nids_jax.flows.simulate.script import Traffic
 from nids_jax.flows.simulate.tool import Tool
 
-__all__ = ["TOOLS", "TRAFFIC", "Tool", "ToolCapture", "tool_flows", "tool_of", "tool_packets"]
+__all__ = ["TOOLS", "TRAFFIC", "Tool", "ToolCapture", "read_tools", "tool_flows", "tool_of", "tool_packets"]
 
 ToolCapture = Capture
 
@@ -67,9 +69,17 @@ _OF_LABEL = {normalise(label): tool for tool in TOOLS.values() for label in tool
 BATCH = 8192  # conversations that are simulated at once
 
 
-def tool_of(label: str) -> Tool | None:
-    """The tool that answers a dataset's label, in any spelling (`schema.normalise`); None where none does."""
-    return _OF_LABEL.get(normalise(label))
+def tool_of(label: str, own: Mapping[str, Tool] | None = None) -> Tool | None:
+    """The tool that answers a dataset's label, in any spelling (`schema.normalise`); None where none does.
+
+    Args:
+      own: further tools by name (`read_tools`), which go first.
+    """
+    name = normalise(label)
+    for tool in (own or {}).values():
+        if name in map(normalise, tool.labels):
+            return tool
+    return _OF_LABEL.get(name)
 
 
 def tool_packets(tool: Tool, count: int, seed: int) -> ToolCapture:
