@@ -17,6 +17,7 @@ from nids_jax.flows.simulate.parts import (
     udp,
 )
 from nids_jax.flows.simulate.script import About, down, repeat, say, up
+from nids_jax.flows.simulate.tool import make
 
 _CLICK = About(1.0, 1.2, 1.0, low=0.01)  # a person or a browser asks for the next thing
 
@@ -156,4 +157,15 @@ BENIGN = (
     (0.03, _MAIL),
     (0.06, _FAILED),
     (0.02, _DOWNLOAD),
+)
+
+TOOLS = (
+    make(
+        "benign",
+        "an office's mixture: names, web, push, mail, files, shells, failures",
+        "RFC 1035, 5905, 8446, 9112, 4253, 959, 5321; weights set by hand",
+        BENIGN,
+        ("BENIGN", "Benign", "Normal", "BenignTraffic", "Benign_Final", "normal traffic"),
+        benign=True,
+    ),
 )

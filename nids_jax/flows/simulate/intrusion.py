@@ -25,6 +25,7 @@ from nids_jax.flows.simulate.parts import (
     tcp,
 )
 from nids_jax.flows.simulate.script import About, Loop, Traffic, down, repeat, say, up
+from nids_jax.flows.simulate.tool import make
 
 # ---------------------------------------------------------------------------------------------------------- scans
 
@@ -219,3 +220,90 @@ _SCRIPTS = _web_attack(
     )
 )
 XSS = ((1.0, _SCRIPTS),)
+
+TOOLS = (
+    make(
+        "nmap",
+        "port scans of every kind: SYN, connect, FIN, null, Xmas, ACK, versions",
+        "nmap(1)",
+        PORTSCAN,
+        ("PortScan", "Portscan", "Recon-PortScan", "scanning", "Reconnaissance", "Port Scanning", "Port_Scanning"),
+    ),
+    make(
+        "patator_ftp",
+        "FTP passwords",
+        "Patator: ftp_login; vsftpd.conf(5): max_login_fails, delay_failed_login",
+        FTP_PATATOR,
+        ("FTP-Patator", "FTP-BruteForce"),
+    ),
+    make(
+        "patator_ssh",
+        "SSH passwords",
+        "Patator: ssh_login (paramiko); RFC 4252, 4253; sshd_config(5)",
+        SSH_PATATOR,
+        ("SSH-Patator", "SSH-Bruteforce"),
+    ),
+    make(
+        "heartbleed",
+        "heartbeats that claim more than they send, answered from memory",
+        "CVE-2014-0160; RFC 6520; ssltest.py (J. Stafford)",
+        HEARTBLEED,
+        ("Heartbleed",),
+    ),
+    make(
+        "ares",
+        "an agent that polls its HTTP server, and uploads now and then",
+        "Ares: agent.py (sweetsoftware)",
+        BOT,
+        ("Bot", "Botnet", "Botnet ARES", "Bot ARES"),
+    ),
+    make(
+        "metasploit_backdoor",
+        "a victim that calls back: second stage, commands, files, inner scans",
+        "Metasploit: meterpreter reverse_tcp and its stagers",
+        INFILTRATION,
+        (
+            "Infiltration",
+            "Infilteration",
+            "Backdoor",
+            "Backdoors",
+            "Backdoor_Malware",
+            "Infiltration - Communication Victim Attacker",
+        ),
+    ),
+    make(
+        "nmap_inner",
+        "connect scan from a victim of its own network",
+        "nmap(1), option -sT",
+        _INNER_SCAN,
+        ("Infiltration - Portscan", "Infiltration - NMAP Portscan"),
+    ),
+    make(
+        "infected_file",
+        "the victim downloads what will call back",
+        "RFC 9112, 8446; Metasploit: its payloads' sizes",
+        _INFECTED_FILE,
+        ("Infiltration - Dropbox Download", "Infiltration - Dropbox", "C&C-FileDownload"),
+    ),
+    make(
+        "web_brute_force",
+        "a login form posted again and again",
+        "DVWA: brute force page; hydra(1), Selenium",
+        BRUTE_FORCE,
+        ("Web Attack - Brute Force", "Brute Force -Web", "Web Brute Force"),
+    ),
+    make(
+        "sql_injection",
+        "queries in a form's field by hand, listed or blind",
+        "DVWA: SQL injection pages",
+        SQL_INJECTION,
+        ("Web Attack - Sql Injection", "SQL Injection", "Web Attack - SQL"),
+    ),
+    make(
+        "xss",
+        "scripts in a form's field, which the page shows",
+        "DVWA: XSS pages; Selenium",
+        XSS,
+        ("Web Attack - XSS", "Brute Force -XSS"),
+    ),
+)

@@ -20,7 +20,8 @@ from nids_jax.flows.simulate.script import CLOSES, DOWN, OPENS, STACKS, TALKING,
 MICROSECONDS = 1e6  # in a second
 MSS = 1460  # bytes: Ethernet's 1500 less 20 of IP and 20 of TCP
 TIMESTAMPS = 12  # bytes of options
-TCP_HEADER, UDP_HEADER = 20, 8  # bytes, without options
+TCP_HEADER, UDP_HEADER = 20, 8  # bytes, without options (8: ICMP's echo too)
+LEAST_ANSWER = 4  # bytes of options in a stack's SYN, ACK: it says its MSS even to a SYN without options
 INITIAL_WINDOW = 10  # segments sent before the first acknowledgement is awaited; doubles every round trip
 RETRANSMISSION_TIMEOUT = 0.2e6  # µs: Linux's least
 REPLY_AT_ONCE = 100.0  # µs: an answer this quick carries even an acknowledgement that would not have waited
@@ -44,6 +45,7 @@ class Conversations:
     window: np.ndarray  # [p]
     closing: np.ndarray  # [p] whether the connection's close has begun
     port: np.ndarray  # [n] the server's
+    client_port: np.ndarray  # [n] where the recipe says the client's, else -1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +94,8 @@ def simulate(traffic: Traffic, n: int, streams: Streams) -> Conversations:
     """`n` conversations of one recipe; the first ones are the same for every larger `n`."""
     hosts = _draw_hosts(traffic, n, streams)
     messages = _draw_messages(traffic, n, streams)
+    if traffic.mss and _whole(traffic):  # of a larger packet, the fragment that has ports and a header
+        messages = replace(messages, size=np.minimum(messages.size, hosts.segment[messages.conversation]))
     sent = _transmit(messages, hosts, streams)
     said = sent.packets
 
@@ -101,7 +105,10 @@ def simulate(traffic: Traffic, n: int, streams: Streams) -> Conversations:
     closes[at[::-1]] = time[::-1]  # of several assignments the last one holds
     silent[at] = time
 
-    if traffic.protocol == TCP:
+    if traffic.raw and traffic.protocol == TCP:
+        packets, flags = said, said.flags
+        header, window = _tcp_fields(packets, hosts)
+    elif traffic.protocol == TCP:
         extra = _join([_acknowledge(sent, hosts), _retransmit(said, hosts, streams)])
         packets = _join([said, _take(extra, np.flatnonzero(extra.time < silent[extra.conversation]))])
         header, window = _tcp_fields(packets, hosts)
@@ -110,6 +117,8 @@ def simulate(traffic: Traffic, n: int, streams: Streams) -> Conversations:
         packets = said
         header, window = np.full(len(said.side), UDP_HEADER), np.zeros(len(said.side), np.int64)
         flags = np.zeros_like(said.flags)
+    if traffic.header is not None:
+        header = np.full_like(header, traffic.header)
     return Conversations(
         conversation=packets.conversation,
         time=packets.time,
@@ -120,7 +129,13 @@ def simulate(traffic: Traffic, n: int, streams: Streams) -> Conversations:
         window=window,
         closing=packets.time >= closes[packets.conversation],
         port=np.asarray(traffic.ports)[streams.pick([1.0] * len(traffic.ports), n)],
+        client_port=_one_of(traffic.client_ports, n, streams) if traffic.client_ports else np.full(n, -1),
     )
+
+
+def _one_of(values: Sequence[float], n: int, streams: Streams) -> np.ndarray:
+    """One of `values` for each conversation: [n]."""
+    return np.asarray(values)[(streams.next().random(n) * len(values)).astype(np.int64)]
 
 
 _Table = TypeVar("_Table", _Messages, _Segments)
@@ -157,10 +172,11 @@ def _draw_hosts(traffic: Traffic, n: int, streams: Streams) -> _Hosts:
     tap = streams.next().random(n)  # where on the path the capturing point lies: 0 at the client, 1 at the server
     timestamps = of_stack("timestamps").all(axis=0)
     syn_options = of_stack("syn_options")
-    syn_options[DOWN] = syn_options.min(axis=0)  # the answer takes up only what was offered
+    # The answer takes up only what was offered, and says the MSS in any case.
+    syn_options[DOWN] = np.maximum(syn_options.min(axis=0), LEAST_ANSWER)
     options = np.where(timestamps, TIMESTAMPS, 0)
     window = of_stack("window") * np.exp(0.03 * streams.next().standard_normal((n, 2)).T)  # memory, earlier tuning
-    return _Hosts(
+    hosts = _Hosts(
         distance=np.stack([tap, 1 - tap]) * rtt / 2,
         ack_delay=one_of("ack_delay") * MICROSECONDS,
         syn_window=one_of("syn_window"),
@@ -173,6 +189,19 @@ def _draw_hosts(traffic: Traffic, n: int, streams: Streams) -> _Hosts:
         pace=PACE * np.exp(streams.next().standard_normal(n)),
         loss=np.where(streams.next().random(n) < LOSSY, LOSS, 0.0),
     )
+    if traffic.losses:
+        hosts = replace(hosts, loss=_one_of(traffic.losses, n, streams))
+    if traffic.mss:
+        mss = _one_of(traffic.mss, n, streams)
+        header = traffic.header if traffic.header is not None else TCP_HEADER if traffic.protocol == TCP else UDP_HEADER
+        cut = (mss - options) * (hosts.segment // (MSS - options))
+        hosts = replace(hosts, segment=mss + TCP_HEADER - header if _whole(traffic) else cut)
+    return hosts
+
+
+def _whole(traffic: Traffic) -> bool:
+    """Whether messages leave as they are, and are not cut into segments."""
+    return traffic.raw or traffic.protocol != TCP
 
 
 def _draw_messages(traffic: Traffic, n: int, streams: Streams) -> _Messages:
@@ -230,12 +259,17 @@ def _said(act: Loop, talks: np.ndarray, streams: Streams) -> _Messages:
         said[:, column] = streams.next().random(len(said)) < message.chance
     said = said.ravel()
     size = size.ravel()[said]
+    flags = np.where(size > 0, PSH | ACK, ACK)
+    given = np.array([-1 if message.flags is None else message.flags for message in act.messages])
+    if (given >= 0).any():
+        given = np.tile(given, rounds.sum())[said]
+        flags = np.where(given >= 0, given, flags)
     return _Messages(
         conversation=np.repeat(np.repeat(np.arange(n), rounds), width)[said],
         side=np.tile(np.array([message.side for message in act.messages]), rounds.sum())[said],
         size=size,
         wait=wait.ravel()[said],
-        flags=np.where(size > 0, PSH | ACK, ACK).astype(np.uint8),
+        flags=flags.astype(np.uint8),
         closing=np.zeros(len(size), bool),
     )
 

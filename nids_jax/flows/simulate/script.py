@@ -1,6 +1,6 @@
 """The vocabulary in which traffic is described: what two programs say, how their connection opens and closes.
 
-`nids_jax.flows.traffic` writes one recipe (`Traffic`) per way in which a tool behaves; `simulate_network` plays it.
+`tools` lists recipes (`Traffic`), one per way in which a tool behaves; `network.simulate` plays them.
 Seconds and bytes throughout.
 
 Sources: RFC 9293 (TCP), the default settings of the Linux, Windows and macOS stacks, and the manual of nmap.
@@ -67,16 +67,17 @@ class Message:
     size: About
     wait: About
     chance: float = 1.0  # of being said at all
+    flags: int | None = None  # TCP flags of its last segment; None: PSH and ACK, or ACK alone where it has no bytes
 
 
-def up(size: About, wait: About, chance: float = 1.0) -> Message:
+def up(size: About, wait: About, chance: float = 1.0, flags: int | None = None) -> Message:
     """The client says `size` bytes after `wait` seconds."""
-    return Message(UP, size, wait, chance)
+    return Message(UP, size, wait, chance, flags)
 
 
-def down(size: About, wait: About, chance: float = 1.0) -> Message:
+def down(size: About, wait: About, chance: float = 1.0, flags: int | None = None) -> Message:
     """The server says `size` bytes after `wait` seconds."""
-    return Message(DOWN, size, wait, chance)
+    return Message(DOWN, size, wait, chance, flags)
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,13 @@ class Traffic:
     closes: Mapping[str, float]  # name in CLOSES → weight
     linger: About = About(0)  # s from the last message to the close
     protocol: int = TCP
+    # The client's: one of these, and a host of its own for every conversation (spoofed, or a reflector's fixed port);
+    # none: a few hosts that use each ephemeral port once.
+    client_ports: Sequence[int] = ()
+    mss: tuple[int, ...] = ()  # bytes of payload in a segment at most, one of these a conversation; none: Ethernet's
+    losses: tuple[float, ...] = ()  # share of the data segments that get lost, one of these a conversation; none: few
+    raw: bool = False  # written past the stack: nothing is acknowledged or sent again
+    header: int | None = None  # bytes of the transport header; None: what the protocol and its options take
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -193,6 +201,62 @@ STACKS: dict[str, Stack] = {
         window_high=36,
         ack_delay=(0.0005, 0.04),
     ),
+    # What raw sockets write without asking a stack.  hping3 (hping2.h: DEFAULT_INITSEQ…, src_winsize 64): no options;
+    # masscan (templ-pkt.c) and zmap (packet.c): MSS alone, windows of 1024 and 65535;
+    # Mirai (attack_tcp.c, bot/scanner.c): a random window, MSS, SACK, timestamps and window scale in the SYN flood
+    "hping3": Stack(
+        syn_window=(64, 512), syn_options=0, timestamps=False, window=64, growth=0, window_high=512, ack_delay=(0.04,)
+    ),
+    "masscan": Stack(
+        syn_window=(1024,), syn_options=4, timestamps=False, window=1024, growth=0, window_high=1200, ack_delay=(0.04,)
+    ),
+    "zmap": Stack(
+        syn_window=(65535,),
+        syn_options=4,
+        timestamps=False,
+        window=65535,
+        growth=0,
+        window_high=65535,
+        ack_delay=(0.04,),
+    ),
+    "mirai_scanner": Stack(
+        syn_window=(2_900, 14_600, 30_000, 45_000, 61_000),
+        syn_options=0,
+        timestamps=False,
+        window=29_200,
+        growth=0,
+        window_high=65535,
+        ack_delay=(0.04,),
+    ),
+    "mirai_flood": Stack(
+        syn_window=(2_900, 14_600, 30_000, 45_000, 61_000),
+        syn_options=20,
+        timestamps=True,
+        window=29_200,
+        growth=0,
+        window_high=65535,
+        ack_delay=(0.04,),
+    ),
+    # Small devices (lwIP 2.1, opt.h: TCP_MSS 536 or 1460, TCP_WND 4 · MSS; VxWorks; Siemens S7: 8192): MSS alone
+    "device": Stack(
+        syn_window=(2144, 5840, 8192, 4096),
+        syn_options=4,
+        timestamps=False,
+        window=5840,
+        growth=0,
+        window_high=8192,
+        ack_delay=(0.2, 0.0005),
+    ),
+    # A Linux board in a camera or router (BusyBox, Linux 2.6: tcp_rmem, window scale of 2 or so)
+    "embedded_linux": Stack(
+        syn_window=(5840, 14600),
+        syn_options=20,
+        timestamps=True,
+        window=1460,
+        growth=40,
+        window_high=5000,
+        ack_delay=(0.0005, 0.04),
+    ),
 }
 
 # A bare segment: side, flags, seconds after what went before (apart from the path).
@@ -224,6 +288,13 @@ OPENS: dict[str, tuple[Control, ...]] = {
     "xmas_probe": ((UP, FIN | PSH | URG, 0.0), _REFUSED),
     "ack_probe": ((UP, ACK, 0.0), (DOWN, RST, 0.0)),
     "fin_probe_unanswered": ((UP, FIN, 0.0), (UP, FIN, 1.0)),
+    "null_probe_unanswered": ((UP, 0, 0.0), (UP, 0, 1.0)),
+    "xmas_probe_unanswered": ((UP, FIN | PSH | URG, 0.0), (UP, FIN | PSH | URG, 1.0)),
+    "ack_probe_unanswered": ((UP, ACK, 0.0), (UP, ACK, 1.0)),
+    # Spoofed: nobody acknowledges.  Linux repeats its SYN, ACK 1, 3, 7, 15 and 31 s later (tcp_synack_retries = 5)
+    "never_finished": (_SYN, _SYN_ACK),
+    "never_finished_repeated": (_SYN, _SYN_ACK, *((DOWN, SYN | ACK, wait) for wait in (1.0, 2.0, 4.0, 8.0, 16.0))),
+    "syn_again_and_again": (_SYN, *(_syn_again(0.001) for _ in range(5))),  # a flood that uses its port again
 }
 TALKING = ("at_once", "accepted", "accepted_late")
 
