@@ -47,6 +47,7 @@ class FewShot:
     """What to run."""
 
     name: ClassVar[str] = "fewshot"
+    keeps: ClassVar[bool] = True  # synthetic rows, their fidelity and loss curves
 
     dataset: str  # what the records call the data
     preset: Preset
@@ -64,6 +65,9 @@ class FewShot:
     auxiliary: Kind | None = setting(None, "Rows of majority classes beside the few, kept out of all splits.")
     timesteps: tuple[int, ...] = setting((), "Diffusion steps T to run `cddpm` with; default: the preset's.")
     rates: tuple[float, ...] = setting((), "Learning rates to choose from for each training set; default: one.")
+    detector_steps: int | None = setting(
+        None, "Optimiser steps of neural detectors, at a rate that falls from 3e-3; default: the preset's.", least=1
+    )
     early_stopping: bool = setting(False, "Stop neural detectors when a fifth of the training rows no longer gains.")
     simulated_rows: int = setting(400, "Flows to simulate of each class, for `simulated`.", least=1)
     simulated_weight: float = setting(1.0, "How much the simulated rows of a class weigh together, in real rows.")
@@ -237,7 +241,7 @@ class _SplitRuns:
             directory=self.directory,
             clock=self.runner.clock,
             progress=self.runner.progress,
-            keep=self.seed != TUNING_SPLIT,
+            keep=job.keeps and self.seed != TUNING_SPLIT,
             auxiliary=auxiliary,
             auxiliary_rows=auxiliary.drawn(job.generated, self.seed) if auxiliary else None,
             sources=job.sources,
@@ -281,7 +285,7 @@ class _SplitRuns:
         """Train and test one classifier: its record, but for the key."""
         job, rows = self.job, self.sets.rows(name, generation)
         options = ClassifierOptions(
-            detector=tuned(job.preset.detector, rate, early_stopping=job.early_stopping),
+            detector=tuned(job.preset.detector, rate, steps=job.detector_steps, early_stopping=job.early_stopping),
             class_weights=rows.class_weights,
             seed=1000 * self.seed + generation,
             checkpoint_dir=self.directory / f"{classifier}-{name}-{generation}{f'-{rate:g}' if rate else ''}",
@@ -303,8 +307,10 @@ class _SplitRuns:
         return (job.experiment, job.dataset, name.text, classifier, self.shots, self.seed, generation)
 
 
-def tuned(config: Any, rate: float | None = None, *, early_stopping: bool = False) -> Any:
-    """A neural detector's settings with another learning rate, and with early stopping."""
+def tuned(config: Any, rate: float | None = None, *, steps: int | None = None, early_stopping: bool = False) -> Any:
+    """A neural detector's settings with another learning rate, with other steps at a falling rate, stopped early."""
+    if steps:
+        config = replace(config, steps=steps, optimiser=replace(config.optimiser, learning_rate=3e-3, decay=True))
     if rate:
         config = replace(config, optimiser=replace(config.optimiser, learning_rate=rate))
     return replace(config, early_stopping=EarlyStopping()) if early_stopping else config

@@ -20,6 +20,7 @@ class LearningCurve(FewShot):
     """Few-shot detection over many numbers of rows."""
 
     name: ClassVar[str] = "learning_curve"
+    keeps: ClassVar[bool] = False
 
     shots: tuple[int, ...] = setting(
         (0, 1, 2, 5, 10, 20, 50, 100), "Real training rows per class; with 0, simulated ones alone.", least=0

@@ -227,7 +227,11 @@ TOOLS = (
         "port scans of every kind: SYN, connect, FIN, null, Xmas, ACK, versions",
         "nmap(1)",
         PORTSCAN,
-        ("PortScan", "Portscan", "Recon-PortScan", "scanning", "Reconnaissance", "Port Scanning", "Port_Scanning"),
+        (
+            *("PortScan", "Portscan", "Recon-PortScan", "scanning", "Reconnaissance", "Port Scanning", "Port_Scanning"),
+            # Its victim runs nmap too (Sharafaldin et al. 2018), with whatever scans it asks for.
+            *("Infiltration - Portscan", "Infiltration - NMAP Portscan"),
+        ),
     ),
     make(
         "patator_ftp",
@@ -276,7 +280,7 @@ TOOLS = (
         "connect scan from a victim of its own network",
         "nmap(1), option -sT",
         _INNER_SCAN,
-        ("Infiltration - Portscan", "Infiltration - NMAP Portscan"),
+        (),
     ),
     make(
         "infected_file",
