@@ -18,5 +18,5 @@ SPEC = GeneratorSpec(
     summary="Flows of the simulated tools that stand behind the classes, weighted.",
     learns=False,
     needs="tools",
-    compared_in=frozenset({"few_shot", "generator_comparison", "imbalance", "learning_curve"}),
+    compared_in=frozenset({"few_shot", "generator_comparison"}),
 )

@@ -8,6 +8,7 @@ import numpy as np
 from nids_jax.data.table import FlowTable
 from nids_jax.errors import InputError
 from nids_jax.flows.meter import Compat
+from nids_jax.flows.schema import FEATURES
 from nids_jax.flows.simulate.tools import TOOLS, Tool, tool_flows, tool_of
 
 
@@ -40,6 +41,18 @@ class Simulation:
         known = self.behind(classes)
         return [name for label, name in enumerate(classes) if label not in known]
 
+    def obstacle(self, table: FlowTable) -> str | None:
+        """Why nothing can be simulated of a table's classes; None where something can.
+
+        Raises:
+          InputError: `tool_of` names no class or no tool.
+        """
+        if not self.behind(table.classes):
+            return f"no tool stands behind any of {', '.join(table.classes)}"
+        if not {feature.name for feature in FEATURES} & set(table.features):
+            return f"these rows have none of the columns of flow records ({', '.join(table.features[:5])}, …)"
+        return None
+
     def flows(self, like: FlowTable, counts: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
         """counts[k] flows of the tool behind each class k that has one.
 
@@ -53,8 +66,11 @@ class Simulation:
           x [m, d] in raw units, y [m], class by class.
 
         Raises:
-          InputError: the tools' flows have none of the columns.
+          InputError: nothing can be simulated of these classes.
         """
+        obstacle = self.obstacle(like)
+        if obstacle:
+            raise InputError(f"{obstacle}: leave `simulated` out")
         parts, labels = [np.empty((0, len(like.features)))], [np.empty(0, np.int32)]
         for label, tool in self.behind(like.classes).items():
             if counts[label] < 1:
@@ -68,11 +84,6 @@ class Simulation:
 def _in_columns(x: np.ndarray, features: Sequence[str], like: FlowTable, label: int, seed: int) -> np.ndarray:
     """Rows x [n, f] with these features as rows [n, d] of the table's columns."""
     given = dict(zip(features, x.T, strict=True))
-    if not set(given) & set(like.features):
-        raise InputError(
-            f"simulated flows have none of the columns of these rows ({', '.join(like.features[:5])}, …): they are no "
-            "flow records, so leave `simulated` out"
-        )
     own = np.flatnonzero(like.y == label)
     own = own if len(own) else np.arange(len(like))
     drawn = np.random.default_rng([seed, label]).choice(own, len(x)) if len(own) else None

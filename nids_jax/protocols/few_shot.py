@@ -11,7 +11,7 @@ With `benign_rows` benign flows abound and attacks are rare: only attacks are ge
 `cddpm_adapted` and `cddpm_edit` start from a model trained on them, `self_training` and `label_spreading` use them too.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar
@@ -175,11 +175,24 @@ class FewShot:
         """The tool behind each class, and the classes without one, where any is simulated."""
         if not any(name.text == "simulated" for name in self.training_sets):
             return {}
+        obstacle = self.simulation.obstacle(table)
+        if obstacle:
+            return {"not_simulated": obstacle}
         found = self.simulation.behind(table.classes)
         return {
             "tools": {table.classes[label]: tool.name for label, tool in found.items()},
             "without_a_tool": self.simulation.without(table.classes),
         }
+
+    def _possible(self, table: FlowTable, say: Callable[[str], object]) -> list[TrainingSetName]:
+        """The training sets that this table allows; what cannot be simulated is said."""
+        tools = self._described_tools(table)
+        if "not_simulated" in tools:
+            say(f"{tools['not_simulated']}: `simulated` is left out")
+            return [name for name in self.training_sets if name.text != "simulated"]
+        if tools.get("without_a_tool"):
+            say(f"no tool stands behind {', '.join(tools['without_a_tool'])}: nothing is simulated of these classes")
+        return self.training_sets
 
     def run(self, table: FlowTable, runner: Runner) -> None:
         """Do every run that is not recorded yet, on a deduplicated table.
@@ -192,13 +205,11 @@ class FewShot:
         if self.auxiliary:
             folder = runner.output_dir / "runs" / "pretrained"
             table, auxiliary = separate(table, self.auxiliary, self.preset, folder, progress=runner.progress)
-        left = self._described_tools(table).get("without_a_tool")
-        if left:
-            runner.say(f"no tool stands behind {', '.join(left)}: nothing is simulated of these classes")
+        possible = self._possible(table, runner.say)
         tuning = {shots: _SplitRuns(self, table, auxiliary, runner, shots, TUNING_SPLIT) for shots in self.shots}
         for shots, seed in runner.share((shots, seed) for shots in self.shots for seed in range(self.seeds)):
             runs = _SplitRuns(self, table, auxiliary, runner, shots, seed)
-            for name in self.training_sets if shots else [TrainingSetName("simulated")]:
+            for name in possible if shots else [each for each in possible if each.text == "simulated"]:
                 for generation in range(1 if name.real else self.generations):
                     with runner.unit(f"{shots} shots, split {seed}, {name}"):
                         runs.run(name, generation, tuning[shots])

@@ -84,7 +84,7 @@ def test_a_map_of_ones_own(table: FlowTable):
     with pytest.raises(InputError, match="`tool_of` has 'Weird'; write CLASS=TOOL"):
         _ = replace(JOB, tool_of=("Weird",)).simulation
     no_flows = replace(table.select(("sensor_load",)), features=("pressure",))
-    with pytest.raises(InputError, match="they are no flow records, so leave `simulated` out"):
+    with pytest.raises(InputError, match=r"none of the columns of flow records \(pressure, …\): leave `simulated` out"):
         Simulation().flows(no_flows, np.array([3, 3, 0]), 0)
 
 
@@ -160,3 +160,13 @@ def test_the_sample_that_comes_with_the_package_needs_no_folder(monkeypatch: pyt
     table, report = load("cicids2018_sample", progress=False)
     assert (len(table), len(table.features), len(table.classes)) == (488, 77, 15)
     assert (report.kept, table.benign) == (488, "Benign")
+
+
+def test_rows_that_are_no_flows_run_without_simulation(tmp_path: Path):
+    rng = np.random.default_rng(0)
+    y = np.repeat([0, 1], 40).astype(np.int32)
+    mine = FlowTable(x=rng.normal(size=(80, 2)) + y[:, None], y=y, features=("a", "b"), classes=("Normal", "Odd"))
+    said: list[str] = []
+    JOB.run(mine, Runner(output_dir=tmp_path, say=said.append, progress=False))
+    assert {record["generator"] for record in store.read(tmp_path)} == {"real"}
+    assert any("these rows have none of the columns of flow records" in line for line in said)

@@ -53,7 +53,9 @@ TINY = Preset(
     shap_samples=200,
 )
 CLASSES = ("BENIGN", "PortScan", "FTP-Patator")
-JOB = FewShot(dataset="simulated", preset=TINY, seeds=2, generated=10)
+JOB = FewShot(
+    dataset="simulated", preset=TINY, seeds=2, generated=10, generators=("real", "copies", "cddpm", "real_all")
+)
 
 
 def run(table: FlowTable, job: FewShot, out: Path) -> list[str]:

@@ -59,4 +59,4 @@ def test_the_tables_and_the_verdict():
     assert len(found) == 1
     assert "no real rows a class with simulation are worth 2.0" in found[0]
     figure = figures.learning_curve(CURVE)
-    assert [axes.get_title() for axes in figure.axes] == ["accuracy", "macro F1"]
+    assert [axes.get_title(loc="left") for axes in figure.axes] == ["accuracy", "macro F1"]

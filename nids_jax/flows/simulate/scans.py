@@ -56,16 +56,20 @@ _NMAP = {"nmap": 1.0}
 _WAY = About((0.0005, 0.005, 0.03, 0.12), 0.6, low=0.0001)
 
 
-def _probe(clients: Mapping[str, float], ports: Sequence[int] = _ANY, **opens: float) -> Traffic:
+def _answered(clients: Mapping[str, float], opens: Mapping[str, float], ports: Sequence[int] = _ANY) -> Traffic:
     return tcp(ports=ports, clients=clients, rtt=_WAY, opens=opens, closes=STAYS_OPEN)
+
+
+def _probe(clients: Mapping[str, float], ports: Sequence[int] = _ANY, **opens: float) -> Traffic:
+    return _answered(clients, opens, ports)
 
 
 def _syn(clients: Mapping[str, float], again: str) -> Recipes:
     """Closed, open, and dropped by a firewall, as often as at a host within and at one behind a firewall."""
     return (
         (0.5, _probe(clients, refused=0.85, half_open=0.1, unanswered=0.05)),
-        (0.3, _probe(clients, _COMMON, refused=0.55, half_open=0.3, **{again: 0.15})),
-        (0.2, _probe(clients, **{again: 0.9}, refused=0.05, half_open=0.05)),
+        (0.3, _answered(clients, {"refused": 0.55, "half_open": 0.3, again: 0.15}, _COMMON)),
+        (0.2, _answered(clients, {again: 0.9, "refused": 0.05, "half_open": 0.05})),
     )
 
 
