@@ -65,7 +65,7 @@ def _syn(clients: Mapping[str, float], again: str) -> Recipes:
     return (
         (0.5, _probe(clients, refused=0.85, half_open=0.1, unanswered=0.05)),
         (0.3, _probe(clients, _COMMON, refused=0.55, half_open=0.3, **{again: 0.15})),
-        (0.2, _probe(clients, **{again: 0.9}, refused=0.05, half_open=0.05)),
+        (0.2, _probe(clients, _ANY, refused=0.05, half_open=0.05, **{again: 0.9})),
     )
 
 

@@ -67,6 +67,7 @@ TOOLS: dict[str, Tool] = {tool.name: tool for theme in _THEMES for tool in theme
 _OF_LABEL = {normalise(label): tool for tool in TOOLS.values() for label in tool.labels}
 
 BATCH = 8192  # conversations that are simulated at once
+NETWORKS = 2**20  # a tool's hosts are in one of so many
 
 
 def tool_of(label: str, own: Mapping[str, Tool] | None = None) -> Tool | None:
@@ -160,4 +161,5 @@ def _records(tool: Tool, n: int, seed: int, before: int, compat: Compat) -> np.n
 
 def _batch(tool: Tool, n: int, seed: int, before: int) -> Capture:
     """`n` conversations that follow `before` others; the first ones are the same for every larger `n`."""
-    return play(tool.recipes, n, (seed, tool.number, 1 + before // BATCH), tool.number, before=before)
+    key = (seed, tool.number, 1 + before // BATCH)
+    return play(tool.recipes, n, key, tool.number % NETWORKS, before=before)
