@@ -72,6 +72,7 @@ def test_a_tools_conversations_have_its_ports_protocol_and_order(name: str) -> N
 @pytest.mark.parametrize("name", TOOLS)
 def test_a_tools_records_are_finite_repeatable_and_nested(name: str) -> None:
     tool = TOOLS[name]
+    x = np.empty(0)
     for compat in MODES:
         x, features = tool_flows(tool, 50, 1, compat=compat)
         assert x.shape == (50, len(FEATURES))
@@ -218,10 +219,17 @@ def test_floods_by_the_book() -> None:
     assert not syn.payload.any()
     answered = syn.flags == SYN | ACK
     assert set(syn.header[answered]) == {24}  # a stack says its MSS even to a SYN without options
-    assert set(tool_packets(TOOLS["mirai_syn"], 300, 0).packets.header[:1]) == {40}
+    mirai = tool_packets(TOOLS["mirai_syn"], 300, 0).packets
+    asked = mirai.flags == SYN
+    assert set(mirai.header[asked]) == {40}
+    assert not mirai.window[asked].any()
     ack = tool_packets(TOOLS["mirai_ack"], 300, 0).packets
     assert set(ack.payload) == {0, 512}
     assert set(ack.flags) == {ACK, RST}
+    assert set(ack.header) == {20}
+    stomp = tool_packets(TOOLS["mirai_stomp"], 300, 0).packets
+    assert set(stomp.payload) == {0, 768}
+    assert set(stomp.header[stomp.payload > 0]) <= {20, 32}
     assert set(tool_packets(TOOLS["mirai_udpplain"], 50, 0).packets.payload) == {512}
     gre = tool_packets(TOOLS["mirai_greip"], 50, 0).packets
     assert set(gre.protocol) == {47}
@@ -254,6 +262,9 @@ def test_raw_segments_are_neither_acknowledged_nor_repeated() -> None:
     assert len(raw.time) == 200
     assert set(raw.flags) == {ACK}
     assert set(raw.header) == {20}
+    windows = [set(raw.window[raw.conversation == i]) for i in range(40)]
+    assert all(len(each) == 1 for each in windows)
+    assert set.union(*windows) == {64, 512}
     assert len(simulate(base, 40, Streams(1)).time) > 200
 
 

@@ -53,6 +53,7 @@ _COMMON = (
     1720,
 )
 _NMAP = {"nmap": 1.0}
+_MASSCAN = {"masscan": 0.6, "masscan_2021": 0.4}
 _WAY = About((0.0005, 0.005, 0.03, 0.12), 0.6, low=0.0001)
 
 
@@ -166,10 +167,10 @@ _MASS = (
             say(up(About(0), About(0), flags=SYN), down(About(0), About(0.0002, 0.8), 0.15, flags=RST | ACK)),
             ports=_COMMON,
             protocol=TCP,
-            clients={"masscan": 1.0},
+            clients=_MASSCAN,
         ),
     ),
-    (0.2, _probe({"masscan": 1.0}, half_open=0.3, refused=0.5, unanswered=0.2)),
+    (0.2, _probe(_MASSCAN, half_open=0.3, refused=0.5, unanswered=0.2)),
 )
 _ZMAP = (
     (0.8, _probe({"zmap": 1.0}, (80, 443, 22, 23, 8080, 3389), unanswered=0.7, refused=0.15, half_open=0.15)),
