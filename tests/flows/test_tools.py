@@ -90,6 +90,10 @@ def test_a_tools_records_are_finite_repeatable_and_nested(name: str) -> None:
     assert not np.array_equal(x, tool_flows(tool, 50, 2, compat="cicflowmeter")[0])
 
 
+def test_no_two_tools_share_random_numbers_or_hosts() -> None:
+    assert len({tool.number % module.NETWORKS for tool in TOOLS.values()}) == len(TOOLS)
+
+
 def test_tools_are_made_of_known_parts() -> None:
     for name, tool in TOOLS.items():
         assert tool.name == name == normalise(name)
