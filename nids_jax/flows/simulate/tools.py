@@ -5,8 +5,8 @@ from conversation to conversation, `within` from message to message; a tuple of 
 program is run with.  Conversations are shorter than in life (a flood is cut after some hundred packets, a form is
 posted some dozen times), so that a balanced set of flows stays small.
 
-Sources: named beside each recipe and in `Tool.source`; no number is taken from a dataset's rows.  Weights of recipes and
-spreads (`between`, `within`) were set by hand.
+Sources: named beside each recipe and in `Tool.source`; no number is taken from a dataset's rows.  Weights of recipes
+and spreads (`between`, `within`) were set by hand.
 """
 
 from collections.abc import Mapping
