@@ -192,7 +192,7 @@ _LAG = (
     ),
 )
 
-_BACKLOG = "hping3(8): -S --flood --rand-source, window 64, no options; tcp(7): tcp_synack_retries; RFC 4987"
+_BACKLOG = "hping3(8): -S --flood --rand-source, window 512 or 64, no options; tcp(7): tcp_synack_retries; RFC 4987"
 
 TOOLS = (
     make(

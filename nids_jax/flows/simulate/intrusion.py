@@ -4,7 +4,7 @@ Sources: the code and manuals of nmap, Patator, Ares, Metasploit and DVWA; vsftp
 settings; CVE-2014-0160.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from nids_jax.flows.simulate.parts import (
@@ -25,7 +25,7 @@ from nids_jax.flows.simulate.parts import (
     tcp,
 )
 from nids_jax.flows.simulate.script import About, Loop, Traffic, down, repeat, say, up
-from nids_jax.flows.simulate.tool import make
+from nids_jax.flows.simulate.tool import Recipes, make
 
 # ---------------------------------------------------------------------------------------------------------- scans
 
@@ -171,55 +171,81 @@ def _web_attack(act: Loop, closes: Mapping[str, float] = EITHER_CLOSES) -> Traff
 
 
 # Brute force: the login form is posted and leads back to itself; or the password stands in the address
-_LOGIN_PAGE = About(1250, 0.3, 0.03)
-_POSTED_PASSWORDS = _web_attack(
-    repeat(
-        About(9, 0.5, low=1, high=40),
-        up(About(600, 0.06, 0.02), About(0.2, 0.6, 0.5)),
-        down(About(420, 0.15, 0.01), About(0.01, 0.9, 0.4)),
-        up(About(470, 0.1, 0.01), About(0.005, 0.8, 0.4)),
-        down(_LOGIN_PAGE, About(0.01, 0.9, 0.4)),
+def _forms_guessed(page: About) -> Recipes:
+    posted = _web_attack(
+        repeat(
+            About(9, 0.5, low=1, high=40),
+            up(About(600, 0.06, 0.02), About(0.2, 0.6, 0.5)),
+            down(About(420, 0.15, 0.01), About(0.01, 0.9, 0.4)),
+            up(About(470, 0.1, 0.01), About(0.005, 0.8, 0.4)),
+            down(page, About(0.01, 0.9, 0.4)),
+        )
     )
-)
-_PASSWORDS_IN_ADDRESS = _web_attack(
-    repeat(
-        About(9, 0.5, low=1, high=40),
-        up(About(480, 0.1, 0.02), About(0.2, 0.6, 0.5)),
-        down(_LOGIN_PAGE, About(0.01, 0.9, 0.4)),
+    in_address = _web_attack(
+        repeat(
+            About(9, 0.5, low=1, high=40),
+            up(About(480, 0.1, 0.02), About(0.2, 0.6, 0.5)),
+            down(page, About(0.01, 0.9, 0.4)),
+        )
     )
-)
-BRUTE_FORCE = ((0.75, _POSTED_PASSWORDS), (0.25, _PASSWORDS_IN_ADDRESS))
+    return (0.75, posted), (0.25, in_address)
+
 
 # SQL injection: long addresses that hold the query, and an answer that lists the table; or blind, where the answer
 # comes late or not by the truth of a guess
-_LISTED = _web_attack(
-    repeat(
-        About(1.3, 0.5, low=1, high=10),
-        up(About(640, 0.15, 0.1), About(0.5, 1.0, 1.0)),
-        down(About(2800, 0.45, 0.4), About(0.02, 0.9, 0.6)),
-    ),
-    closes=SERVER_CLOSES,
-)
-_BLIND = _web_attack(
-    repeat(
-        About(6, 0.6, low=1, high=40),
-        up(About(700, 0.15, 0.05), About(0.05, 1.0, 0.5)),
-        down(FORM_PAGE, About(0.3, 1.0, 1.2)),
+def _queries(listed: About, blind: About) -> Recipes:
+    seen = _web_attack(
+        repeat(
+            About(1.3, 0.5, low=1, high=10),
+            up(About(640, 0.15, 0.1), About(0.5, 1.0, 1.0)),
+            down(listed, About(0.02, 0.9, 0.6)),
+        ),
+        closes=SERVER_CLOSES,
     )
-)
-SQL_INJECTION = ((0.75, _LISTED), (0.25, _BLIND))
+    unseen = _web_attack(
+        repeat(
+            About(6, 0.6, low=1, high=40),
+            up(About(700, 0.15, 0.05), About(0.05, 1.0, 0.5)),
+            down(blind, About(0.3, 1.0, 1.2)),
+        )
+    )
+    return (0.75, seen), (0.25, unseen)
+
 
 # Cross-site scripting: a script in a form's field, posted again and again; the page that comes back shows it
-_SCRIPTS = _web_attack(
-    repeat(
-        About(8, 0.6, low=1, high=40),
-        up(About(585, 0.08, 0.04), About(0.7, 0.6, 0.6)),
-        down(About(350, 0.15, 0.01), About(0.01, 0.9, 0.4), chance=0.5),
-        up(About(480, 0.12, 0.02), About(0.005, 0.8, 0.4), chance=0.5),
-        down(About(3200, 0.25, 0.1), About(0.01, 0.9, 0.4)),
+def _scripts(page: About) -> Recipes:
+    posted = _web_attack(
+        repeat(
+            About(8, 0.6, low=1, high=40),
+            up(About(585, 0.08, 0.04), About(0.7, 0.6, 0.6)),
+            down(About(350, 0.15, 0.01), About(0.01, 0.9, 0.4), chance=0.5),
+            up(About(480, 0.12, 0.02), About(0.005, 0.8, 0.4), chance=0.5),
+            down(page, About(0.01, 0.9, 0.4)),
+        )
     )
-)
-XSS = ((1.0, _SCRIPTS),)
+    return ((1.0, posted),)
+
+
+# The embedded dataset's application is a small one, with pages like DVWA's …
+BRUTE_FORCE = _forms_guessed(About(1250, 0.3, 0.03))
+SQL_INJECTION = _queries(About(2800, 0.45, 0.4), FORM_PAGE)
+XSS = _scripts(About(3200, 0.25, 0.1))
+# … the tools meet any: compressed pages of a form alone to a shop's (HTTP Archive's Web Almanac: 30 kB in the median)
+_ANY_FORM = About((700, 1_300, 2_600, 5_500, 12_000, 30_000), 0.3, 0.03)
+_ANY_LIST = About((1_200, 2_800, 6_000, 14_000, 30_000), 0.4, 0.4)
+
+# ---------------------------------------------------------------------------------------------------------- tools
+
+# CIC-IDS2017's testbed had Heartbleed and its backdoor listen on 444, which its description says; elsewhere, ports of
+# TLS, and those that Metasploit's handlers (4444) and manuals propose
+_TLS_PORTS = (443, 443, 443, 8443, 993, 995, 465)
+_ANY_BACK_PORTS = (4444, 4444, 443, 8080, 8443, 80, 53, 5555, 1234)
+
+
+def _on(ports: Sequence[int], recipes: Recipes, instead: Sequence[int]) -> Recipes:
+    """The same recipes, with `ports` where they had `instead`."""
+    return tuple((w, replace(traffic, ports=ports) if traffic.ports == instead else traffic) for w, traffic in recipes)
+
 
 TOOLS = (
     make(
@@ -251,7 +277,7 @@ TOOLS = (
         "heartbleed",
         "heartbeats that claim more than they send, answered from memory",
         "CVE-2014-0160; RFC 6520; ssltest.py (J. Stafford)",
-        HEARTBLEED,
+        _on(_TLS_PORTS, HEARTBLEED, _HEARTBLEED.ports),
         ("Heartbleed",),
     ),
     make(
@@ -265,7 +291,7 @@ TOOLS = (
         "metasploit_backdoor",
         "a victim that calls back: second stage, commands, files, inner scans",
         "Metasploit: meterpreter reverse_tcp and its stagers",
-        INFILTRATION,
+        _on(_ANY_BACK_PORTS, INFILTRATION, _BACK_PORTS),
         (
             "Infiltration",
             "Infilteration",
@@ -293,21 +319,21 @@ TOOLS = (
         "web_brute_force",
         "a login form posted again and again",
         "DVWA: brute force page; hydra(1), Selenium",
-        BRUTE_FORCE,
+        _forms_guessed(_ANY_FORM),
         ("Web Attack - Brute Force", "Brute Force -Web", "Web Brute Force"),
     ),
     make(
         "sql_injection",
         "queries in a form's field by hand, listed or blind",
         "DVWA: SQL injection pages",
-        SQL_INJECTION,
+        _queries(_ANY_LIST, _ANY_FORM),
         ("Web Attack - Sql Injection", "SQL Injection", "Web Attack - SQL"),
     ),
     make(
         "xss",
         "scripts in a form's field, which the page shows",
         "DVWA: XSS pages; Selenium",
-        XSS,
+        _scripts(_ANY_FORM),
         ("Web Attack - XSS", "Brute Force -XSS"),
     ),
 )

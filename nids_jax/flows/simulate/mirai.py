@@ -95,7 +95,7 @@ _SYN = (
         ),
     ),
 )
-_ACK = without_connection(ACK, About(512), _FLOOD)
+_ACK = without_connection(ACK, About(512), _SCANNER)
 # attack_tcp_stomp: a true handshake, and then 768 bytes over and over on it from a raw socket
 _STOMP = one_way(
     say(

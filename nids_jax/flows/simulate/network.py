@@ -189,6 +189,8 @@ def _draw_hosts(traffic: Traffic, n: int, streams: Streams) -> _Hosts:
         pace=PACE * np.exp(streams.next().standard_normal(n)),
         loss=np.where(streams.next().random(n) < LOSSY, LOSS, 0.0),
     )
+    if traffic.raw:
+        hosts = replace(hosts, window=np.stack([hosts.syn_window[UP], hosts.window[DOWN]]))
     if traffic.losses:
         hosts = replace(hosts, loss=_one_of(traffic.losses, n, streams))
     if traffic.mss:

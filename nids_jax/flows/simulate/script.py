@@ -133,6 +133,19 @@ class Stack:
     ack_delay: tuple[float, ...]  # s, one of these per conversation
 
 
+def _raw(options: int, windows: tuple[int, ...], *, timestamps: bool = False) -> Stack:
+    """What a tool writes by itself."""
+    return Stack(
+        syn_window=windows,
+        syn_options=options,
+        timestamps=timestamps,
+        window=windows[0],
+        growth=0,
+        window_high=65535,
+        ack_delay=(0.04,),
+    )
+
+
 STACKS: dict[str, Stack] = {
     # MSS, SACK, timestamps, NOP, window scale 7; acknowledges at once early in a connection, later after 40 ms
     "linux_3": Stack(
@@ -201,42 +214,16 @@ STACKS: dict[str, Stack] = {
         window_high=36,
         ack_delay=(0.0005, 0.04),
     ),
-    # What raw sockets write without asking a stack.  hping3 (hping2.h: DEFAULT_INITSEQ…, src_winsize 64): no options;
-    # masscan (templ-pkt.c) and zmap (packet.c): MSS alone, windows of 1024 and 65535;
-    # Mirai (attack_tcp.c, bot/scanner.c): a random window, MSS, SACK, timestamps and window scale in the SYN flood
-    "hping3": Stack(
-        syn_window=(64, 512), syn_options=0, timestamps=False, window=64, growth=0, window_high=512, ack_delay=(0.04,)
-    ),
-    "masscan": Stack(
-        syn_window=(1024,), syn_options=4, timestamps=False, window=1024, growth=0, window_high=1200, ack_delay=(0.04,)
-    ),
-    "zmap": Stack(
-        syn_window=(65535,),
-        syn_options=4,
-        timestamps=False,
-        window=65535,
-        growth=0,
-        window_high=65535,
-        ack_delay=(0.04,),
-    ),
-    "mirai_scanner": Stack(
-        syn_window=(2_900, 14_600, 30_000, 45_000, 61_000),
-        syn_options=0,
-        timestamps=False,
-        window=29_200,
-        growth=0,
-        window_high=65535,
-        ack_delay=(0.04,),
-    ),
-    "mirai_flood": Stack(
-        syn_window=(2_900, 14_600, 30_000, 45_000, 61_000),
-        syn_options=20,
-        timestamps=True,
-        window=29_200,
-        growth=0,
-        window_high=65535,
-        ack_delay=(0.04,),
-    ),
+    # What raw sockets write without asking a stack, the same window in every segment.  hping3 (hping2.h): no options,
+    # DEFAULT_SRCWINSIZE 512, and the 64 of its manual; masscan (templ-pkt.c): 1024, with MSS since 2021; zmap: MSS
+    "hping3": _raw(0, (512, 512, 64)),
+    "masscan": _raw(0, (1024,)),
+    "masscan_2021": _raw(4, (1024,)),
+    "zmap": _raw(4, (65535,)),
+    # Mirai's scanner and its ACK flood (scanner.c, attack_tcp_ack): no options, a window drawn once for each attack;
+    # its SYN flood (attack_tcp_syn): MSS, SACK, timestamps, window scale, and no window
+    "mirai_scanner": _raw(0, tuple(range(1_500, 65_536, 4_000))),
+    "mirai_flood": _raw(20, (0,), timestamps=True),
     # Small devices (lwIP 2.1, opt.h: TCP_MSS 536 or 1460, TCP_WND 4 · MSS; VxWorks; Siemens S7: 8192): MSS alone
     "device": Stack(
         syn_window=(2144, 5840, 8192, 4096),

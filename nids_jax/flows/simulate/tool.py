@@ -40,7 +40,7 @@ class Tool:
 
     @property
     def number(self) -> int:
-        """What its random numbers and its hosts' numbers follow from: the CRC-32 of its name."""
+        """What its random numbers and its hosts follow from: the CRC-32 of its name."""
         return zlib.crc32(self.name.encode())
 
 

@@ -5,7 +5,8 @@ from conversation to conversation, `within` from message to message; a tuple of 
 program is run with.  Conversations are shorter than in life (a flood is cut after some hundred packets, a form is
 posted some dozen times), so that a balanced set of flows stays small.
 
-Sources: named beside each recipe and in `Tool.source`; no number is taken from a dataset's rows.
+Sources: named beside each recipe and in `Tool.source`; no number is taken from a dataset's rows.  Weights of recipes
+and spreads (`between`, `within`) were set by hand.
 """
 
 from collections.abc import Mapping
@@ -67,6 +68,7 @@ TOOLS: dict[str, Tool] = {tool.name: tool for theme in _THEMES for tool in theme
 _OF_LABEL = {normalise(label): tool for tool in TOOLS.values() for label in tool.labels}
 
 BATCH = 8192  # conversations that are simulated at once
+NETWORKS = 2**20  # a tool's hosts are in one of so many
 
 
 def tool_of(label: str, own: Mapping[str, Tool] | None = None) -> Tool | None:
@@ -160,4 +162,5 @@ def _records(tool: Tool, n: int, seed: int, before: int, compat: Compat) -> np.n
 
 def _batch(tool: Tool, n: int, seed: int, before: int) -> Capture:
     """`n` conversations that follow `before` others; the first ones are the same for every larger `n`."""
-    return play(tool.recipes, n, (seed, tool.number, 1 + before // BATCH), tool.number, before=before)
+    key = (seed, tool.number, 1 + before // BATCH)
+    return play(tool.recipes, n, key, tool.number % NETWORKS, before=before)
