@@ -3,7 +3,8 @@
 A message is what one side sends up to PSH, or one datagram; its length is the simulator's.  Its text is cut or padded to
 that length, or is only its head, before zeros.  The protocol is that of the server's port.
 
-Sources: RFC 9112 (HTTP), 1035 and 7830 (DNS), 5905 (NTP), 1350 (TFTP), 4253 (SSH), 959 (FTP).
+Sources: RFC 9112 (HTTP), 1035 and 7830 (DNS), 5905 (NTP), 1350 (TFTP), 4253 (SSH), 959 (FTP); MySQL's
+client/server protocol.
 """
 
 from collections.abc import Callable
@@ -90,16 +91,16 @@ def _dns(m: _Message) -> bytes:
     question = _question(m.question if m.served else m.size)
     number = m.number.to_bytes(2)
     if not question:
-        return number + (b"\x81\x80" if m.served else b"\1\0") + bytes(8) if m.size >= 12 else b""
+        return _refused(m) if m.served else b""
     if not m.served:
         return number + b"\1\0\0\1\0\0\0\0\0\0" + question
     left = m.size - 12 - len(question)
     if left < 0:
-        return b""
+        return _refused(m)
     # Addresses of 16 bytes, and what is left as EDNS padding of 15 bytes or more, or EDNS's 11.
     answers = next((n for n in range(left // 16, -1, -1) if left - 16 * n in (0, 11) or left - 16 * n >= 15), -1)
     if answers < 0:
-        return number + b"\x81\x83\0\1\0\0\0\0\0\0" + question  # no such name; zeros follow
+        return _refused(m)
     left -= 16 * answers
     records = b"".join(b"\xc0\x0c\0\1\0\1\0\0\1\x2c\0\4\xc6\x33\x64" + bytes([1 + i % 254]) for i in range(answers))
     if left:
@@ -107,6 +108,15 @@ def _dns(m: _Message) -> bytes:
         records += b"\0\x0c" + (left - 15).to_bytes(2) if left >= 15 else b""
     extra = (1 if left else 0).to_bytes(2)
     return number + b"\x81\x80\0\1" + answers.to_bytes(2) + b"\0\0" + extra + question + records
+
+
+def _refused(m: _Message) -> bytes:
+    """An answer without a question, with padding alone."""
+    if m.size < 27:
+        return b""
+    return m.number.to_bytes(2) + b"\x81\x85" + bytes(7) + b"\1\0\0\x29\x10" + bytes(5) + (m.size - 23).to_bytes(2) + (
+        b"\0\x0c" + (m.size - 27).to_bytes(2)
+    )
 
 
 def _ntp(m: _Message) -> bytes:
@@ -120,8 +130,41 @@ def _tftp(m: _Message) -> bytes:
 
 
 def _ssh(m: _Message) -> bytes:
-    banner = b"SSH-2.0-OpenSSH_7.4 "
-    return (banner + b"a" * m.size)[: m.size - 2] + b"\r\n" if not m.index and m.size > 10 else b""
+    """Banners, key exchange up to the client's NEWKEYS, then what may be the encryption of anything."""
+    if not m.index:
+        return (b"SSH-2.0-OpenSSH_7.4 " + b"a" * m.size)[: m.size - 2] + b"\r\n" if m.size > 10 else b""
+    if m.index == 1 and m.size >= 80:  # KEXINIT: a cookie, ten lists of names (here one name), two numbers
+        name = b"a" * (m.size - 4 - 1 - 1 - 16 - 40 - 1 - 4 - 6)
+        return _binary(b"\x14" + bytes(16) + _long(len(name)) + name + bytes(36 + 1 + 4), m.size)
+    if m.index == 2 and not m.served and 20 <= m.size <= 200:
+        key = m.size - 4 - 1 - 1 - 4 - 6
+        return _binary(b"\x1e" + _long(key) + b"a" * key, m.size)
+    if m.index == 2 and m.served and 200 <= m.size <= 2000:
+        size = m.size - 16  # NEWKEYS follows at once
+        kind = _long(11) + b"ssh-ed25519"
+        host, proof = kind + _long(32) + b"a" * 32, kind + _long(64) + b"a" * 64
+        key = size - 4 - 1 - 1 - 3 * 4 - len(host) - len(proof) - 6
+        reply = b"\x1f" + _long(len(host)) + host + _long(key) + b"a" * key + _long(len(proof)) + proof
+        return _binary(reply, size) + _binary(b"\x15", 16)
+    if m.index == 3 and not m.served and m.size == 16:
+        return _binary(b"\x15", 16)
+    return bytes(range(128, 256)) * (m.size // 128 + 1) if m.size < 4096 else b""
+
+
+def _binary(content: bytes, size: int) -> bytes:
+    """SSH's packet of `size` bytes."""
+    return _long(size - 4) + bytes([size - 5 - len(content)]) + content + bytes(size - 5 - len(content))
+
+
+def _long(number: int) -> bytes:
+    return number.to_bytes(4)
+
+
+def _mysql(m: _Message) -> bytes:
+    """The server's refusal of a stranger; what the client says is no MySQL."""
+    if m.served and 13 <= m.size < 1 << 24:
+        return (m.size - 4).to_bytes(3, "little") + b"\0\xff\x6a\4Host " + b"a" * (m.size - 12)
+    return (m.size - 4).to_bytes(3, "little") + b"\0\3" if m.size >= 5 else b""
 
 
 def _ftp(m: _Message) -> bytes:
@@ -142,6 +185,7 @@ _KINDS: tuple[tuple[int, tuple[int, ...], Callable[[_Message], bytes]], ...] = (
     (UDP, (69,), _tftp),
     (TCP, (22, 2222), _ssh),
     (TCP, (21, 2121), _ftp),
+    (TCP, (3306,), _mysql),
 )
 
 

@@ -7,8 +7,8 @@ two-way 5-tuple, and its first packet is its client's):
   is the same again, and so is a segment with payload that equals one which its side sent 200 ms before (Linux's least
   timeout, to 1 µs).  `Packets` does not say which segments are repeated: on paths of more than 100 ms, where the
   simulator waits longer, a repeated segment is written as new bytes.
-- A bare acknowledgement is of every second segment of a message, or of its last, in turn; any other packet, and what
-  follows the other side's FIN, acknowledges all that was captured.
+- A bare acknowledgement is of every second segment of a message, or of its last, in turn; any other packet, and a side's
+  last, acknowledges all that was captured.
 - Timestamps (RFC 7323) count the capture's milliseconds from a random number on, and echo the other side's last.
 
 Sources: RFC 791, 9293, 7323.
@@ -255,8 +255,10 @@ def _acknowledged(
     last, there = _last(mine & ~bare, first)  # when it acknowledged all
     count = _within(bare, first)
     number = count + np.where(there, captured[last] - count[last], 0)
-    over = _within((side == 1 - s) & (p.flags & FIN != 0), first) > 0
-    known = bare & ~over & (number <= captured)
+    final = np.zeros(len(side), bool)
+    spoken = np.flatnonzero(mine)
+    final[spoken[np.diff(conversation[spoken], append=-1) != 0]] = True
+    known = bare & ~final & (number <= captured)
     before = np.cumsum(full) - captured
     return np.where(known, points[np.where(known, before + number - 1, 0)], all_heard)
 
