@@ -47,7 +47,7 @@ def _http(m: _Message) -> bytes:
         if m.served or m.size < 6:
             return b""
         return b"X-a: " + b"b" * (m.size - 7) + b"\r\n" if 7 < m.size < 100 else _body(b"", m.size)
-    if not m.served and m.size > 1400 or m.more and not m.served:
+    if not m.served and (m.more or m.size > 1400):
         line = b"POST / HTTP/1.1\r\nHost: www.example.org\r\n"
     if m.more:
         end = b"Connection: close\r\n\r\n" if m.served else b""
@@ -113,9 +113,15 @@ def _dns(m: _Message) -> bytes:
 def _refused(m: _Message) -> bytes:
     """An answer without a question, with padding alone."""
     if m.size < 27:
-        return b""
-    return m.number.to_bytes(2) + b"\x81\x85" + bytes(7) + b"\1\0\0\x29\x10" + bytes(5) + (m.size - 23).to_bytes(2) + (
-        b"\0\x0c" + (m.size - 27).to_bytes(2)
+        return m.number.to_bytes(2) + b"\x81\x85" + bytes(8) if m.size >= 12 else b""
+    return (
+        m.number.to_bytes(2)
+        + b"\x81\x85"
+        + bytes(7)
+        + b"\1\0\0\x29\x10"
+        + bytes(5)
+        + (m.size - 23).to_bytes(2)
+        + (b"\0\x0c" + (m.size - 27).to_bytes(2))
     )
 
 
@@ -141,8 +147,8 @@ def _ssh(m: _Message) -> bytes:
         return _binary(b"\x1e" + _long(key) + b"a" * key, m.size)
     if m.index == 2 and m.served and 200 <= m.size <= 2000:
         size = m.size - 16  # NEWKEYS follows at once
-        kind = _long(11) + b"ssh-ed25519"
-        host, proof = kind + _long(32) + b"a" * 32, kind + _long(64) + b"a" * 64
+        kind = _long(7) + b"ssh-rsa"
+        host, proof = kind + _long(3) + b"\1\0\1" + _long(32) + b"a" * 32, kind + _long(32) + b"a" * 32
         key = size - 4 - 1 - 1 - 3 * 4 - len(host) - len(proof) - 6
         reply = b"\x1f" + _long(len(host)) + host + _long(key) + b"a" * key + _long(len(proof)) + proof
         return _binary(reply, size) + _binary(b"\x15", 16)
@@ -164,7 +170,7 @@ def _mysql(m: _Message) -> bytes:
     """The server's refusal of a stranger; what the client says is no MySQL."""
     if m.served and 13 <= m.size < 1 << 24:
         return (m.size - 4).to_bytes(3, "little") + b"\0\xff\x6a\4Host " + b"a" * (m.size - 12)
-    return (m.size - 4).to_bytes(3, "little") + b"\0\3" if m.size >= 5 else b""
+    return (m.size - 4).to_bytes(3, "little") + b"\0\3" + b"a" * (m.size - 5) if m.size >= 5 else b""
 
 
 def _ftp(m: _Message) -> bytes:
@@ -272,7 +278,7 @@ def write_text(
 
 
 def _kinds(p: Packets, first: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The protocol of each conversation [c], counted from 1, 0 for none; and whether the server's port is the client's."""
+    """The protocol of each conversation [c], counted from 1, 0 for none; whether the client has the server's port."""
     protocol, target, origin = p.protocol[first], p.destination_port[first], p.source_port[first]
     kind, swapped = np.zeros(len(first), np.int64), np.zeros(len(first), bool)
     for number, (carrier, ports, _) in enumerate(_KINDS, 1):

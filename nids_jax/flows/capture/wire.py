@@ -7,8 +7,8 @@ two-way 5-tuple, and its first packet is its client's):
   is the same again, and so is a segment with payload that equals one which its side sent 200 ms before (Linux's least
   timeout, to 1 µs).  `Packets` does not say which segments are repeated: on paths of more than 100 ms, where the
   simulator waits longer, a repeated segment is written as new bytes.
-- A bare acknowledgement is of every second segment of a message, or of its last, in turn; any other packet, and a side's
-  last, acknowledges all that was captured.
+- A bare acknowledgement is of every second segment of a message, or of its last, in turn; any other packet, and the last
+  of a side, acknowledges all that was captured.
 - Timestamps (RFC 7323) count the capture's milliseconds from a random number on, and echo the other side's last.
 
 Sources: RFC 791, 9293, 7323.
@@ -103,7 +103,9 @@ def datagrams(packets: Packets, *, clients_before: int = 0) -> tuple[Datagrams, 
     lead = p.take(first)
     up = (p.source == lead.source[conversation]) & (p.source_port == lead.source_port[conversation])
     side = (~up).astype(np.int64)
-    random = [_mixed(lead.source, lead.destination, lead.source_port * 65536 + lead.destination_port, s) for s in (0, 1)]
+    random = [
+        _mixed(lead.source, lead.destination, lead.source_port * 65536 + lead.destination_port, s) for s in (0, 1)
+    ]
     random = np.stack(random)  # [side, conversation] uint64
     client, server, clients = _addresses(lead, clients_before)
     client, server = client[conversation], server[conversation]
@@ -140,8 +142,7 @@ def datagrams(packets: Packets, *, clients_before: int = 0) -> tuple[Datagrams, 
 
 
 def _conversations(packets: Packets) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The packets' order by conversation [p], then in this order the conversation of each [p], and where each conversation
-    begins [c]."""
+    """The packets' order by conversation [p]; in this order each one's conversation [p], and where each begins [c]."""
     p = len(packets)
     ends = np.concatenate([packets.source, packets.destination]) * 65536
     ends += np.concatenate([packets.source_port, packets.destination_port])

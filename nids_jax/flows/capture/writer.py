@@ -18,7 +18,7 @@ import numpy as np
 
 from nids_jax.errors import InputError
 from nids_jax.flows.capture.wire import Conversations, Datagrams, datagrams, merge, spans
-from nids_jax.flows.packets import ACK, ICMP, SYN, TCP, UDP, Packets
+from nids_jax.flows.packets import ICMP, SYN, TCP, UDP, Packets
 
 Form = Literal["pcap", "pcapng"]
 
@@ -54,14 +54,6 @@ _ON_SYN = {
     20: _SAYS_MSS + _SACK + _STAMPS + _NOP + b"\3\3\7",
     24: _SAYS_MSS + _NOP + b"\3\3\6" + _NOP * 2 + _STAMPS + _SACK + _END * 2,
 }
-
-
-@dataclass(frozen=True, kw_only=True)
-class Written:
-    """What a capture file holds."""
-
-    packets: int
-    conversations: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,7 +160,7 @@ def _write(file: BinaryIO, d: Datagrams, form: Form) -> None:
     while begin < len(d):
         reached = total[begin - 1] if begin else 0
         end = max(int(np.searchsorted(total, reached + _SLICE, side="right")), begin + 1)
-        file.write(memoryview(_frames(d.take(np.arange(begin, end)), form)))
+        file.write(_frames(d.take(np.arange(begin, end)), form).data)
         begin = end
 
 
@@ -200,7 +192,9 @@ def _frames(d: Datagrams, form: Form) -> np.ndarray:
     groups, group = np.unique((d.protocol.astype(np.int64) << 17) + transport * 2 + syn, return_inverse=True)
     for i in range(len(groups)):
         rows = np.flatnonzero(group == i)
-        heads = _headers(d.take(rows), int(groups[i] >> 17), int(transport[rows[0]]), bool(syn[rows[0]]), payload_sum[rows])
+        heads = _headers(
+            d.take(rows), int(groups[i] >> 17), int(transport[rows[0]]), bool(syn[rows[0]]), payload_sum[rows]
+        )
         _put(data, begin[rows] + before, heads)
     return data
 
