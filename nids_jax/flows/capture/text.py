@@ -1,7 +1,7 @@
 """What the payloads of simulated packets say, where a protocol is short to write; zeros elsewhere.
 
-A message is what one side sends up to PSH, or one datagram; its length is the simulator's.  Its text is cut or padded to
-that length, or is only its head, before zeros.  The protocol is that of the server's port.
+A message is what one side says up to PSH, or one datagram; its length is the simulator's.  Its text is padded to that
+length, or is only its head, before zeros.  The protocol is that of the server's port.
 
 Sources: RFC 9112 (HTTP), 1035 and 7830 (DNS), 5905 (NTP), 1350 (TFTP), 4253 (SSH), 959 (FTP); MySQL's
 client/server protocol.

@@ -7,8 +7,8 @@ two-way 5-tuple, and its first packet is its client's):
   is the same again, and so is a segment with payload that equals one which its side sent 200 ms before (Linux's least
   timeout, to 1 µs).  `Packets` does not say which segments are repeated: on paths of more than 100 ms, where the
   simulator waits longer, a repeated segment is written as new bytes.
-- A bare acknowledgement is of every second segment of a message, or of its last, in turn; any other packet, and the last
-  of a side, acknowledges all that was captured.
+- A bare acknowledgement is of every second segment of a message, or of its last, in turn; any other packet, and the
+  last of a side, acknowledges all that was captured.
 - Timestamps (RFC 7323) count the capture's milliseconds from a random number on, and echo the other side's last.
 
 Sources: RFC 791, 9293, 7323.
