@@ -339,7 +339,7 @@ def test_a_name_is_asked_for_and_answered(answer: int):
 )
 def test_servers_say_who_they_are(port: int, protocol: int, starts: bytes):
     said = payloads(made((1, False, 40, 8 if protocol == UDP else 20, PSH | ACK), protocol=protocol, port=port))
-    assert said[0].startswith(starts) or port == 69
+    assert said[0].startswith(starts)
 
 
 # --- In pieces -------------------------------------------------------------------------------------------------------
@@ -355,8 +355,6 @@ def test_pieces_are_merged_in_order_of_time_and_their_clients_differ():
     assert times == sorted([*first.time.tolist(), *second.time.tolist()])
     tuples = {(frozenset(each.ends), each.ip[9]) for each in found}
     assert len(tuples) == 320 == sum(len(each.start) for each in labelled)
-    sizes = sorted(len(each.ip) for each in found)
-    assert sizes == sorted((20 + p.header + p.payload).tolist() for p in (first, second) for p in [p])[0] or sizes
     alone = {each.ip for each in frames(written(first))}
     assert alone <= {each.ip for each in found}
 

@@ -111,6 +111,11 @@ def whole_or_absent(path: Path, argument: str) -> Iterator[BinaryIO]:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"cannot make the folder {path.parent}: {error.strerror}; name another `{argument}`"
+        ) from error
+    try:
         try:
             with temporary.open("wb") as file:
                 yield file
