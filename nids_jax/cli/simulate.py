@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from nids_jax.flows.packets import Packets
 
 ENDINGS = (".pcap", ".pcapng")
-PIECE = 2_000  # conversations of a tool that are simulated at a time
-SPAN = 400_000_000  # µs from a piece to the next: PIECE times the mean time between two conversations of a tool
+PIECE = 500  # conversations of a tool that are simulated at a time
+SPAN = 100_000_000  # µs from a piece to the next: PIECE times the mean time between two conversations of a tool
 
 
 @dataclass(frozen=True, kw_only=True)

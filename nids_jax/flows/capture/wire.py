@@ -14,7 +14,7 @@ two-way 5-tuple, and its first packet is its client's):
 Sources: RFC 791, 9293, 7323.
 """
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -58,17 +58,19 @@ class Datagrams:
         return len(self.time)
 
     def take(self, rows: np.ndarray) -> "Datagrams":
-        """The packets at `rows`, and no more text than they need."""
-        columns = {each.name: getattr(self, each.name)[rows] for each in fields(self) if each.name != "text"}
-        length = columns["text_length"]
-        text = self.text[spans(columns["text_begin"], length)]
-        return Datagrams(**{**columns, "text_begin": np.cumsum(length) - length}, text=text)
+        """The packets at `rows`, and all the text."""
+        return Datagrams(**{name: column if name == "text" else column[rows] for name, column in vars(self).items()})
+
+    def shed(self) -> "Datagrams":
+        """The same packets, and no more text than they need."""
+        text = self.text[spans(self.text_begin, self.text_length)]
+        return replace(self, text=text, text_begin=np.cumsum(self.text_length) - self.text_length)
 
 
 def merge(first: Datagrams, second: Datagrams) -> Datagrams:
     """The packets of both, in order of time."""
     second = replace(second, text_begin=second.text_begin + len(first.text))
-    both = {each.name: np.concatenate([getattr(d, each.name) for d in (first, second)]) for each in fields(first)}
+    both = {name: np.concatenate([column, vars(second)[name]]) for name, column in vars(first).items()}
     return Datagrams(**both).take(np.argsort(both["time"], kind="stable"))
 
 

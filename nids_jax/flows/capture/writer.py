@@ -23,7 +23,7 @@ from nids_jax.flows.packets import ICMP, SYN, TCP, UDP, Packets
 Form = Literal["pcap", "pcapng"]
 
 MSS = 1460  # bytes, as every SYN says
-_SLICE = 1 << 25  # bytes of frames made at a time
+_SLICE = 1 << 22  # bytes of frames made at a time
 _LONGEST = 65_535  # bytes of an IPv4 packet
 _ETHERNET, _LEAST = 14, 60  # bytes of its header; of a frame, without its checksum
 _BEFORE: dict[Form, int] = {"pcap": 16, "pcapng": 28}  # bytes before a frame
@@ -72,8 +72,8 @@ class Labelled:
 def write_capture(file: BinaryIO, pieces: Iterable[Packets], form: Form = "pcap") -> Iterator[Labelled]:
     """Write packets to a capture, in order of time; the conversations of each piece, once its packets are taken.
 
-    What is held in memory at once is a piece and what of earlier pieces is later than its first packet, about 150 bytes
-    a packet and the texts, several times as much while they are prepared, and 32 MB of frames.
+    In memory at once are a piece, what of earlier pieces is later than its first packet, and a few MB of frames: about
+    200 bytes a packet and the texts, several times as much while a piece is prepared.
 
     Args:
       pieces: each of whole conversations and in order of time, in order of their first packets.  A host that begins
@@ -93,12 +93,12 @@ def write_capture(file: BinaryIO, pieces: Iterable[Packets], form: Form = "pcap"
         clients += conversations.clients
         yield _labelled(found, conversations)
         if held is not None:
-            now = np.searchsorted(held.time, found.time[0])
-            _write(file, held.take(np.arange(now)), form)
-            found = merge(held.take(np.arange(now, len(held))), found)
+            now = int(np.searchsorted(held.time, found.time[0]))
+            _write(file, held, now, form)
+            found = merge(held.take(np.arange(now, len(held))).shed(), found)
         held = found
     if held is not None:
-        _write(file, held, form)
+        _write(file, held, len(held), form)
 
 
 @contextmanager
@@ -158,13 +158,13 @@ def _check(d: Datagrams) -> None:
         raise InputError("packets are of times before 1970 or after 2106; a capture has none for them")
 
 
-def _write(file: BinaryIO, d: Datagrams, form: Form) -> None:
-    """All packets, some MB at a time."""
+def _write(file: BinaryIO, d: Datagrams, count: int, form: Form) -> None:
+    """The first packets, some MB at a time."""
     total = np.cumsum(np.int64(_BEFORE[form] + _LEAST) + _lengths(d) + d.payload)
     begin = 0
-    while begin < len(d):
+    while begin < count:
         reached = total[begin - 1] if begin else 0
-        end = max(int(np.searchsorted(total, reached + _SLICE, side="right")), begin + 1)
+        end = min(max(int(np.searchsorted(total, reached + _SLICE, side="right")), begin + 1), count)
         file.write(_frames(d.take(np.arange(begin, end)), form).data)
         begin = end
 
