@@ -105,10 +105,9 @@ def datagrams(packets: Packets, *, clients_before: int = 0) -> tuple[Datagrams, 
     lead = p.take(first)
     up = (p.source == lead.source[conversation]) & (p.source_port == lead.source_port[conversation])
     side = (~up).astype(np.int64)
-    random = [
-        _mixed(lead.source, lead.destination, lead.source_port * 65536 + lead.destination_port, s) for s in (0, 1)
-    ]
-    random = np.stack(random)  # [side, conversation] uint64
+    ports = lead.source_port.astype(np.int64) << 16 | lead.destination_port
+    # [side, conversation] uint64
+    random = np.stack([_mixed(lead.source, lead.destination, ports, lead.protocol, s) for s in (0, 1)])
     client, server, clients = _addresses(lead, clients_before)
     client, server = client[conversation], server[conversation]
 
