@@ -37,6 +37,9 @@ COMMANDS = {
     "generate": Command("cli.generate", "", "any number of flows from a trained model, to Parquet or CSV files"),
     "meter": Command("cli.meter", "", "captures (pcap, pcapng) to flow records, as a CSV or Parquet file", jax=False),
     "tools": Command("cli.tools", "", "the traffic tools that can be simulated, and the labels they answer", jax=False),
+    "simulate": Command(
+        "cli.simulate", "", "simulated conversations to a capture (pcap, pcapng), with labels", jax=False
+    ),
     "report": Command("cli.report", "", "the report of an experiment's folder, or of several shards", jax=False),
 }
 USAGE = "\n".join(

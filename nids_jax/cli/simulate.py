@@ -1,0 +1,153 @@
+"""Simulated conversations as a capture (pcap, pcapng), with a file that says what each of them is.
+
+Frames are Ethernet and IPv4, with valid checksums, sequence numbers and options.  The label file has a line for each
+conversation: its start, 5-tuple and label.  The same flags give the same bytes.
+
+    nids_jax simulate --tools=BENIGN,PortScan --conversations=1000 --output=lab.pcap
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from nids_jax.cli.flags import Flags
+from nids_jax.cli.frame import importing
+from nids_jax.cli.output import say
+from nids_jax.errors import InputError
+from nids_jax.settings import setting
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from nids_jax.flows.capture.writer import Labelled
+    from nids_jax.flows.packets import Packets
+
+ENDINGS = (".pcap", ".pcapng")
+PIECE = 500  # conversations of a tool that are simulated at a time
+SPAN = 100_000_000  # µs from a piece to the next: PIECE times the mean time between two conversations of a tool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Simulate:
+    """The capture:"""
+
+    output: str | None = setting(None, "File to write: NAME.pcap or NAME.pcapng.")
+    tools: tuple[str, ...] = setting((), "Whose conversations, by name; default: all.")
+    conversations: int = setting(1000, "Conversations of each tool.")
+    seed: int = setting(0, "Of all that is random, 0 or more.")
+    labels: str | None = setting(None, "File for the labels, as CSV; default: NAME.labels.csv beside the capture.")
+
+    def __post_init__(self) -> None:
+        for name, least in (("conversations", 1), ("seed", 0)):
+            if getattr(self, name) < least:
+                raise InputError(f"`{name}` is {getattr(self, name)}; give at least {least}")
+
+
+FLAGS = (Simulate,)
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Write what the flags name."""
+    given = Flags(FLAGS)
+    given.parse(arguments)
+    wanted = given.build(Simulate)
+    output = _file("output", wanted.output, ENDINGS)
+    labels = output.with_suffix(".labels.csv") if wanted.labels is None else _file("labels", wanted.labels, (".csv",))
+
+    with importing():  # here, because numpy takes longer to import than --help may
+        from nids_jax.flows.capture.writer import whole_or_absent, write_capture
+
+    names = _names(wanted.tools)
+    pieces = _Pieces(names, wanted.conversations, wanted.seed)
+    with ExitStack() as files:
+        # The capture, which is entered last, gets its name first.
+        table = files.enter_context(whole_or_absent(labels, "labels"))
+        capture = files.enter_context(whole_or_absent(output, "output"))
+        table.write(b"timestamp,source_ip,source_port,destination_ip,destination_port,protocol,Label\n")
+        form = "pcapng" if output.suffix.lower() == ".pcapng" else "pcap"
+        conversations = 0
+        for each in write_capture(capture, pieces, form):
+            _write_labels(table, each, [names[i] for i in pieces.label[each.row].tolist()])
+            conversations += len(each.row)
+    say(f"packets: {pieces.packets:,}, conversations: {conversations:,}, in {output}", f"labels: {labels}")
+
+
+class _Pieces:
+    """All conversations, `PIECE` of each tool at a time; and the labels of the piece that was given last."""
+
+    def __init__(self, names: Sequence[str], conversations: int, seed: int):
+        self._names, self._conversations, self._seed = names, conversations, seed
+        self.label: np.ndarray
+        self.packets = 0
+
+    def __iter__(self) -> Iterator["Packets"]:
+        from dataclasses import replace
+
+        import numpy as np
+
+        for number in range(-(-self._conversations // PIECE)):
+            count = min(PIECE, self._conversations - number * PIECE)
+            seed = self._seed
+            if number:
+                seed = int(np.random.SeedSequence([seed, number]).generate_state(1, np.uint64)[0])
+            packets, self.label = _traffic(self._names, count, seed)
+            self.packets += len(packets)
+            yield replace(packets, time=packets.time + number * SPAN)
+
+
+def _names(tools: Sequence[str]) -> list[str]:
+    """The tools that are named, each once, or all."""
+    from nids_jax.flows.simulate import SIMULATED_CLASSES
+
+    for name in tools:
+        if name not in SIMULATED_CLASSES:
+            raise InputError(f"`tools` names {name!r}; choose from {', '.join(SIMULATED_CLASSES)}")
+    return list(dict.fromkeys(tools)) or list(SIMULATED_CLASSES)
+
+
+def _traffic(names: Sequence[str], conversations: int, seed: int) -> tuple["Packets", "np.ndarray"]:
+    """So many conversations of each tool, in order of time, and the index into `names` of each packet's tool."""
+    import numpy as np
+
+    from nids_jax.flows.simulate import SIMULATED_CLASSES, simulate_packets
+
+    packets, label = simulate_packets(dict.fromkeys(names, conversations), seed)
+    place = np.array([names.index(name) if name in names else -1 for name in SIMULATED_CLASSES])
+    return packets, place[label]
+
+
+def _file(argument: str, name: str | None, endings: Sequence[str]) -> Path:
+    path = Path(name or "")
+    if path.suffix.lower() not in endings:
+        raise InputError(f"`{argument}` is {name!r}; name a file that ends in {' or '.join(endings)}")
+    if path.is_dir():
+        raise InputError(f"`{argument}` is {name!r}, which is a folder; name a file")
+    return path
+
+
+def _write_labels(file: BinaryIO, found: "Labelled", labels: Sequence[str]) -> None:
+    """A line for each conversation."""
+    import csv
+    import io
+
+    import numpy as np
+
+    def addresses(numbers: "np.ndarray") -> list[str]:
+        parts = [(numbers >> shift & 255).tolist() for shift in (24, 16, 8, 0)]
+        return ["{}.{}.{}.{}".format(*each) for each in zip(*parts, strict=True)]
+
+    times = np.datetime_as_string(found.start.astype("datetime64[us]"), unit="us")
+    columns = (
+        [time.replace("T", " ") + "+00:00" for time in times.tolist()],
+        addresses(found.source),
+        found.source_port.tolist(),
+        addresses(found.destination),
+        found.destination_port.tolist(),
+        found.protocol.tolist(),
+        labels,
+    )
+    lines = io.StringIO()
+    csv.writer(lines, lineterminator="\n").writerows(zip(*columns, strict=True))
+    file.write(lines.getvalue().encode())
