@@ -1,11 +1,12 @@
 """Simulated conversations as a capture (pcap, pcapng), with a file that says what each of them is.
 
 Frames are Ethernet and IPv4, with valid checksums, sequence numbers and options.  The label file has a line for each
-conversation: its start, 5-tuple and label.  The same flags give the same bytes.
+conversation: its start, 5-tuple and label, which is the name that --tools gave.  The same flags give the same bytes.
 
-    nids_jax simulate --tools=BENIGN,PortScan --conversations=1000 --output=lab.pcap
+    nids_jax simulate --tools=benign,nmap_syn,hulk --conversations=1000 --output=lab.pcap
 """
 
+import difflib
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from nids_jax.flows.capture.writer import Labelled
     from nids_jax.flows.packets import Packets
+    from nids_jax.flows.simulate.tool import Tool
 
 ENDINGS = (".pcap", ".pcapng")
 PIECE = 500  # conversations of a tool that are simulated at a time
@@ -34,7 +36,10 @@ class Simulate:
     """The capture:"""
 
     output: str | None = setting(None, "File to write: NAME.pcap or NAME.pcapng.")
-    tools: tuple[str, ...] = setting((), "Whose conversations, by name; default: all.")
+    tools: tuple[str, ...] = setting(
+        (), "Whose conversations: names of tools, or labels that they answer; default: all."
+    )
+    own_tools: str | None = setting(None, "TOML file with tools of one's own.")
     conversations: int = setting(1000, "Conversations of each tool.")
     seed: int = setting(0, "Of all that is random, 0 or more.")
     labels: str | None = setting(None, "File for the labels, as CSV; default: NAME.labels.csv beside the capture.")
@@ -59,8 +64,9 @@ def main(arguments: Sequence[str]) -> None:
     with importing():  # here, because numpy takes longer to import than --help may
         from nids_jax.flows.capture.writer import whole_or_absent, write_capture
 
-    names = _names(wanted.tools)
-    pieces = _Pieces(names, wanted.conversations, wanted.seed)
+    tools = _chosen(wanted.tools, wanted.own_tools)
+    names = list(tools)
+    pieces = _Pieces(list(tools.values()), wanted.conversations, wanted.seed)
     with ExitStack() as files:
         # The capture, which is entered last, gets its name first.
         table = files.enter_context(whole_or_absent(labels, "labels"))
@@ -77,8 +83,8 @@ def main(arguments: Sequence[str]) -> None:
 class _Pieces:
     """All conversations, `PIECE` of each tool at a time; and the labels of the piece that was given last."""
 
-    def __init__(self, names: Sequence[str], conversations: int, seed: int):
-        self._names, self._conversations, self._seed = names, conversations, seed
+    def __init__(self, tools: Sequence["Tool"], conversations: int, seed: int):
+        self._tools, self._conversations, self._seed = tools, conversations, seed
         self.label: np.ndarray
         self.packets = 0
 
@@ -92,30 +98,47 @@ class _Pieces:
             seed = self._seed
             if number:
                 seed = int(np.random.SeedSequence([seed, number]).generate_state(1, np.uint64)[0])
-            packets, self.label = _traffic(self._names, count, seed)
+            packets, self.label = _traffic(self._tools, count, seed)
             self.packets += len(packets)
             yield replace(packets, time=packets.time + number * SPAN)
 
 
-def _names(tools: Sequence[str]) -> list[str]:
-    """The tools that are named, each once, or all."""
-    from nids_jax.flows.simulate import SIMULATED_CLASSES
+def _chosen(names: Sequence[str], path: str | None) -> dict[str, "Tool"]:
+    """Name → tool: those that are named, or that answer a label that is named, each once; of no names, all."""
+    from nids_jax.flows.simulate.tools import TOOLS, read_tools, tool_of
 
-    for name in tools:
-        if name not in SIMULATED_CLASSES:
-            raise InputError(f"`tools` names {name!r}; choose from {', '.join(SIMULATED_CLASSES)}")
-    return list(dict.fromkeys(tools)) or list(SIMULATED_CLASSES)
+    own = {} if path is None else read_tools(path)
+    known = {**TOOLS, **own}
+    found = {}
+    for name in names:
+        tool = known.get(name) or tool_of(name, own)
+        if tool is None:
+            near = difflib.get_close_matches(
+                name, [*known, *(each for tool in known.values() for each in tool.labels)], 1
+            )
+            hint = f"did you mean {near[0]!r}" if near else "`nids_jax tools` lists them"
+            raise InputError(f"`tools` names {name!r}, which is neither a tool nor a label that one answers; {hint}")
+        found[name] = tool
+    return found or known
 
 
-def _traffic(names: Sequence[str], conversations: int, seed: int) -> tuple["Packets", "np.ndarray"]:
-    """So many conversations of each tool, in order of time, and the index into `names` of each packet's tool."""
+def _traffic(tools: Sequence["Tool"], conversations: int, seed: int) -> tuple["Packets", "np.ndarray"]:
+    """So many conversations of each tool, in order of time, and the index into `tools` of each packet's tool."""
+    from dataclasses import replace
+
     import numpy as np
 
-    from nids_jax.flows.simulate import SIMULATED_CLASSES, simulate_packets
+    from nids_jax.flows.packets import concatenate
+    from nids_jax.flows.simulate.tools import renumbered, tool_packets
 
-    packets, label = simulate_packets(dict.fromkeys(names, conversations), seed)
-    place = np.array([names.index(name) if name in names else -1 for name in SIMULATED_CLASSES])
-    return packets, place[label]
+    parts = []
+    for position, tool in enumerate(tools):
+        packets = tool_packets(tool, conversations, seed).packets
+        source, destination = (renumbered(host, tool, position) for host in (packets.source, packets.destination))
+        parts.append(replace(packets, source=source, destination=destination))
+    packets = concatenate(parts)
+    order = np.argsort(packets.time, kind="stable")
+    return packets.take(order), np.repeat(np.arange(len(parts)), [len(part) for part in parts])[order]
 
 
 def _file(argument: str, name: str | None, endings: Sequence[str]) -> Path:

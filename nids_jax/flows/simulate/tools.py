@@ -33,7 +33,7 @@ from nids_jax.flows.simulate import (
     things,
     web,
 )
-from nids_jax.flows.simulate.capture import Capture, play, whole
+from nids_jax.flows.simulate.capture import CLIENTS, SERVERS, Capture, play, whole
 from nids_jax.flows.simulate.own import read_tools
 from nids_jax.flows.simulate.script import Traffic
 from nids_jax.flows.simulate.tool import Tool
@@ -107,6 +107,15 @@ def tool_packets(tool: Tool, count: int, seed: int) -> ToolCapture:
     conversation = np.concatenate([part.conversation + BATCH * i for i, part in enumerate(parts)])
     closing = np.concatenate([part.closing for part in parts])
     return Capture(packets=packets.take(order), conversation=conversation[order], closing=closing[order])
+
+
+def renumbered(host: np.ndarray, tool: Tool, number: int) -> np.ndarray:
+    """A tool's hosts, as of `tool_packets`, in the place that `number` has among others: small numbers, none shared.
+
+    Servers have the numbers SERVERS · number …, clients CLIENTS · (1 + number) … (see `capture`).
+    """
+    before = tool.number % NETWORKS
+    return host + np.where(host < CLIENTS * (1 + before), SERVERS, CLIENTS) * (number - before)
 
 
 def tool_flows(
