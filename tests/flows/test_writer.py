@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from nids_jax.errors import InputError
-from nids_jax.flows.capture import read_capture
+from nids_jax.flows.capture import read_capture, wire
 from nids_jax.flows.capture.writer import Form, whole_or_absent, write_capture
 from nids_jax.flows.meter import meter
 from nids_jax.flows.packets import ACK, FIN, ICMP, PSH, RST, SYN, TCP, UDP, Packets
@@ -371,10 +371,28 @@ def test_what_a_capture_cannot_hold_is_refused():
     late = made((0, True, 1, 20, ACK))
     with pytest.raises(InputError, match="before 1970 or after 2106"):
         written(replace(late, time=late.time * 10))
-    far = replace(late, destination=late.destination + (1 << 17) - 2)
-    both = Packets(**{name: np.concatenate([column, vars(far)[name]]) for name, column in vars(late).items()})
-    with pytest.raises(InputError, match="number them from 0"):
-        written(both)
+
+
+def test_hosts_without_an_address_are_refused(monkeypatch: pytest.MonkeyPatch):
+    packets = made((0, True, 1, 20, ACK))
+    monkeypatch.setattr(wire, "CLIENTS", (10 << 24, 4))
+    with pytest.raises(InputError, match="more than 2 hosts begin conversations; write several captures"):
+        written(packets, packets, packets)
+    monkeypatch.setattr(wire, "SERVERS", (198 << 24, 3))
+    assert len(frames(written(packets, packets))) == 2  # the same server
+    with pytest.raises(InputError, match="more than 1 hosts answer"):
+        written(packets, replace(packets, destination=packets.destination + 1))
+
+
+def test_a_later_fragment_has_no_header(tmp_path: Path):
+    fragment = replace(
+        made((0, True, 1480, 0, 0)),
+        **{name: np.zeros(1, np.int32) for name in ("source_port", "destination_port", "window")},
+    )
+    (tmp_path / "made.cap").write_bytes(written(fragment))
+    found = read_capture(tmp_path / "made.cap").packets
+    for name in ("protocol", "payload", "header", "flags", "source_port"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(fragment, name))
 
 
 def test_a_file_that_fails_is_not_there(tmp_path: Path):

@@ -3,7 +3,7 @@
 A message is what one side says up to PSH, or one datagram; its length is the simulator's.  Its text is padded to that
 length, or is only its head, before zeros.  The protocol is that of the server's port.
 
-Sources: RFC 9112 (HTTP), 1035 and 7830 (DNS), 5905 (NTP), 1350 (TFTP), 4253 (SSH), 959 (FTP); MySQL's
+Sources: RFC 9112 (HTTP), 1035 and 7830 (DNS), 5905 (NTP), 7252 (CoAP), 1350 (TFTP), 4253 (SSH), 959 (FTP); MySQL's
 client/server protocol.
 """
 
@@ -15,6 +15,8 @@ import numpy as np
 
 from nids_jax.flows.packets import FIN, PSH, SYN, TCP, UDP, Packets
 
+_LONGEST_NAME = 271  # bytes of a DNS question at most
+_PLAIN = 255  # bytes of one that needs padding, without it
 _LONGEST = (1 << 24) - 1  # bytes of a message whose length its text may speak of
 _INDEX = 15  # messages of a side that are told apart; more are taken for this one
 
@@ -88,8 +90,13 @@ def _question(size: int) -> bytes:
 
 
 def _dns(m: _Message) -> bytes:
-    question = _question(m.question if m.served else m.size)
     number = m.number.to_bytes(2)
+    if not m.served and m.size > _LONGEST_NAME:  # too long for a name: padded (RFC 7830)
+        padding = m.size - _PLAIN - 15
+        question = _question(_PLAIN) + b"\0\0\x29\x10\0\0\0\0\0" + (padding + 4).to_bytes(2)
+        return number + b"\1\0\0\1\0\0\0\0\0\1" + question + b"\0\x0c" + padding.to_bytes(2)
+    size = m.question if m.served else m.size
+    question = _question(size if size <= _LONGEST_NAME else _PLAIN)
     if not question:
         return _refused(m) if m.served else b""
     if not m.served:
@@ -110,6 +117,12 @@ def _dns(m: _Message) -> bytes:
     return number + b"\x81\x80\0\1" + answers.to_bytes(2) + b"\0\0" + extra + question + records
 
 
+def _dns_stream(m: _Message) -> bytes:
+    """DNS over TCP: a length, and a message of nothing but its head."""
+    flags = b"\x81\x80" if m.served else b"\1\0"
+    return min(m.size - 2, 0xFFFF).to_bytes(2) + b"\0\1" + flags if m.size >= 14 else b""
+
+
 def _refused(m: _Message) -> bytes:
     """An answer without a question, with padding alone."""
     if m.size < 27:
@@ -126,7 +139,14 @@ def _refused(m: _Message) -> bytes:
 
 
 def _ntp(m: _Message) -> bytes:
-    return (b"\x24\2\6\xe9" if m.served else b"\x23\0\6\xe9") if m.size == 48 else b""
+    if m.size == 48:
+        return b"\x24\2\6\xe9" if m.served else b"\x23\0\6\xe9"
+    return (b"\x97\0\3\x2a" if m.served else b"\x17\0\3\x2a") if m.size >= 8 else b""  # monlist, for reflection
+
+
+def _coap(m: _Message) -> bytes:
+    head = b"\x60\x45" if m.served else b"\x40\1"
+    return head + m.index.to_bytes(2) + b"\xff" * (m.size > 4) if m.size == 4 or m.size > 5 else b""
 
 
 def _tftp(m: _Message) -> bytes:
@@ -186,18 +206,20 @@ def _ftp(m: _Message) -> bytes:
 # protocol, ports, text; the first is of no kind
 _KINDS: tuple[tuple[int, tuple[int, ...], Callable[[_Message], bytes]], ...] = (
     (TCP, (80, 8000, 8080), _http),
-    (UDP, (53,), _dns),
+    (UDP, (53, 5353), _dns),
     (UDP, (123,), _ntp),
     (UDP, (69,), _tftp),
     (TCP, (22, 2222), _ssh),
     (TCP, (21, 2121), _ftp),
     (TCP, (3306,), _mysql),
+    (UDP, (5683,), _coap),
+    (TCP, (53,), _dns_stream),
 )
 
 
 @lru_cache(maxsize=1 << 16)
 def _text(code: int) -> bytes:
-    kind, rest = code & 7, code >> 3
+    kind, rest = code & 15, code >> 4
     flags, rest = rest & 7, rest >> 3
     index, rest = rest & 15, rest >> 4
     number, rest = rest & 0xFFFF, rest >> 16
@@ -256,16 +278,18 @@ def write_text(
     goes_on[order], more[order] = same[:-1], same[1:]
 
     # Datagrams: the question of the same index.
-    asked = np.zeros((_INDEX + 1, len(first)), np.int64)
-    questions = np.flatnonzero(~served[row] & (index <= _INDEX))
-    asked[index[questions], conversation[row[questions]]] = np.minimum(size[questions], 0x3FF)
-    question = asked[np.minimum(index, _INDEX), conversation[row]]
+    asks = np.flatnonzero(~served[row])
+    asked = conversation[row[asks]] << 20 | index[asks]  # rises
+    wants = conversation[row] << 20 | index
+    found = np.minimum(np.searchsorted(asked, wants), max(len(asks) - 1, 0))
+    there = asked[found] == wants if len(asks) else np.zeros(len(row), bool)
+    question = np.where(there, np.minimum(size[asks][found] if len(asks) else 0, 0x3FF), 0)
     kinds = kind[conversation[row]]
     dns = kinds == 2
     code = np.minimum(size, _LONGEST) << 10 | np.where(dns & served[row], question, 0)
     code = code << 16 | np.where(dns, (number[conversation[row]] + index) & 0xFFFF, 0)
     code = code << 4 | np.minimum(index, _INDEX)
-    code = (code << 3 | goes_on * 4 | more * 2 | served[row]) << 3 | kinds
+    code = (code << 3 | goes_on * 4 | more * 2 | served[row]) << 4 | kinds
     codes, of_code = np.unique(code, return_inverse=True)
     texts = [_text(each) for each in codes.tolist()]
     lengths = np.array([len(each) for each in texts])

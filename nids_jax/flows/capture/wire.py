@@ -85,15 +85,40 @@ class Conversations:
     """`c` conversations, in order of their first packets."""
 
     first: np.ndarray  # [c] row of the first packet
-    clients: int  # hosts that begin one
 
 
-def datagrams(packets: Packets, *, clients_before: int = 0) -> tuple[Datagrams, Conversations]:
-    """What goes over the wire, and the conversations.
+class Addresses:
+    """The IPv4 addresses of hosts, given out in order of their numbers as they come up.
 
-    Args:
-      packets: in order of time.
-      clients_before: addresses of clients that are taken.
+    A server keeps its address; hosts that begin conversations get new ones at each call.
+    """
+
+    def __init__(self) -> None:
+        self._clients = 0
+        self._servers: dict[int, int] = {}
+
+    def of(self, clients: np.ndarray, servers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The addresses of hosts by number, [c] each.
+
+        Raises:
+          InputError: more hosts than addresses.
+        """
+        hosts, client = np.unique(clients, return_inverse=True)
+        client = client + CLIENTS[0] + 1 + self._clients
+        self._clients += len(hosts)
+        hosts, server = np.unique(servers, return_inverse=True)
+        known = [self._servers.setdefault(host, SERVERS[0] + 1 + len(self._servers)) for host in hosts.tolist()]
+        for count, (_, most), do in (
+            (self._clients, CLIENTS, "begin conversations"),
+            (len(self._servers), SERVERS, "answer"),
+        ):
+            if count > most - 2:
+                raise InputError(f"more than {most - 2:,} hosts {do}; write several captures")
+        return client, np.array(known, np.int64)[server]
+
+
+def datagrams(packets: Packets, addresses: Addresses) -> tuple[Datagrams, Conversations]:
+    """What goes over the wire, and the conversations, of packets in order of time.
 
     Raises:
       InputError: more hosts than addresses.
@@ -108,8 +133,7 @@ def datagrams(packets: Packets, *, clients_before: int = 0) -> tuple[Datagrams, 
     ports = lead.source_port.astype(np.int64) << 16 | lead.destination_port
     # [side, conversation] uint64
     random = np.stack([_mixed(lead.source, lead.destination, ports, lead.protocol, s) for s in (0, 1)])
-    client, server, clients = _addresses(lead, clients_before)
-    client, server = client[conversation], server[conversation]
+    client, server = (each[conversation] for each in addresses.of(lead.source, lead.destination))
 
     mine = random[side, conversation]
     stamp = (p.time // 1000 + (mine >> np.uint64(33)).astype(np.int64)) & 0xFFFFFFFF
@@ -139,7 +163,7 @@ def datagrams(packets: Packets, *, clients_before: int = 0) -> tuple[Datagrams, 
         "text_length": text.length,
     }
     found = Datagrams(**{name: column[inverse] for name, column in columns.items()}, text=text.pool)
-    return found, Conversations(first=np.sort(order[first]), clients=clients)
+    return found, Conversations(first=np.sort(order[first]))
 
 
 def _conversations(packets: Packets) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -164,21 +188,6 @@ def _mixed(*numbers: np.ndarray | int) -> np.ndarray:
         value = (value ^ (value >> np.uint64(27))) * _MIX[2]
         value = value ^ (value >> np.uint64(31))
     return np.asarray(value)
-
-
-def _addresses(lead: Packets, clients_before: int) -> tuple[np.ndarray, np.ndarray, int]:
-    """Addresses of each conversation's client and server, and how many clients there are.
-
-    Clients get the next free addresses in order of their numbers, a server the one that its number says.
-    """
-    hosts, client = np.unique(lead.source, return_inverse=True)
-    servers = np.unique(lead.destination)
-    if clients_before + len(hosts) > CLIENTS[1] - 2:
-        raise InputError(f"more than {CLIENTS[1] - 2:,} hosts begin conversations; write several captures")
-    if len(servers) and len(np.unique(servers % (SERVERS[1] - 2))) < len(servers):
-        raise InputError(f"the servers' numbers differ by {SERVERS[1] - 2:,} or more; number them from 0")
-    server = lead.destination % (SERVERS[1] - 2)
-    return CLIENTS[0] + 1 + clients_before + client, SERVERS[0] + 1 + server, len(hosts)
 
 
 def _last(mark: np.ndarray, first: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -17,7 +17,7 @@ from typing import BinaryIO, Literal
 import numpy as np
 
 from nids_jax.errors import InputError
-from nids_jax.flows.capture.wire import Conversations, Datagrams, datagrams, merge, spans
+from nids_jax.flows.capture.wire import Addresses, Conversations, Datagrams, datagrams, merge, spans
 from nids_jax.flows.packets import ICMP, SYN, TCP, UDP, Packets
 
 Form = Literal["pcap", "pcapng"]
@@ -25,6 +25,7 @@ Form = Literal["pcap", "pcapng"]
 MSS = 1460  # bytes, as every SYN says
 _SLICE = 1 << 22  # bytes of frames made at a time
 _LONGEST = 65_535  # bytes of an IPv4 packet
+_FRAGMENT = 1480  # bytes before a later fragment
 _ETHERNET, _LEAST = 14, 60  # bytes of its header; of a frame, without its checksum
 _BEFORE: dict[Form, int] = {"pcap": 16, "pcapng": 28}  # bytes before a frame
 
@@ -84,13 +85,12 @@ def write_capture(file: BinaryIO, pieces: Iterable[Packets], form: Form = "pcap"
     """
     file.write(_opening(form))
     held: Datagrams | None = None
-    clients = 0
+    addresses = Addresses()
     for piece in pieces:
         if not len(piece):
             continue
-        found, conversations = datagrams(piece, clients_before=clients)
+        found, conversations = datagrams(piece, addresses)
         _check(found)
-        clients += conversations.clients
         yield _labelled(found, conversations)
         if held is not None:
             now = int(np.searchsorted(held.time, found.time[0]))
@@ -146,8 +146,8 @@ def _opening(form: Form) -> bytes:
 def _lengths(d: Datagrams) -> np.ndarray:
     """Bytes of each packet's transport header as it is written."""
     tcp = np.clip(d.header // 4 * 4, 20, 60)
-    known = np.isin(d.protocol, list(_HEADER))
-    return np.where(d.protocol == TCP, tcp, np.where(known, 8, d.header))
+    known = np.isin(d.protocol, list(_HEADER)) & (d.header > 0)  # a later fragment has no header
+    return np.where(known, np.where(d.protocol == TCP, tcp, 8), d.header)
 
 
 def _check(d: Datagrams) -> None:
@@ -220,16 +220,19 @@ def _record_heads(d: Datagrams, length: np.ndarray, record: np.ndarray, form: Fo
 
 def _headers(d: Datagrams, protocol: int, transport: int, syn: bool, payload_sum: np.ndarray) -> np.ndarray:
     """Ethernet, IPv4 and transport headers of packets that have the same ones, [k, width] uint8."""
-    known = protocol in _HEADERS
+    known = protocol in _HEADERS and transport > 0
     options = transport - _HEADER[protocol] if known else transport
-    form = np.dtype([*_COMMON, *_HEADERS.get(protocol, []), *([("options", "u1", (options,))] if options else [])])
+    form = np.dtype(
+        [*_COMMON, *(_HEADERS[protocol] if known else []), *([("options", "u1", (options,))] if options else [])]
+    )
     h = np.zeros(len(d), form)
     # 02:00:00:00:00:01 stands on the clients' side of the capturing point, 02:00:00:00:00:02 on the servers'.
     h["to"] = np.where(d.up, 0x0200000000020200, 0x0200000000010200)
     h["from"] = np.where(d.up, 1, 2)
     h["kind"], h["version"] = 0x0800, 0x45
     h["total"] = 20 + transport + d.payload
-    h["fragment"] = 0x4000 if protocol == TCP else 0  # not to be fragmented
+    # Not to be fragmented; or a later fragment, whatever came before it.
+    h["fragment"] = 0 if transport and protocol != TCP else 0x4000 if transport else 0x2000 | _FRAGMENT // 8
     h["protocol"] = protocol
     for name in ("identification", "lifetime", "source", "destination"):
         h[name] = getattr(d, name)
