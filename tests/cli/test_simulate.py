@@ -14,7 +14,7 @@ from nids_jax.__main__ import main
 from nids_jax.cli import simulate
 from nids_jax.flows.capture import read_capture
 from nids_jax.flows.meter import meter
-from nids_jax.flows.simulate import SIMULATED_CLASSES, simulate_packets
+from nids_jax.flows.simulate.tools import TOOLS, tool_packets
 
 END_POINTS = ["source_ip", "source_port", "destination_ip", "destination_port", "protocol"]
 
@@ -25,15 +25,16 @@ def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess:
 
 
 def test_two_tools_become_a_capture_with_labels(tmp_path: Path):
-    done = run("--tools=BENIGN,DoS Hulk", "--conversations=30", "--seed=4", "--output=new/lab.pcap", cwd=tmp_path)
+    # A tool goes by its name or by a label that it answers.
+    done = run("--tools=benign,DoS Hulk", "--conversations=30", "--seed=4", "--output=new/lab.pcap", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert sorted(each.name for each in (tmp_path / "new").iterdir()) == ["lab.labels.csv", "lab.pcap"]
-    packets, _ = simulate_packets({"BENIGN": 30, "DoS Hulk": 30}, seed=4)
-    said = f"packets: {len(packets):,}, conversations: 60, in new/lab.pcap\nlabels: new/lab.labels.csv\n"
+    packets = sum(len(tool_packets(TOOLS[name], 30, 4).packets) for name in ("benign", "hulk"))
+    said = f"packets: {packets:,}, conversations: 60, in new/lab.pcap\nlabels: new/lab.labels.csv\n"
     assert done.stdout == said
 
     labels = pd.read_csv(tmp_path / "new/lab.labels.csv", parse_dates=["timestamp"])
-    assert labels["Label"].value_counts().to_dict() == {"BENIGN": 30, "DoS Hulk": 30}
+    assert labels["Label"].value_counts().to_dict() == {"benign": 30, "DoS Hulk": 30}
     assert labels["timestamp"].is_monotonic_increasing
     capture = read_capture(tmp_path / "new/lab.pcap")
     flows = meter(capture.packets)
@@ -48,7 +49,7 @@ def test_two_tools_become_a_capture_with_labels(tmp_path: Path):
 def test_the_same_flags_give_the_same_bytes_and_another_seed_gives_others(tmp_path: Path):
     written = []
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
-        flags = ["--tools=PortScan", "--conversations=20", f"--output={tmp_path}/{name}.pcapng", f"--seed={seed}"]
+        flags = ["--tools=nmap_syn", "--conversations=20", f"--output={tmp_path}/{name}.pcapng", f"--seed={seed}"]
         assert main(["simulate", *flags, f"--labels={tmp_path}/{name}.csv"]) == 0
         written.append((tmp_path / f"{name}.pcapng").read_bytes() + (tmp_path / f"{name}.csv").read_bytes())
     assert written[0] == written[1] != written[2]
@@ -58,15 +59,15 @@ def test_many_conversations_are_written_piece_by_piece(tmp_path: Path, monkeypat
     monkeypatch.setattr(simulate, "PIECE", 50)
     monkeypatch.setattr(simulate, "SPAN", 10_000_000)
     path = tmp_path / "lab.pcap"
-    assert main(["simulate", "--tools=BENIGN,SSH-Patator", "--conversations=170", f"--output={path}"]) == 0
+    assert main(["simulate", "--tools=benign,patator_ssh", "--conversations=170", f"--output={path}"]) == 0
     labels = pd.read_csv(tmp_path / "lab.labels.csv")
-    assert labels["Label"].value_counts().to_dict() == {"BENIGN": 170, "SSH-Patator": 170}
+    assert labels["Label"].value_counts().to_dict() == {"benign": 170, "patator_ssh": 170}
     assert not labels.duplicated(END_POINTS).any()
     capture = read_capture(path)
     assert (np.diff(capture.packets.time) >= 0).all()
     # The first piece is what the simulator gives for its conversations.
-    packets, label = simulate_packets({"BENIGN": 50}, seed=0)
-    assert set(packets.time[label == 0].tolist()) <= set(capture.packets.time.tolist())
+    packets = tool_packets(TOOLS["benign"], 50, 0).packets
+    assert set(packets.time.tolist()) <= set(capture.packets.time.tolist())
     # Every packet is of a conversation that the labels name, in one direction or the other.
     p, hosts = capture.packets, np.array(capture.hosts)
     ends = [
@@ -84,17 +85,26 @@ def test_many_conversations_are_written_piece_by_piece(tmp_path: Path, monkeypat
 def test_wireshark_counts_the_conversations_of_every_tool(tmp_path: Path):
     path = tmp_path / "lab.pcapng"
     assert main(["simulate", "--conversations=5", f"--output={path}"]) == 0
-    counted = 0
-    for kind in ("tcp", "udp"):
-        done = subprocess.run(["tshark", "-r", path, "-q", "-z", f"conv,{kind}"], capture_output=True, text=True)
-        counted += len(re.findall(r"<->", done.stdout.split("Total", 1)[-1]))
-    assert counted == 5 * len(SIMULATED_CLASSES)
+    labels = pd.read_csv(tmp_path / "lab.labels.csv")
+    assert labels["Label"].value_counts().to_dict() == dict.fromkeys(TOOLS, 5)
+    whole = labels[~labels["Label"].str.contains("fragments")]  # of a datagram in pieces Wireshark knows no ports
+    fragments = "ip.frag_offset == 0 && ip.flags.mf == 0"
+    for kind, protocol in (("tcp", 6), ("udp", 17)):
+        done = subprocess.run(
+            ["tshark", "-r", path, "-q", "-z", f"conv,{kind},{fragments}"], capture_output=True, text=True
+        )
+        counted = len(re.findall(r"<->", done.stdout.split("Total", 1)[-1]))
+        assert counted == (whole["protocol"] == protocol).sum()
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--output=lab.pcap", "--tools=Nmap"], "--tools names 'Nmap'; choose from BENIGN, Bot, "),
+        (
+            ["--output=lab.pcap", "--tools=Nmap_sin"],
+            "--tools names 'Nmap_sin', which is neither a tool nor a label that one answers; did you mean 'nmap_syn'",
+        ),
+        (["--output=lab.pcap", "--own_tools=none.toml"], "none.toml"),
         (["--output=lab.pcap", "--tools="], "--tools is empty; give one name or more"),
         (["--output=lab.pcap", "--conversations=0"], "--conversations is 0; give at least 1"),
         (["--output=lab.pcap", "--seed=-1"], "--seed is -1; give at least 0"),
@@ -117,7 +127,7 @@ def test_wireshark_counts_the_conversations_of_every_tool(tmp_path: Path):
 def test_bad_flags_end_with_one_sentence(tmp_path: Path, arguments: list[str], said: str):
     (tmp_path / "folder.pcap").mkdir()
     (tmp_path / "file").write_text("")
-    done = run("--tools=PortScan", "--conversations=3", *arguments, cwd=tmp_path)
+    done = run("--tools=nmap_syn", "--conversations=3", *arguments, cwd=tmp_path)
     assert (done.returncode, done.stderr.strip().count("\n")) == (2, 0), done.stderr
     assert said in done.stderr
     assert sorted(each.name for each in tmp_path.iterdir()) == ["file", "folder.pcap"]

@@ -88,7 +88,7 @@ def test_a_class_keeps_its_rows_when_others_go() -> None:
         ((5, 1), {}, "class 'b' has 1 row"),
         ((5, 0), {}, "class 'b' has no rows"),
         ((), {}, "no classes"),
-        ((5, 5), {"shots": 0}, "shots is 0"),
+        ((5, 5), {"shots": -1}, "shots is -1"),
         ((5, 5), {"test_per_class": 0}, "test_per_class is 0"),
         ((5, 5), {"extra": -1}, "extra is -1"),
         ((5, 5), {"seed": -1}, "seed is -1"),

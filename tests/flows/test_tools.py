@@ -326,7 +326,7 @@ def test_a_label_belongs_to_one_tool() -> None:
             (kind, f"{kind.lower()}_reflection")
             for kind in ("SSDP", "Portmap", "TFTP", "DNS", "LDAP", "MSSQL", "NetBIOS")
         ),
-        ("Infiltration - Portscan", "nmap_inner"),
+        ("Infiltration - Portscan", "nmap"),
         ("FTP-Patator", "patator_ftp"),
         ("FTP-BruteForce", "patator_ftp"),
         ("SSH-Bruteforce", "patator_ssh"),
