@@ -51,6 +51,8 @@ def run(protocol: type[Protocol], arguments: Sequence[str]) -> None:
     # Before the folder is made: captures that cannot be read leave none behind.
     own: Any = None if data is not None else job.read()
     changes = {"dataset": job.dataset, "preset_version": options.version_of(further["preset"])}
+    if given.values().get("own_tools"):
+        changes["own_tools_version"] = options.version_of(sorted(map(repr, job.simulation.own.values())))
     store.write_config(output_dir, {**given.values(), **changes})
     table, found = data.read() if data is not None else (own, {})
     found["fingerprint"] = options.same_rows(output_dir, table)

@@ -20,7 +20,7 @@ class Simulation:
     weight: float | None = 1.0  # of all simulated rows of a class together, in real rows; None: each counts as one
     compat: Compat = "corrected"  # the meter's mode: as the dataset was metered
     tool_of: Mapping[str, str] = field(default_factory=dict)  # class → tool, before what the class's name says
-    tools: Mapping[str, Tool] = field(default_factory=lambda: TOOLS)  # by name
+    own: Mapping[str, Tool] = field(default_factory=dict)  # tools of one's own, by name; their labels go first
 
     def behind(self, classes: Sequence[str]) -> dict[int, Tool]:
         """The tool of each class that has one, by the class's number.
@@ -28,12 +28,16 @@ class Simulation:
         Raises:
           InputError: `tool_of` names no class or no tool.
         """
+        tools = {**TOOLS, **self.own}
         for name, tool in self.tool_of.items():
             if name not in classes:
                 raise InputError(f"`tool_of` names the class {name!r}; choose from {', '.join(classes)}")
-            if tool not in self.tools:
-                raise InputError(f"`tool_of` names the tool {tool!r}; choose from {', '.join(sorted(self.tools))}")
-        found = {k: self.tools[self.tool_of[n]] if n in self.tool_of else tool_of(n) for k, n in enumerate(classes)}
+            if tool not in tools:
+                raise InputError(f"`tool_of` names the tool {tool!r}; choose from {', '.join(sorted(tools))}")
+        found = {
+            label: tools[self.tool_of[name]] if name in self.tool_of else tool_of(name, self.own)
+            for label, name in enumerate(classes)
+        }
         return {label: tool for label, tool in found.items() if tool is not None}
 
     def without(self, classes: Sequence[str]) -> list[str]:

@@ -29,6 +29,7 @@ from nids_jax.data.split import Split, few_shot
 from nids_jax.data.table import FlowTable
 from nids_jax.errors import InputError, check_names
 from nids_jax.flows.meter import Compat
+from nids_jax.flows.simulate.tools import read_tools
 from nids_jax.pipeline import detector
 from nids_jax.pipeline.auxiliary import Auxiliary, Kind, separate
 from nids_jax.pipeline.explanations import keep_explanations
@@ -72,6 +73,7 @@ class FewShot:
     simulated_rows: int = setting(400, "Flows to simulate of each class, for `simulated`.", least=1)
     simulated_weight: float = setting(1.0, "How much the simulated rows of a class weigh together, in real rows.")
     tool_of: tuple[str, ...] = setting((), "Tools behind classes whose names do not say so, as CLASS=TOOL,….")
+    own_tools: str | None = setting(None, "TOML file with tools of one's own; they answer to their labels.")
     compat: Compat | None = setting(None, "How simulated flows are metered; default: as the dataset was.")
     explain: bool = setting(True, "Explain the first neural detector on synthetic rows with SHAP.")
 
@@ -114,7 +116,7 @@ class FewShot:
         """How tools are simulated.
 
         Raises:
-          InputError: `tool_of` is not CLASS=TOOL.
+          InputError: `tool_of` is not CLASS=TOOL, or `own_tools` no file of tools.
         """
         named = [entry.partition("=") for entry in self.tool_of]
         wrong = [entry for entry, parts in zip(self.tool_of, named, strict=True) if not (parts[0] and parts[2])]
@@ -126,6 +128,7 @@ class FewShot:
             weight=self.simulated_weight,
             compat=self.compat or own,
             tool_of={name: tool for name, _, tool in named},
+            own={} if self.own_tools is None else read_tools(self.own_tools),
         )
 
     @property

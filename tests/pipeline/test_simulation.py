@@ -4,9 +4,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from nids_jax import store
+from nids_jax.__main__ import main
 from nids_jax.data.loading import load
 from nids_jax.data.split import deduplicate
 from nids_jax.data.table import FlowTable
@@ -86,6 +88,40 @@ def test_a_map_of_ones_own(table: FlowTable):
     no_flows = replace(table.select(("sensor_load",)), features=("pressure",))
     with pytest.raises(InputError, match=r"none of the columns of flow records \(pressure, …\): leave `simulated` out"):
         Simulation().flows(no_flows, np.array([3, 3, 0]), 0)
+
+
+SLOW = """
+[[tool]]
+name = "slow_upload"
+summary = "a few bytes every {wait} s"
+source = "slow.py"
+labels = ["Weird"]
+[[tool.recipe]]
+ports = [8080]
+[[tool.recipe.acts]]
+messages = [{{ side = "up", size = 300 }}, {{ side = "down", size = 700, wait = {wait} }}]
+"""
+
+
+def test_tools_of_ones_own_answer_to_their_labels(table: FlowTable, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    path = tmp_path / "my.toml"
+    path.write_text(SLOW.format(wait=1))
+    job = replace(JOB, own_tools=str(path))
+    assert job.describe(table)["tools"]["Weird"] == "slow_upload"
+    assert job.describe(table)["without_a_tool"] == []
+
+    data = tmp_path / "flows.csv"
+    pd.DataFrame(table.x, columns=list(table.features)).assign(Label=[CLASSES[k] for k in table.y]).to_csv(data)
+    flags = ["fewshot", f"--data={data}", "--preset=demo", f"--output_dir={tmp_path}/out", f"--own_tools={path}"]
+    flags += ["--shots=3", "--seeds=1", "--generators=simulated", "--classifiers=random_forest", "--noexplain"]
+    assert main(flags) == 0
+    assert '"Weird": "slow_upload"' in (tmp_path / "out/data.json").read_text()
+    path.write_text(SLOW.format(wait=2))
+    assert main(flags) == 2
+    assert "own_tools_version" in capsys.readouterr().err
+    path.unlink()
+    assert main(flags) == 2
+    assert str(path) in capsys.readouterr().err
 
 
 def test_simulated_rows_share_one_weight_and_are_no_test_rows(table: FlowTable, tmp_path: Path):
