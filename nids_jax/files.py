@@ -1,14 +1,23 @@
 """Files that are whole or absent."""
 
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from nids_jax.errors import InputError
 
 
 def write_atomic(path: str | os.PathLike[str], content: bytes, argument: str = "output_dir") -> None:
-    """Write a file whole or not at all, and have it on the disk before returning.
+    """Write a file whole or not at all, and have it on the disk before returning (see `whole_or_absent`)."""
+    with whole_or_absent(path, argument) as file:
+        file.write(content)
+
+
+@contextmanager
+def whole_or_absent(path: str | os.PathLike[str], argument: str) -> Iterator[BinaryIO]:
+    """A file to write piece by piece, which gets its name once all is written, or is removed.
 
     It is written under a temporary name beside it and flushed to the disk, then renamed, and the folder's entry is
     flushed too: a crash of the machine leaves the old file or the new one.
@@ -25,7 +34,7 @@ def write_atomic(path: str | os.PathLike[str], content: bytes, argument: str = "
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             with temporary.open("wb") as file:
-                file.write(content)
+                yield file
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(temporary, path)
@@ -35,6 +44,18 @@ def write_atomic(path: str | os.PathLike[str], content: bytes, argument: str = "
     except OSError as error:
         reason = error.strerror or str(error) or type(error).__name__
         raise InputError(f"cannot write {path}: {reason}; choose another `{argument}`") from error
+
+
+def make_folder(folder: Path, argument: str) -> None:
+    """Make a folder, and those above it, where they are not there yet.
+
+    Raises:
+      InputError: it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot make the folder {folder}: {error.strerror}; name another `{argument}`") from error
 
 
 def _flush_folder(folder: Path) -> None:

@@ -17,6 +17,7 @@ from nids_jax.cli.flags import Flags
 from nids_jax.cli.frame import importing
 from nids_jax.cli.output import say
 from nids_jax.errors import InputError
+from nids_jax.files import make_folder, write_atomic
 from nids_jax.settings import setting
 
 if TYPE_CHECKING:
@@ -57,7 +58,6 @@ def main(arguments: Sequence[str]) -> None:
     with importing():  # here, because numpy and pandas take longer to import than --help may
         import pandas as pd
 
-        from nids_jax.files import write_atomic
         from nids_jax.flows.capture import read_capture
         from nids_jax.flows.meter import meter
         from nids_jax.flows.meter.frame import as_frame
@@ -89,10 +89,7 @@ def _output(name: str | None) -> Path:
         raise InputError(f"`output` is {name!r}; name a file that ends in .csv or .parquet")
     if output.is_dir():
         raise InputError(f"`output` is {name!r}, which is a folder; name a file")
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot make the folder {output.parent}: {error.strerror}; name another `output`") from None
+    make_folder(output.parent, "output")
     return output
 
 

@@ -17,6 +17,7 @@ from nids_jax.cli.flags import Flags
 from nids_jax.cli.frame import importing
 from nids_jax.cli.output import say
 from nids_jax.errors import InputError
+from nids_jax.files import make_folder, whole_or_absent
 from nids_jax.settings import setting
 
 if TYPE_CHECKING:
@@ -62,11 +63,13 @@ def main(arguments: Sequence[str]) -> None:
     labels = output.with_suffix(".labels.csv") if wanted.labels is None else _file("labels", wanted.labels, (".csv",))
 
     with importing():  # here, because numpy takes longer to import than --help may
-        from nids_jax.flows.capture.writer import whole_or_absent, write_capture
+        from nids_jax.flows.capture.writer import write_capture
 
     tools = _chosen(wanted.tools, wanted.own_tools)
     names = list(tools)
     pieces = _Pieces(list(tools.values()), wanted.conversations, wanted.seed)
+    make_folder(labels.parent, "labels")
+    make_folder(output.parent, "output")
     with ExitStack() as files:
         # The capture, which is entered last, gets its name first.
         table = files.enter_context(whole_or_absent(labels, "labels"))

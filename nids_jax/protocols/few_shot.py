@@ -24,7 +24,7 @@ from nids_jax.classifiers.base import ClassifierOptions
 from nids_jax.classifiers.neural import EarlyStopping, NeuralClassifier
 from nids_jax.classifiers.registry import CLASSIFIERS, compared_in
 from nids_jax.data.audit import near_duplicates
-from nids_jax.data.datasets import DATASETS
+from nids_jax.data.datasets import meter_of
 from nids_jax.data.split import Split, few_shot
 from nids_jax.data.table import FlowTable
 from nids_jax.errors import InputError, check_names
@@ -111,7 +111,7 @@ class FewShot:
         """What makes rows from more than flow records, by training set."""
         return {}
 
-    @property
+    @cached_property  # the file of tools is read once
     def simulation(self) -> Simulation:
         """How tools are simulated.
 
@@ -122,11 +122,10 @@ class FewShot:
         wrong = [entry for entry, parts in zip(self.tool_of, named, strict=True) if not (parts[0] and parts[2])]
         if wrong:
             raise InputError(f"`tool_of` has {wrong[0]!r}; write CLASS=TOOL,CLASS=TOOL")
-        own = DATASETS[self.dataset].meter if self.dataset in DATASETS else "corrected"
         return Simulation(
             rows=self.simulated_rows,
             weight=self.simulated_weight,
-            compat=self.compat or own,
+            compat=self.compat or meter_of(self.dataset),
             tool_of={name: tool for name, _, tool in named},
             own={} if self.own_tools is None else read_tools(self.own_tools),
         )

@@ -19,7 +19,7 @@ from nids_jax import random, store
 from nids_jax.classifiers.base import ClassifierOptions
 from nids_jax.classifiers.neural import NeuralClassifier
 from nids_jax.classifiers.registry import CLASSIFIERS, compared_in
-from nids_jax.data.datasets import DATASETS
+from nids_jax.data.datasets import meter_of
 from nids_jax.data.sampling_strategy import Strategy, parse_strategy, raised_counts
 from nids_jax.data.scaling import SCALERS
 from nids_jax.data.split import Split, stratified
@@ -82,8 +82,7 @@ class Imbalance:
     @property
     def simulation(self) -> Simulation:
         """Flows of tools as an over-sampler: as many as are added, each counting as one row."""
-        own = DATASETS[self.dataset].meter if self.dataset in DATASETS else "corrected"
-        return Simulation(rows=None, weight=None, compat=own)
+        return Simulation(rows=None, weight=None, compat=meter_of(self.dataset))
 
     def raised(self, train: FlowTable) -> dict[str, int]:
         """The rows that each class of the training rows is raised to, at fraction 1.

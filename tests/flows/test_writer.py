@@ -15,8 +15,9 @@ import numpy as np
 import pytest
 
 from nids_jax.errors import InputError
+from nids_jax.files import whole_or_absent
 from nids_jax.flows.capture import read_capture, wire
-from nids_jax.flows.capture.writer import Form, whole_or_absent, write_capture
+from nids_jax.flows.capture.writer import Form, write_capture
 from nids_jax.flows.meter import meter
 from nids_jax.flows.packets import ACK, FIN, ICMP, PSH, RST, SYN, TCP, UDP, Packets
 from nids_jax.flows.simulate import SIMULATED_CLASSES, simulate_packets

@@ -21,8 +21,9 @@ from nids_jax.data.datasets import (
     simulated,
 )
 from nids_jax.data.datasets.entry import Cell, Dataset, Printed
+from nids_jax.flows.meter import Compat
 
-__all__ = ["DATASETS", "NAMES", "Cell", "Dataset", "Printed", "printed"]
+__all__ = ["DATASETS", "NAMES", "Cell", "Dataset", "Printed", "meter_of", "printed"]
 
 DATASETS: Mapping[str, Dataset] = {
     module.DATASET.name: module.DATASET
@@ -30,6 +31,11 @@ DATASETS: Mapping[str, Dataset] = {
 }
 
 NAMES: tuple[str, ...] = tuple(DATASETS)
+
+
+def meter_of(dataset: str) -> Compat:
+    """How a dataset was metered; one that is not known: as the corrected release was."""
+    return DATASETS[dataset].meter if dataset in DATASETS else "corrected"
 
 
 def printed(dataset: str) -> Printed:

@@ -6,12 +6,9 @@ once.  A segment that the simulator hands over merged, as a network card's recei
 Sources: the IETF drafts draft-ietf-opsawg-pcap and draft-ietf-opsawg-pcapng; RFC 791, 792, 768, 9293, 7323, 1071.
 """
 
-import os
 import struct
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import BinaryIO, Literal
 
 import numpy as np
@@ -99,34 +96,6 @@ def write_capture(file: BinaryIO, pieces: Iterable[Packets], form: Form = "pcap"
         held = found
     if held is not None:
         _write(file, held, len(held), form)
-
-
-@contextmanager
-def whole_or_absent(path: Path, argument: str) -> Iterator[BinaryIO]:
-    """A file to write, which gets its name once all is written and on the disk, or is removed.
-
-    Raises:
-      InputError: the folder or the file cannot be written.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(
-            f"cannot make the folder {path.parent}: {error.strerror}; name another `{argument}`"
-        ) from error
-    try:
-        try:
-            with temporary.open("wb") as file:
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except OSError as error:
-        reason = error.strerror or str(error) or type(error).__name__
-        raise InputError(f"cannot write {path}: {reason}; choose another `{argument}`") from error
 
 
 def _labelled(d: Datagrams, conversations: Conversations) -> Labelled:
