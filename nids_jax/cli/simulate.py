@@ -1,9 +1,11 @@
-"""Simulated conversations as a capture (pcap, pcapng), with a file that says what each of them is.
+"""Simulated conversations as a capture (pcap, pcapng) with a file of labels, or as flow records (CSV, Parquet).
 
-Frames are Ethernet and IPv4, with valid checksums, sequence numbers and options.  The label file has a line for each
-conversation: its start, 5-tuple and label, which is the name that --tools gave.  The same flags give the same bytes.
+In a capture, frames are Ethernet and IPv4, with valid checksums, sequence numbers and options.  The label file has a
+line for each conversation: its start, 5-tuple and label, which is the name that --tools gave.  A table of flow records
+has the meter's features and a column `Label`.  The same flags give the same bytes.
 
     nids_jax simulate --tools=benign,nmap_syn,hulk --conversations=1000 --output=lab.pcap
+    nids_jax simulate --tools=benign,nmap_syn,hulk --flows=100000 --output=lab.parquet
 """
 
 import difflib
@@ -27,26 +29,34 @@ if TYPE_CHECKING:
     from nids_jax.flows.packets import Packets
     from nids_jax.flows.simulate.tool import Tool
 
-ENDINGS = (".pcap", ".pcapng")
+CAPTURES, TABLES = (".pcap", ".pcapng"), (".csv", ".parquet")
 PIECE = 500  # conversations of a tool that are simulated at a time
 SPAN = 100_000_000  # µs from a piece to the next: PIECE times the mean time between two conversations of a tool
 
 
 @dataclass(frozen=True, kw_only=True)
 class Simulate:
-    """The capture:"""
+    """The capture or table:"""
 
-    output: str | None = setting(None, "File to write: NAME.pcap or NAME.pcapng.")
+    output: str | None = setting(None, "File to write: NAME.pcap, NAME.pcapng, NAME.csv or NAME.parquet.")
     tools: tuple[str, ...] = setting(
         (), "Whose conversations: names of tools, or labels that they answer; default: all."
     )
     own_tools: str | None = setting(None, "TOML file with tools of one's own.")
-    conversations: int = setting(1000, "Conversations of each tool.")
+    conversations: int = setting(1000, "Conversations of each tool, in a capture.")
+    flows: int = setting(1000, "Flow records of each tool, in a table.")
     seed: int = setting(0, "Of all that is random, 0 or more.")
-    labels: str | None = setting(None, "File for the labels, as CSV; default: NAME.labels.csv beside the capture.")
+    labels: str | None = setting(
+        None, "File for a capture's labels, as CSV; default: NAME.labels.csv beside the capture."
+    )
+    compat: str = setting(
+        "corrected",
+        "Whether the flow records of a table repeat CICFlowMeter's defects (see `nids_jax meter`).",
+        choices=["corrected", "cicflowmeter"],
+    )
 
     def __post_init__(self) -> None:
-        for name, least in (("conversations", 1), ("seed", 0)):
+        for name, least in (("conversations", 1), ("flows", 1), ("seed", 0)):
             if getattr(self, name) < least:
                 raise InputError(f"`{name}` is {getattr(self, name)}; give at least {least}")
 
@@ -59,7 +69,33 @@ def main(arguments: Sequence[str]) -> None:
     given = Flags(FLAGS)
     given.parse(arguments)
     wanted = given.build(Simulate)
-    output = _file("output", wanted.output, ENDINGS)
+    output = _file("output", wanted.output, (*CAPTURES, *TABLES))
+    table = output.suffix.lower() in TABLES
+    for name in ("conversations", "labels") if table else ("flows", "compat"):
+        if given.given(name):
+            kind = "a capture, and `output` is a table" if table else "a table, and `output` is a capture"
+            raise InputError(f"`{name}` is about {kind}: {output}; leave it out")
+    if table:
+        _write_table(wanted, output)
+    else:
+        _write_capture(wanted, output)
+
+
+def _write_table(wanted: Simulate, output: Path) -> None:
+    """Flow records."""
+    with importing():
+        from nids_jax.flows.simulate.flow_file import write_flows
+
+    tools = _chosen(wanted.tools, wanted.own_tools)
+    make_folder(output.parent, "output")
+    form = "csv" if output.suffix.lower() == ".csv" else "parquet"
+    with whole_or_absent(output, "output") as file:
+        rows = write_flows(file, tools, wanted.flows, wanted.seed, compat=wanted.compat, form=form)  # pyright: ignore[reportArgumentType] (the flag's choices)
+    say(f"flows: {rows:,}, of {len(tools)} tools, in {output}")
+
+
+def _write_capture(wanted: Simulate, output: Path) -> None:
+    """A capture and its labels."""
     labels = output.with_suffix(".labels.csv") if wanted.labels is None else _file("labels", wanted.labels, (".csv",))
 
     with importing():  # here, because numpy takes longer to import than --help may

@@ -2,14 +2,20 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
+from sklearn.ensemble import RandomForestClassifier
 
 from nids_jax.data.table import FlowTable
 from nids_jax.errors import InputError
 from nids_jax.flows.meter import Compat
 from nids_jax.flows.schema import FEATURES
 from nids_jax.flows.simulate.tools import TOOLS, Tool, tool_flows, tool_of
+
+# "agreement": a class weighs more, the better a forest that knows simulated flows alone recognises its real rows.
+Weighting = Literal["agreement", "equal"]
+TREES = 120  # of that forest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,6 +24,7 @@ class Simulation:
 
     rows: int | None = 400  # of each class; None: as many as the protocol adds
     weight: float | None = 1.0  # of all simulated rows of a class together, in real rows; None: each counts as one
+    weighting: Weighting = "agreement"
     compat: Compat = "corrected"  # the meter's mode: as the dataset was metered
     tool_of: Mapping[str, str] = field(default_factory=dict)  # class → tool, before what the class's name says
     own: Mapping[str, Tool] = field(default_factory=dict)  # tools of one's own, by name; their labels go first
@@ -56,6 +63,33 @@ class Simulation:
         if not {feature.name for feature in FEATURES} & set(table.features):
             return f"these rows have none of the columns of flow records ({', '.join(table.features[:5])}, …)"
         return None
+
+    def class_weights(self, x: np.ndarray, y: np.ndarray, real_x: np.ndarray, real_y: np.ndarray) -> np.ndarray:
+        """What the simulated rows of each class weigh together, in real rows: [c], for the classes 0 … max(y).
+
+        With the weighting "agreement" a class k with n_k real rows weighs w (1 + Σ p) / (1 + n_k).  The sum is over
+        those rows; p is the probability of the class k that a random forest on simulated rows alone gives to each.
+        So a class without real rows weighs w, and one whose tool is not what its rows came from w / (1 + n_k).
+
+        Args:
+          x [m, d], y [m]: simulated rows, at least one, and their classes.
+          real_x [n, d], real_y [n]: the real training rows, scaled alike.
+
+        Raises:
+          InputError: there is no weight to share out.
+        """
+        if self.weight is None:
+            raise InputError("each simulated row counts as one here; give `weight` a number")
+        weights = np.full(int(y.max()) + 1, self.weight)
+        simulated = np.isin(real_y, y)
+        if self.weighting == "agreement" and simulated.any():
+            forest = RandomForestClassifier(TREES, n_jobs=-1, random_state=0).fit(x, y)
+            labels = real_y[simulated]
+            given = forest.predict_proba(real_x[simulated])
+            own = given[np.arange(len(labels)), np.searchsorted(forest.classes_, labels)]
+            sums, counts = (np.bincount(labels, each, len(weights)) for each in (own, None))
+            weights = weights * (1 + sums) / (1 + counts)
+        return weights
 
     def flows(self, like: FlowTable, counts: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
         """counts[k] flows of the tool behind each class k that has one.

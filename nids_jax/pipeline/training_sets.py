@@ -170,17 +170,17 @@ class TrainingSets:
             np.concatenate([self.real.x, made.x[kept]]),
             np.concatenate([self.real.y, made.y[kept]]),
             synthetic=len(kept),
-            weights=self._row_weights(made.y[kept]) if name.spec.needs == "tools" else None,
+            weights=self._row_weights(made.x[kept], made.y[kept]) if name.spec.needs == "tools" else None,
             timing=made.timing,
             fidelity=made.fidelity,
         )
 
-    def _row_weights(self, y: np.ndarray) -> np.ndarray | None:
-        """1 for each real row; the simulated ones of a class, with labels y [m], share the simulation's weight."""
-        if self.simulation.weight is None:
+    def _row_weights(self, x: np.ndarray, y: np.ndarray) -> np.ndarray | None:
+        """1 for each real row; the simulated ones of a class, scaled x [m, d] with labels y [m], share its weight."""
+        if self.simulation.weight is None or not len(y):
             return None
-        counts = np.bincount(y, minlength=len(self.split.train.classes))
-        return np.concatenate([np.ones(len(self.real.y)), self.simulation.weight / counts[y]])
+        shared = self.simulation.class_weights(x, y, self.real.x, self.real.y) / np.maximum(np.bincount(y), 1)
+        return np.concatenate([np.ones(len(self.real.y)), shared[y]])
 
     def _simulated_counts(self) -> np.ndarray:
         """Simulated rows of each class at fraction 1, [c]."""

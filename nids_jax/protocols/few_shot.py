@@ -35,7 +35,7 @@ from nids_jax.pipeline.auxiliary import Auxiliary, Kind, separate
 from nids_jax.pipeline.explanations import keep_explanations
 from nids_jax.pipeline.names import NO_GENERATOR, TrainingSetName, check_training_sets, default_training_sets
 from nids_jax.pipeline.runner import Runner
-from nids_jax.pipeline.simulation import Simulation
+from nids_jax.pipeline.simulation import Simulation, Weighting
 from nids_jax.pipeline.training_sets import Demand, Keys, Source, TrainingSets
 from nids_jax.presets import Preset
 from nids_jax.settings import setting
@@ -72,6 +72,11 @@ class FewShot:
     early_stopping: bool = setting(False, "Stop neural detectors when a fifth of the training rows no longer gains.")
     simulated_rows: int = setting(400, "Flows to simulate of each class, for `simulated`.", least=1)
     simulated_weight: float = setting(1.0, "How much the simulated rows of a class weigh together, in real rows.")
+    simulated_weighting: Weighting = setting(
+        "agreement",
+        "Whether classes weigh less whose real rows a forest on simulated flows does not recognise.",
+        choices=["agreement", "equal"],
+    )
     tool_of: tuple[str, ...] = setting((), "Tools behind classes whose names do not say so, as CLASS=TOOL,….")
     own_tools: str | None = setting(None, "TOML file with tools of one's own; they answer to their labels.")
     compat: Compat | None = setting(None, "How simulated flows are metered; default: as the dataset was.")
@@ -125,6 +130,7 @@ class FewShot:
         return Simulation(
             rows=self.simulated_rows,
             weight=self.simulated_weight,
+            weighting=self.simulated_weighting,
             compat=self.compat or meter_of(self.dataset),
             tool_of={name: tool for name, _, tool in named},
             own={} if self.own_tools is None else read_tools(self.own_tools),

@@ -12,9 +12,12 @@ import pytest
 
 from nids_jax.__main__ import main
 from nids_jax.cli import simulate
+from nids_jax.data.loading import load
 from nids_jax.flows.capture import read_capture
 from nids_jax.flows.meter import meter
-from nids_jax.flows.simulate.tools import TOOLS, tool_packets
+from nids_jax.flows.schema import FEATURES
+from nids_jax.flows.simulate import tools as library
+from nids_jax.flows.simulate.tools import TOOLS, tool_flows, tool_packets
 
 END_POINTS = ["source_ip", "source_port", "destination_ip", "destination_port", "protocol"]
 
@@ -109,7 +112,7 @@ def test_wireshark_counts_the_conversations_of_every_tool(tmp_path: Path):
         (["--output=lab.pcap", "--conversations=0"], "--conversations is 0; give at least 1"),
         (["--output=lab.pcap", "--seed=-1"], "--seed is -1; give at least 0"),
         ([], "--output is None; name a file that ends in .pcap or .pcapng"),
-        (["--output=lab.csv"], "--output is 'lab.csv'; name a file that ends in .pcap or .pcapng"),
+        (["--output=lab.arff"], "--output is 'lab.arff'; name a file that ends in .pcap or .pcapng or .csv or .parquet"),
         (["--output=folder.pcap"], "--output is 'folder.pcap', which is a folder; name a file"),
         (["--output=lab.pcap", "--labels=lab.txt"], "--labels is 'lab.txt'; name a file that ends in .csv"),
         (
@@ -131,3 +134,41 @@ def test_bad_flags_end_with_one_sentence(tmp_path: Path, arguments: list[str], s
     assert (done.returncode, done.stderr.strip().count("\n")) == (2, 0), done.stderr
     assert said in done.stderr
     assert sorted(each.name for each in tmp_path.iterdir()) == ["file", "folder.pcap"]
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_flow_records_go_straight_to_a_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str):
+    monkeypatch.setattr(library, "BATCH", 16)  # several pieces
+    path = tmp_path / f"new/lab.{ending}"
+    flags = ["--tools=benign,DoS Hulk", "--flows=50", "--seed=3", "--compat=cicflowmeter", f"--output={path}"]
+    assert main(["simulate", *flags]) == 0
+    frame = pd.read_csv(path) if ending == "csv" else pd.read_parquet(path)
+    assert list(frame.columns) == [*(feature.name for feature in FEATURES), "Label"]
+    assert list(frame["Label"]) == ["benign"] * 50 + ["DoS Hulk"] * 50
+    for name, tool in (("benign", "benign"), ("DoS Hulk", "hulk")):
+        wanted, _ = tool_flows(TOOLS[tool], 50, 3, compat="cicflowmeter")
+        rows = frame[frame["Label"] == name].drop(columns="Label")
+        np.testing.assert_array_equal(rows.to_numpy(np.float64), wanted)
+    table, _ = load(data=path, progress=False)
+    assert table.counts == {"benign": 50, "DoS Hulk": 50}
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--output=lab.pcap", "--flows=5"], "--flows is about a table"),
+        (["--output=lab.pcap", "--compat=corrected"], "--compat is about a table"),
+        (["--output=lab.csv", "--conversations=5"], "--conversations is about a capture"),
+        (["--output=lab.csv", "--labels=x.csv"], "--labels is about a capture"),
+        (["--output=lab.csv", "--flows=0"], "--flows"),
+    ],
+)
+def test_a_flag_of_the_other_kind_of_file_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], flags: list[str], words: str
+):
+    monkeypatch.chdir(tmp_path)
+    assert main(["simulate", *flags]) == 2
+    error = capsys.readouterr().err
+    assert words in error
+    assert error.count("\n") == 1
+    assert not list(tmp_path.iterdir())

@@ -125,9 +125,8 @@ def test_tools_of_ones_own_answer_to_their_labels(table: FlowTable, tmp_path: Pa
 
 
 def test_simulated_rows_share_one_weight_and_are_no_test_rows(table: FlowTable, tmp_path: Path):
-    runs = _SplitRuns(
-        replace(JOB, simulated_weight=2.0), table, None, Runner(output_dir=tmp_path, progress=False), 5, 0
-    )
+    job = replace(JOB, simulated_weight=2.0, simulated_weighting="equal")
+    runs = _SplitRuns(job, table, None, Runner(output_dir=tmp_path, progress=False), 5, 0)
     rows = runs.sets.rows(TrainingSetName("simulated"), 0)
     assert rows.weights is not None
     real = len(rows.y) - rows.synthetic
@@ -145,6 +144,19 @@ def test_simulated_rows_share_one_weight_and_are_no_test_rows(table: FlowTable, 
         )
     ]
     assert len(lasting[0] & lasting[1]) < 0.1 * len(lasting[1])
+
+
+def test_classes_whose_real_rows_look_otherwise_weigh_less():
+    rng = np.random.default_rng(0)
+    x = np.repeat([0.0, 10.0, 20.0], 50)[:, None] + rng.uniform(size=(150, 2))
+    y = np.repeat([0, 1, 2], 50)
+    real_x, real_y = np.array([[0.5, 0.5]] * 7), np.array([0, 0, 0, 1, 1, 1, 3])  # all are like class 0
+    simulation = Simulation(weight=2.0)
+    # p is 1 for the three of class 0 and 0 for those of class 1; class 2 has no real rows, class 3 no simulated ones.
+    np.testing.assert_allclose(simulation.class_weights(x, y, real_x, real_y), [2.0, 2.0 / 4, 2.0])
+    equal = replace(simulation, weighting="equal")
+    np.testing.assert_array_equal(equal.class_weights(x, y, real_x, real_y), [2.0, 2.0, 2.0])
+    np.testing.assert_array_equal(simulation.class_weights(x, y, real_x[:0], real_y[:0]), [2.0, 2.0, 2.0])
 
 
 def test_the_experiment_says_what_it_simulated(table: FlowTable, tmp_path: Path):

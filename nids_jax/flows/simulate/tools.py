@@ -9,7 +9,7 @@ Sources: named beside each recipe and in `Tool.source`; no number is taken from 
 and spreads (`between`, `within`) were set by hand.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import get_args
 
 import numpy as np
@@ -38,7 +38,17 @@ from nids_jax.flows.simulate.own import read_tools
 from nids_jax.flows.simulate.script import Traffic
 from nids_jax.flows.simulate.tool import Tool
 
-__all__ = ["TOOLS", "TRAFFIC", "Tool", "ToolCapture", "read_tools", "tool_flows", "tool_of", "tool_packets"]
+__all__ = [
+    "TOOLS",
+    "TRAFFIC",
+    "Tool",
+    "ToolCapture",
+    "flow_pieces",
+    "read_tools",
+    "tool_flows",
+    "tool_of",
+    "tool_packets",
+]
 
 ToolCapture = Capture
 
@@ -139,10 +149,25 @@ def tool_flows(
       InputError: a count or seed that is negative or not a whole number; an unknown `compat`; a tool whose every
         flow is of one packet, with "cicflowmeter".
     """
+    parts = [np.empty((0, len(FEATURES))), *flow_pieces(tool, count, seed, compat=compat)]
+    return np.concatenate(parts), tuple(feature.name for feature in FEATURES)
+
+
+def flow_pieces(tool: Tool, count: int, seed: int, *, compat: Compat = "corrected") -> Iterator[np.ndarray]:
+    """The rows of `tool_flows` piece by piece, so that memory does not grow with `count`.
+
+    Args:
+      tool, count, seed, compat: as there.
+
+    Yields:
+      x [n, d] float64, n at most some ten thousand.
+
+    Raises:
+      InputError: as there.
+    """
     count, seed = whole(count, "`count`"), whole(seed, "`seed`")
     if compat not in get_args(Compat):
         raise InputError(f"`compat` is {compat!r}; choose from {', '.join(get_args(Compat))}")
-    parts = [np.empty((0, len(FEATURES)))]
     begin = found = 0
     while found < count:
         size = min(BATCH, count - found)
@@ -152,10 +177,9 @@ def tool_flows(
             rows = _records(tool, size, seed, begin, compat)
         if not len(rows):
             raise InputError(f"`compat` is {compat!r}, which leaves out all that {tool.name} gives; choose 'corrected'")
-        parts.append(rows[: count - found])
-        found += len(parts[-1])
+        yield rows[: count - found]
+        found += min(len(rows), count - found)
         begin += BATCH
-    return np.concatenate(parts), tuple(feature.name for feature in FEATURES)
 
 
 def _records(tool: Tool, n: int, seed: int, before: int, compat: Compat) -> np.ndarray:
