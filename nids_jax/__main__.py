@@ -23,6 +23,9 @@ COMMANDS = {
     "learning_curve": Command(
         "protocols.learning_curve", "LearningCurve", "what a labelled flow is worth, with simulated flows and without"
     ),
+    "zero_shot": Command(
+        "protocols.zero_shot", "ZeroShot", "attacks found by training on benign rows and simulated attacks alone"
+    ),
     "imbalance": Command(
         "protocols.imbalance", "Imbalance", "rare attacks raised by over-samplers (P2, Tables 3 and 4)"
     ),

@@ -30,6 +30,24 @@ def forest(options: ClassifierOptions) -> RandomForestClassifier:
     return cast(RandomForestClassifier, _trees(RandomForestClassifier, options))
 
 
+class Forests:
+    """The mean of a random forest's and of extremely randomised trees' probabilities."""
+
+    def __init__(self, options: ClassifierOptions):
+        self._parts = [_trees(kind, options) for kind in (RandomForestClassifier, ExtraTreesClassifier)]
+
+    def fit(self, x: np.ndarray, y: np.ndarray, sample_weight: np.ndarray | None = None) -> Self:
+        """x [n, d] scaled rows, y [n] integer labels, weights [n]."""
+        for part in self._parts:
+            part.fit(x, y, sample_weight)
+        self.classes_ = self._parts[0].classes_
+        return self
+
+    def predict_proba(self, x: np.ndarray) -> np.ndarray:
+        """x [n, d] → probabilities [n, c]."""
+        return np.mean([part.predict_proba(x) for part in self._parts], axis=0)
+
+
 def _decision_tree(options: ClassifierOptions) -> Classifier:
     return cast(Classifier, DecisionTreeClassifier(random_state=options.seed, class_weight=class_weights(options)))
 
@@ -95,6 +113,7 @@ SPECS = (
         summary="extremely randomised trees, 300",
         compared_in=_ALL | {"packet_augmentation"},
     ),
+    ClassifierSpec(name="forests", make=Forests, summary="random forest and randomised trees, averaged"),
     ClassifierSpec(
         name="knn",
         make=lambda options: Neighbours(),

@@ -85,16 +85,32 @@ def attack_recall(
     """
     table = confusion(y_true, probabilities, classes)  # checks the arguments
     y, row = np.asarray(y_true), list(classes).index(benign)
-    attacks = [k for k in np.unique(y) if k != row]
     names = ["attack_recall", *(f"attack_recall_at_{rate:g}" for rate in ALLOWED)]
-    if not attacks or not table[row].sum():
+    if not table[row].sum() or (y == row).all():
         return dict.fromkeys(names)
     suspicion = 1.0 - np.asarray(probabilities, np.float64)[:, row]
-    calm = np.sort(suspicion[y == row])[::-1]
-    flagged = [np.asarray(probabilities).argmax(axis=1) != row]
-    flagged += [suspicion > calm[int(rate * len(calm))] for rate in ALLOWED]
-    found = [float(np.mean([rows[y == k].mean() for k in attacks])) for rows in flagged]
-    return dict(zip(names, found, strict=True))
+    flagged = np.asarray(probabilities).argmax(axis=1) != row
+    found = [_recall_of_each(y, flagged, row), *(recall_at(y, suspicion, row, rate) for rate in ALLOWED)]
+    return {name: float(np.mean([*each.values()])) for name, each in zip(names, found, strict=True)}
+
+
+def recall_at(y_true: ArrayLike, suspicion: np.ndarray, benign: int, rate: float) -> dict[int, float]:
+    """The share of each attack class's rows that rank strictly above all but ⌊rate · n_benign⌋ of the benign rows.
+
+    Args:
+      y_true: [n] class indices, at least one of them `benign`.
+      suspicion: [n] what rows are ranked by.
+
+    Returns:
+      Class index → recall, for the attack classes that have rows.
+    """
+    y = np.asarray(y_true)
+    calm = np.sort(suspicion[y == benign])[::-1]
+    return _recall_of_each(y, suspicion > calm[int(rate * len(calm))], benign)
+
+
+def _recall_of_each(y: np.ndarray, flagged: np.ndarray, benign: int) -> dict[int, float]:
+    return {int(k): float(flagged[y == k].mean()) for k in np.unique(y) if k != benign}
 
 
 def confusion(y_true: ArrayLike, predicted: ArrayLike, classes: Sequence[str]) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from sklearn.ensemble import RandomForestClassifier
@@ -11,7 +11,7 @@ from nids_jax.data.table import FlowTable
 from nids_jax.errors import InputError
 from nids_jax.flows.meter import Compat
 from nids_jax.flows.schema import FEATURES
-from nids_jax.flows.simulate.tools import TOOLS, Tool, tool_flows, tool_of
+from nids_jax.flows.simulate.tools import TOOLS, Tool, read_tools, tool_flows, tool_of
 
 # "agreement": a class weighs more, the better a forest that knows simulated flows alone recognises its real rows.
 Weighting = Literal["agreement", "equal"]
@@ -28,6 +28,20 @@ class Simulation:
     compat: Compat = "corrected"  # the meter's mode: as the dataset was metered
     tool_of: Mapping[str, str] = field(default_factory=dict)  # class → tool, before what the class's name says
     own: Mapping[str, Tool] = field(default_factory=dict)  # tools of one's own, by name; their labels go first
+
+    @classmethod
+    def named(cls, tool_of: Sequence[str], own_tools: str | None, **settings: Any) -> "Simulation":
+        """What flags say: `tool_of` as CLASS=TOOL, `own_tools` as the path of a TOML file; further settings as given.
+
+        Raises:
+          InputError: an entry is not CLASS=TOOL, or the file is no file of tools.
+        """
+        parts = [entry.partition("=") for entry in tool_of]
+        wrong = [entry for entry, (name, _, tool) in zip(tool_of, parts, strict=True) if not (name and tool)]
+        if wrong:
+            raise InputError(f"`tool_of` has {wrong[0]!r}; write CLASS=TOOL,CLASS=TOOL")
+        own = {} if own_tools is None else read_tools(own_tools)
+        return cls(tool_of={name: tool for name, _, tool in parts}, own=own, **settings)
 
     def behind(self, classes: Sequence[str]) -> dict[int, Tool]:
         """The tool of each class that has one, by the class's number.
@@ -113,10 +127,19 @@ class Simulation:
         for label, tool in self.behind(like.classes).items():
             if counts[label] < 1:
                 continue
-            x, features = tool_flows(tool, int(counts[label]), seed, compat=self.compat)
-            parts.append(_in_columns(x, features, like, label, seed))
-            labels.append(np.full(len(x), label, np.int32))
+            parts.append(self._rows(tool, int(counts[label]), like, label, seed))
+            labels.append(np.full(len(parts[-1]), label, np.int32))
         return np.concatenate(parts), np.concatenate(labels)
+
+    def everyday(self, like: FlowTable, each: int, seed: int) -> np.ndarray:
+        """`each` flows of every benign tool there is, one's own included, in the columns of `like`: [m, d]."""
+        benign = [tool for tool in {**TOOLS, **self.own}.values() if tool.benign]
+        label = -1 if like.benign is None else like.classes.index(like.benign)
+        return np.concatenate([self._rows(tool, each, like, label, seed) for tool in benign])
+
+    def _rows(self, tool: Tool, count: int, like: FlowTable, label: int, seed: int) -> np.ndarray:
+        x, features = tool_flows(tool, count, seed, compat=self.compat)
+        return _in_columns(x, features, like, label, seed)
 
 
 def _in_columns(x: np.ndarray, features: Sequence[str], like: FlowTable, label: int, seed: int) -> np.ndarray:

@@ -29,7 +29,6 @@ from nids_jax.data.split import Split, few_shot
 from nids_jax.data.table import FlowTable
 from nids_jax.errors import InputError, check_names
 from nids_jax.flows.meter import Compat
-from nids_jax.flows.simulate.tools import read_tools
 from nids_jax.pipeline import detector
 from nids_jax.pipeline.auxiliary import Auxiliary, Kind, separate
 from nids_jax.pipeline.explanations import keep_explanations
@@ -123,17 +122,13 @@ class FewShot:
         Raises:
           InputError: `tool_of` is not CLASS=TOOL, or `own_tools` no file of tools.
         """
-        named = [entry.partition("=") for entry in self.tool_of]
-        wrong = [entry for entry, parts in zip(self.tool_of, named, strict=True) if not (parts[0] and parts[2])]
-        if wrong:
-            raise InputError(f"`tool_of` has {wrong[0]!r}; write CLASS=TOOL,CLASS=TOOL")
-        return Simulation(
+        return Simulation.named(
+            self.tool_of,
+            self.own_tools,
             rows=self.simulated_rows,
             weight=self.simulated_weight,
             weighting=self.simulated_weighting,
             compat=self.compat or meter_of(self.dataset),
-            tool_of={name: tool for name, _, tool in named},
-            own={} if self.own_tools is None else read_tools(self.own_tools),
         )
 
     @property

@@ -18,7 +18,16 @@ from matplotlib.figure import Figure
 
 from nids_jax.errors import InputError
 from nids_jax.files import write_atomic
-from nids_jax.report import cost, figures, generator_comparison, imbalance, learning_curve, rows, sampler_tradeoff
+from nids_jax.report import (
+    cost,
+    figures,
+    generator_comparison,
+    imbalance,
+    learning_curve,
+    rows,
+    sampler_tradeoff,
+    zero_shot,
+)
 from nids_jax.report.conditions import Condition, Record, grouped
 from nids_jax.report.html import PAGE, definitions, items, paragraph, section, table
 from nids_jax.report.style import png
@@ -91,7 +100,7 @@ def _results(records: list[dict[str, Any]]) -> list[Drawn]:
     groups = grouped(records)
     if not groups:
         raise InputError("there are no finished runs")
-    apart = (cost, sampler_tradeoff, learning_curve)  # these have figures of their own
+    apart = (cost, sampler_tradeoff, learning_curve, zero_shot)  # these have other figures, or none
     judged = {group: members for group, members in groups.items() if section_of(group) not in apart}
     drawn = [
         Drawn(

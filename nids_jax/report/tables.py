@@ -24,11 +24,15 @@ from nids_jax.report import (
     imbalance,
     learning_curve,
     sampler_tradeoff,
+    zero_shot,
 )
 from nids_jax.report.conditions import Condition, Group, Record, Table, difference, grouped, interval
 from nids_jax.report.few_shot import COMPARED, FOREST, METRICS, against_copies
 
-SECTIONS = (few_shot, generator_comparison, imbalance, detector_comparison, learning_curve, sampler_tradeoff, cost)
+SECTIONS = (
+    *(few_shot, generator_comparison, imbalance, detector_comparison),
+    *(learning_curve, sampler_tradeoff, cost, zero_shot),
+)
 Groups = Mapping[Group, Mapping[Condition, list[Record]]]
 # In summary.csv alone.
 FURTHER = (

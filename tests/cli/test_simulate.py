@@ -112,7 +112,10 @@ def test_wireshark_counts_the_conversations_of_every_tool(tmp_path: Path):
         (["--output=lab.pcap", "--conversations=0"], "--conversations is 0; give at least 1"),
         (["--output=lab.pcap", "--seed=-1"], "--seed is -1; give at least 0"),
         ([], "--output is None; name a file that ends in .pcap or .pcapng"),
-        (["--output=lab.arff"], "--output is 'lab.arff'; name a file that ends in .pcap or .pcapng or .csv or .parquet"),
+        (
+            ["--output=lab.arff"],
+            "--output is 'lab.arff'; name a file that ends in .pcap or .pcapng or .csv or .parquet",
+        ),
         (["--output=folder.pcap"], "--output is 'folder.pcap', which is a folder; name a file"),
         (["--output=lab.pcap", "--labels=lab.txt"], "--labels is 'lab.txt'; name a file that ends in .csv"),
         (

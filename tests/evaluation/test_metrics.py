@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, confusion_matrix, precision_recall_fscore_support, roc_curve
 
 from nids_jax.errors import InputError
-from nids_jax.evaluation.metrics import attack_recall, confusion, detection_metrics
+from nids_jax.evaluation.metrics import attack_recall, confusion, detection_metrics, recall_at
 
 CLASSES = ["BENIGN", "Bot", "DDoS", "Web Attack – XSS"]
 
@@ -104,3 +104,15 @@ def test_attacks_that_tie_with_benign_rows_are_not_found():
     p = np.array([[0.5, 0.5]] * 6)
     assert attack_recall([0, 0, 0, 1, 1, 1], p, ["BENIGN", "a"], "BENIGN")["attack_recall_at_0.01"] == 0.0
     assert attack_recall([1, 1], p[:2], ["BENIGN", "a"], "BENIGN")["attack_recall"] is None
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 5)), min_size=1, max_size=60), st.floats(0.0, 0.9))
+def test_recall_at_a_rate_is_counted_row_by_row(pairs: list[tuple[int, int]], rate: float):
+    y, suspicion = np.array([*pairs, (1, 3)]).T  # at least one benign row
+    allowed = int(rate * sum(y == 1))
+    for label, found in recall_at(y, suspicion, 1, rate).items():
+        own = suspicion[y == label]
+        # A row counts where fewer benign rows than allowed, or as many, are as suspicious or more.
+        assert found == pytest.approx(np.mean([sum(suspicion[y == 1] >= value) <= allowed for value in own]))
+    assert set(recall_at(y, suspicion, 1, rate)) == set(y) - {1}

@@ -1,0 +1,228 @@
+"""Detection without a single attack row: benign rows of one's own network, and simulated attacks.
+
+For each split seed benign rows are drawn to train on; every attack row is a test row.  Training sets:
+  `benign`             those rows alone, for anomaly detectors, the controls;
+  `simulated`          and flows of the tools behind the attack classes: a detector learns what gives simulation away;
+  `simulated_benign`   and flows of benign tools among the benign rows;
+  `aligned`            as `simulated`, without the columns in which simulated benign rows differ from the real ones
+                       (`pipeline.alignment`).
+What counts is the recall of each attack where as few benign rows are flagged.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar
+
+import numpy as np
+
+from nids_jax.classifiers.anomaly import ANOMALY_DETECTORS
+from nids_jax.classifiers.base import ClassifierOptions
+from nids_jax.classifiers.registry import CLASSIFIERS, make_classifier
+from nids_jax.data.datasets import meter_of
+from nids_jax.data.scaling import fit_scaler
+from nids_jax.data.table import FlowTable
+from nids_jax.errors import InputError, check_names
+from nids_jax.evaluation.metrics import ALLOWED, recall_at
+from nids_jax.flows.meter import Compat
+from nids_jax.pipeline.alignment import Aligned, distances
+from nids_jax.pipeline.detector import probabilities
+from nids_jax.pipeline.runner import Runner
+from nids_jax.pipeline.simulation import Simulation
+from nids_jax.pipeline.training_sets import SIMULATION_SEED
+from nids_jax.presets import Preset
+from nids_jax.settings import setting
+
+TRAINING_SETS = ("simulated", "simulated_benign", "aligned")
+EVERYDAY = 60  # flows of each benign tool
+BENIGN_TESTED = 10  # times as many benign test rows as of an attack, so that a rate of 0.1 % can be told
+
+
+@dataclass(frozen=True, kw_only=True)
+class ZeroShot:
+    """What to run."""
+
+    name: ClassVar[str] = "zero_shot"
+
+    dataset: str  # what the records call the data
+    preset: Preset
+    seeds: int = setting(10, "Number of split seeds.", least=1)
+    benign_rows: int = setting(1000, "Benign rows to train on; at most half of those there are.", least=2)
+    training_sets: tuple[str, ...] = setting(TRAINING_SETS, "Training sets to compare.")
+    classifiers: tuple[str, ...] = setting(("random_forest", "forests"), "Detectors to train on them.")
+    anomaly_detectors: tuple[str, ...] = setting(tuple(ANOMALY_DETECTORS), "Controls, trained on benign rows alone.")
+    test_rows: int | None = setting(
+        None, f"Test rows of each attack class at most, and {BENIGN_TESTED} times as many benign ones.", least=1
+    )
+    simulated_rows: int = setting(400, "Flows to simulate of each class.", least=1)
+    tool_of: tuple[str, ...] = setting((), "Tools behind classes whose names do not say so, as CLASS=TOOL,….")
+    own_tools: str | None = setting(None, "TOML file with tools of one's own; they answer to their labels.")
+    compat: Compat | None = setting(None, "How simulated flows are metered; default: as the dataset was.")
+
+    def __post_init__(self) -> None:
+        check_names("training_sets", self.training_sets, TRAINING_SETS)
+        known = [name for name, spec in CLASSIFIERS.items() if not spec.needs]
+        check_names("classifiers", self.classifiers, known)
+        check_names("anomaly_detectors", self.anomaly_detectors, [*ANOMALY_DETECTORS])
+        for name, least in (("seeds", 1), ("benign_rows", 2), ("simulated_rows", 1)):
+            if getattr(self, name) < least:
+                raise InputError(f"`{name}` is {getattr(self, name)}; it must be at least {least}")
+
+    @cached_property  # the file of tools is read once
+    def simulation(self) -> Simulation:
+        """How tools are simulated.
+
+        Raises:
+          InputError: `tool_of` is not CLASS=TOOL, or `own_tools` no file of tools.
+        """
+        compat = self.compat or meter_of(self.dataset)
+        return Simulation.named(self.tool_of, self.own_tools, rows=self.simulated_rows, compat=compat)
+
+    def describe(self, table: FlowTable) -> dict[str, Any]:
+        """For data.json: the table's counts, the tool behind each class, the classes without one.
+
+        Raises:
+          InputError: no class is benign or none is an attack, too few benign rows, or nothing can be simulated.
+        """
+        benign = _benign(table)
+        obstacle = self.simulation.obstacle(table)
+        if obstacle:
+            raise InputError(f"{obstacle}: there is nothing to train on without attack rows")
+        found = self.simulation.behind(table.classes)
+        if not any(label != benign for label in found):
+            raise InputError("no tool stands behind any attack class: name one with `tool_of`")
+        if not (table.y != benign).any():
+            raise InputError("there are no attack rows to test on: add a table that has some")
+        if table.counts[table.classes[benign]] < 4:
+            raise InputError(f"class {table.classes[benign]!r} has {(table.y == benign).sum()} rows; 4 are needed")
+        return {
+            "dataset": self.dataset,
+            "counts": table.counts,
+            "tools": {table.classes[label]: tool.name for label, tool in found.items()},
+            "without_a_tool": self.simulation.without(table.classes),
+        }
+
+    def run(self, table: FlowTable, runner: Runner) -> None:
+        """Do every run that is not recorded yet, on a deduplicated table.
+
+        Raises:
+          InputError: as `describe`.
+          TrainingError: a training diverged.
+        """
+        without = self.describe(table)["without_a_tool"]
+        if without:
+            runner.say(f"no tool stands behind {', '.join(without)}: nothing is simulated of these classes")
+        for seed in runner.share(range(self.seeds)):
+            runs = _SplitRuns(self, table, runner, seed)
+            for name in dict.fromkeys(self.anomaly_detectors):
+                runs.anomalies(name)
+            for training_set in dict.fromkeys(self.training_sets):
+                for classifier in dict.fromkeys(self.classifiers):
+                    with runner.unit(f"split {seed}, {training_set}, {classifier}"):
+                        runs.trained(training_set, classifier)
+        runner.finish()
+
+
+def _benign(table: FlowTable) -> int:
+    """The number of the benign class.
+
+    Raises:
+      InputError: there is none.
+    """
+    if table.benign is None:
+        raise InputError(f"no class is benign: {', '.join(table.classes)}; name one with `benign`")
+    return table.classes.index(table.benign)
+
+
+class _SplitRuns:
+    """All runs on one draw of benign rows."""
+
+    def __init__(self, job: ZeroShot, table: FlowTable, runner: Runner, seed: int):
+        self.job, self.table, self.runner, self.seed = job, table, runner, seed
+        self.benign = _benign(table)
+
+    @cached_property
+    def rows(self) -> tuple[FlowTable, FlowTable]:
+        """Benign rows to train on; rows to test on."""
+        draws = np.random.default_rng([self.seed, 0])
+        tested = self.job.test_rows or self.job.preset.tested(self.job.dataset)
+        calm = draws.permutation(np.flatnonzero(self.table.y == self.benign))
+        trained = min(self.job.benign_rows, len(calm) // 2)
+        chosen = [calm[trained : trained + BENIGN_TESTED * tested]]
+        attacks = [np.flatnonzero(self.table.y == k) for k in range(len(self.table.classes)) if k != self.benign]
+        chosen += [draws.permutation(rows)[:tested] for rows in attacks]
+        return self.table.take(calm[:trained]), self.table.take(np.concatenate(chosen))
+
+    @cached_property
+    def simulated(self) -> tuple[np.ndarray, np.ndarray]:
+        """Simulated flows [m, d] in raw units and their classes [m]; benign ones of every benign tool."""
+        train, _ = self.rows
+        seed = SIMULATION_SEED + 1000 * self.seed
+        counts = np.full(len(train.classes), self.job.simulated_rows)
+        x, y = self.job.simulation.flows(train, counts, seed)
+        everyday = self.job.simulation.everyday(train, EVERYDAY, seed)
+        return np.concatenate([x, everyday]), np.concatenate([y, np.full(len(everyday), self.benign, y.dtype)])
+
+    @cached_property
+    def distances(self) -> np.ndarray:
+        """How much each column of the simulated benign rows differs from the real ones."""
+        x, y = self.simulated
+        return distances(self.rows[0].x, x[y == self.benign])
+
+    def anomalies(self, name: str) -> None:
+        """The run of an anomaly detector, if it is not recorded yet."""
+        key = self._key("benign", name)
+        if self.runner.is_done(key):
+            return
+        train, test = self.rows
+        with self.runner.clock.timed() as fitting:
+            detector = ANOMALY_DETECTORS[name](self.seed).fit(train.x)
+        with self.runner.clock.timed() as testing:
+            suspicion = detector.suspicion(test.x)
+        self._record(key, suspicion, 0, fitting["run"], testing["run"])
+
+    def trained(self, training_set: str, classifier: str) -> None:
+        """The run of a detector, if it is not recorded yet."""
+        key = self._key(training_set, classifier)
+        if self.runner.is_done(key):
+            return
+        (train, test), (x, y) = self.rows, self.simulated
+        if training_set != "simulated_benign":
+            x, y = x[y != self.benign], y[y != self.benign]
+        scaler = fit_scaler(self.job.preset.scaler, train)
+        rows = scaler.transform(np.concatenate([train.x, x])), np.concatenate([train.y, y])
+        options = ClassifierOptions(
+            detector=self.job.preset.detector, seed=self.seed, progress=classifier if self.runner.progress else None
+        )
+
+        def make() -> Any:
+            return make_classifier(classifier, options)
+
+        aligned = training_set == "aligned"
+        with self.runner.clock.timed() as fitting:
+            model = (Aligned(make, self.distances) if aligned else make()).fit(*rows)
+        with self.runner.clock.timed() as testing:
+            scores = probabilities(model, scaler.transform(test.x), len(test.classes))
+        more = {"columns": {f"{k:g}": len(v) for k, v in model.columns_.items()}} if aligned else {}
+        self._record(key, 1.0 - scores[:, self.benign], len(y), fitting["run"], testing["run"], **more)
+
+    def _key(self, training_set: str, classifier: str) -> tuple[Any, ...]:
+        return ("zero_shot", self.job.dataset, training_set, classifier, 0, self.seed, 0)
+
+    def _record(
+        self, key: tuple[Any, ...], suspicion: np.ndarray, simulated: int, fit_s: float, test_s: float, **more: Any
+    ) -> None:
+        train, test = self.rows
+        metrics: dict[str, Any] = {}
+        for rate in ALLOWED:
+            each = recall_at(test.y, suspicion, self.benign, rate)
+            metrics[f"attack_recall_at_{rate:g}"] = float(np.mean([*each.values()]))
+            # What stays is that of the largest rate.
+            metrics["per_class_recall"] = {test.classes[k]: recall for k, recall in each.items()}
+        found = {
+            "metrics": metrics,
+            "timing": {"fit_s": fit_s, "classify_s": test_s},
+            "rows": {"train": len(train), "generated": simulated, "test": len(test)},
+        }
+        self.runner.record(key, {**found, **more})
+        recall = metrics[f"attack_recall_at_{ALLOWED[-1]:g}"]
+        self.runner.say(f"split {self.seed}, {key[2]}, {key[3]}: attacks found at {ALLOWED[-1]:.0%} {recall:.4f}")
