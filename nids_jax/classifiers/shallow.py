@@ -113,7 +113,12 @@ SPECS = (
         summary="extremely randomised trees, 300",
         compared_in=_ALL | {"packet_augmentation"},
     ),
-    ClassifierSpec(name="forests", make=Forests, summary="random forest and randomised trees, averaged"),
+    ClassifierSpec(
+        name="forests",
+        make=Forests,
+        summary="random forest and randomised trees, averaged",
+        compared_in=frozenset({"detector_comparison"}),
+    ),
     ClassifierSpec(
         name="knn",
         make=lambda options: Neighbours(),

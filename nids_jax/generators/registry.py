@@ -8,6 +8,7 @@ from nids_jax.generators import (
     gan,
     packet_augmentation,
     resampling,
+    retimed,
     simulated,
     transfer,
 )
@@ -18,6 +19,7 @@ GENERATORS: dict[str, GeneratorSpec] = {
     spec.name: spec
     for spec in (
         *resampling.SPECS,
+        retimed.SPEC,
         cddpm.SPEC,
         calibrated.SPEC,
         transfer.SPEC,

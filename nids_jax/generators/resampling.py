@@ -76,7 +76,7 @@ class Jitter(Copies):
         Raises:
           InputError: a label that no fitted row has.
         """
-        noise = _normals(random.stream(key, "jitter"), len(labels), self.x_.shape[1])
+        noise = normals(random.stream(key, "jitter"), len(labels), self.x_.shape[1])
         varies = (self.x_ != self.x_[:1]).any(axis=0)
         return super().sample(labels, key) + np.where(varies, np.float32(self.scale) * noise, np.float32(0.0))
 
@@ -162,7 +162,7 @@ def _uniforms(key: Array, count: int) -> np.ndarray:
     return _tiled(_uniform_tile, key, count)
 
 
-def _normals(key: Array, count: int, width: int) -> np.ndarray:
+def normals(key: Array, count: int, width: int) -> np.ndarray:
     """[count, width] standard normals, row i from (key, i) alone."""
     return _tiled(partial(_normal_tile, width=width), key, count)
 

@@ -33,6 +33,7 @@ class Request:
     checkpoint_dir: Path | None = None
     about: Mapping[str, Any] = field(default_factory=dict)  # stored with the checkpoint
     progress: bool = False
+    features: tuple[str, ...] = ()  # the canonical names of the columns, for a generator of rows in raw units
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +51,9 @@ class GeneratorSpec:
     learns: bool = True  # it trains a model, which the rows of a majority class would swamp
     samples_model_of: str = ""  # the generator whose trained model it samples, where that is another
     timesteps: bool = False  # `NAME_500` is this generator with T = 500
-    needs: str = ""  # "auxiliary", "packets" or "tools": it cannot be made without these
+    # "auxiliary", "packets" or "tools": it cannot be made without these; "columns": it makes rows in raw units, whose
+    # columns it knows by name.
+    needs: str = ""
     starts_from_auxiliary: bool = False  # it makes use of a pre-trained model where there is one
     repeated_rows: bool = True  # it may be fitted on rows that repeat
     compared_in: frozenset[str] = frozenset()  # experiments that run it unless told otherwise

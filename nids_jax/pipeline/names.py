@@ -90,7 +90,7 @@ def check_training_sets(
     """Refuse training sets that cannot be made.
 
     Args:
-      given: what there is beside the rows: "auxiliary" rows, "packets", "tools" to simulate.
+      given: what there is beside the rows: "auxiliary" rows, "packets", "tools" to simulate, "columns" of known names.
       repeated_rows: generators are fitted on rows that repeat.
 
     Raises:
@@ -103,7 +103,7 @@ def check_training_sets(
     ]
     check_names("generators", [TrainingSetName(name).generator for name in names], {*REAL, *makeable})
     for name in map(TrainingSetName, names):
-        if name.free and (name.generator in REAL or name.spec.needs == "packets"):
+        if name.free and (name.generator in REAL or name.spec.needs in ("packets", "columns", "tools")):
             raise InputError(
                 f"`generators` names {name.text!r}, but {name.generator} makes no scaled rows: drop the {_FREE}"
             )

@@ -256,6 +256,9 @@ class TrainingSets:
         every = np.arange(len(train.classes))
         if name.text in self.sources:
             return self.sources[name.text](self.split), every
+        if name.spec.needs == "columns":
+            maker: Any = make_generator(name.generator, Request(features=train.features))
+            return maker.fit(train.x, train.y, keys.fit), every
         if name.free and train.categories:
             raise InputError(f"{name}: column {next(iter(train.categories))!r} is no number; use {name.generator}")
         # A model would rarely see a rare class among thousands of other rows; the other generators need these rows

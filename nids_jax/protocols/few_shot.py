@@ -88,7 +88,7 @@ class FewShot:
             raise InputError("`timesteps` is about cddpm, which `generators` does not name; leave it out")
         if not 0 < self.simulated_weight < float("inf"):
             raise InputError(f"`simulated_weight` is {self.simulated_weight:g}; give a number above 0")
-        given = {"tools", *(["auxiliary"] if self.auxiliary else []), *(["packets"] if self.sources else [])}
+        given = {"tools", "columns", *(["auxiliary"] if self.auxiliary else []), *(["packets"] if self.sources else [])}
         check_training_sets([name.text for name in self.training_sets], self.preset, given=given)
         unlabelled = self.auxiliary == "unlabelled"
         known = [name for name, spec in CLASSIFIERS.items() if unlabelled or spec.needs != "unlabelled"]

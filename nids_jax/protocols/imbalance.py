@@ -70,7 +70,7 @@ class Imbalance:
         object.__setattr__(self, "preset", replace(self.preset, scaler=self.scaler))
         if "real_all" in self.generators:
             raise InputError("`generators` names 'real_all', but all training rows are used here; leave it out")
-        check_training_sets(self.generators, self.preset, given={"tools"}, repeated_rows=True)
+        check_training_sets(self.generators, self.preset, given={"tools", "columns"}, repeated_rows=True)
         check_names("classifiers", self.classifiers, [name for name, spec in CLASSIFIERS.items() if not spec.needs])
         for name in ("seeds", "generations"):
             if getattr(self, name) < 1:

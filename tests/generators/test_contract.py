@@ -25,7 +25,7 @@ from tests.generators.row_independence import check_rows_are_independent
 
 KEY = jax.random.key(5)
 EXPERIMENTS = {"few_shot", "generator_comparison", "imbalance"}
-MADE = [name for name, spec in GENERATORS.items() if spec.needs not in ("packets", "tools")]
+MADE = [name for name, spec in GENERATORS.items() if spec.needs not in ("packets", "tools", "columns")]
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*collapsed:RuntimeWarning")  # after two steps
 
@@ -90,7 +90,7 @@ def test_a_class_without_training_rows_is_refused(name: str):
 @pytest.mark.parametrize("name", GENERATORS)
 def test_what_it_needs_is_asked_for(name: str):
     spec = GENERATORS[name]
-    asked = {"auxiliary": "auxiliary rows", "packets": "packets", "tools": "tools"}
+    asked = {"auxiliary": "auxiliary rows", "packets": "packets", "tools": "tools", "columns": "columns"}
     assert spec.needs in ("", *asked)
     if spec.needs:
         with pytest.raises(InputError, match=f"{name} .*{asked[spec.needs]}"):
@@ -116,13 +116,18 @@ def test_its_specification_is_complete(name: str):
 
 def test_the_registry_is_in_the_order_of_the_reports():
     assert ", ".join(GENERATORS) == (
-        "copies, jitter, smote, adasyn, cddpm, cddpm_calibrated, cddpm_adapted, cddpm_edit, packets, packets_resent,"
+        "copies, jitter, smote, adasyn, retimed, cddpm, cddpm_calibrated, cddpm_adapted, cddpm_edit, packets, packets_resent,"
         " simulated, wgan, wgan_per_class, wcgan_gp, vae, vae_wgan, vae_wgan_gp, vae_wgan_gp_per_class"
     )
     compared = {name: {spec.name for spec in GENERATORS.values() if name in spec.compared_in} for name in EXPERIMENTS}
     assert compared["few_shot"] == {"copies", "cddpm", "simulated"}
     assert compared["imbalance"] == {"copies", "smote", "adasyn", "cddpm", "wgan", "wcgan_gp", "vae", "vae_wgan_gp"}
-    assert compared["generator_comparison"] == compared["imbalance"] | {"jitter", "cddpm_calibrated", "simulated"}
+    assert compared["generator_comparison"] == compared["imbalance"] | {
+        "jitter",
+        "retimed",
+        "cddpm_calibrated",
+        "simulated",
+    }
     assert [name for name, spec in GENERATORS.items() if spec.timesteps] == ["cddpm"]
     assert [name for name, spec in GENERATORS.items() if not spec.repeated_rows] == ["cddpm_calibrated"]
 
