@@ -5,7 +5,7 @@ devices, the processes or the number of files.  A file is whole or absent, and t
 one stopped.  Several processes, each with the same flags and its own --process_id, share the files among them, on one
 machine or on several with a common folder.
 
-    nids_jax generate --checkpoint=out/demo/runs/shots5-split0/cddpm --rows=1000000 --output_dir=flows
+    nids_jax generate --checkpoint=out/demo/few_shot/runs/shots5-split0/cddpm --rows=1000000 --output_dir=flows
 """
 
 from collections.abc import Sequence
