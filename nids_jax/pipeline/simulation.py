@@ -22,7 +22,7 @@ TREES = 120  # of that forest
 class Simulation:
     """How tools are simulated beside real rows."""
 
-    rows: int | None = 400  # of each class; None: as many as the protocol adds
+    rows: int | None = 1600  # of each class; None: as many as the protocol adds
     weight: float | None = 1.0  # of all simulated rows of a class together, in real rows; None: each counts as one
     weighting: Weighting = "agreement"
     compat: Compat = "corrected"  # the meter's mode: as the dataset was metered

@@ -69,7 +69,7 @@ class FewShot:
         None, "Optimiser steps of neural detectors, at a rate that falls from 3e-3; default: the preset's.", least=1
     )
     early_stopping: bool = setting(False, "Stop neural detectors when a fifth of the training rows no longer gains.")
-    simulated_rows: int = setting(400, "Flows to simulate of each class, for `simulated`.", least=1)
+    simulated_rows: int = setting(1600, "Flows to simulate of each class, for `simulated`.", least=1)
     simulated_weight: float = setting(1.0, "How much the simulated rows of a class weigh together, in real rows.")
     simulated_weighting: Weighting = setting(
         "agreement",

@@ -9,7 +9,7 @@ import numpy as np
 
 from nids_jax.data.duplicates import repeats
 from nids_jax.data.io.columns import Chunk, Coded, Kind, Layout, Schema, make_layout, make_schema
-from nids_jax.data.io.labels import natural_order
+from nids_jax.data.io.labels import label_key, natural_order
 from nids_jax.data.io.read_report import Counts, ReadReport
 from nids_jax.data.table import FlowTable
 from nids_jax.errors import InputError
@@ -58,6 +58,8 @@ class Collector:
         self._schema: Schema | None = None  # fixed by the first file with rows
         self._ids: dict[str, int] = {}  # label as published -> class id, or _LEFT_OUT
         self._names: list[str] = []  # class names by id
+        self._keys: dict[str, int] = {}  # what a name's spellings have in common -> class id
+        self._spellings: dict[str, str] = {}  # other spelling -> class name
         self._encoders: dict[str, dict[str, int]] = {}  # categorical feature -> category name -> code
         self._free_text: set[str] = set()
         self._x = _Rows(0)
@@ -149,9 +151,7 @@ class Collector:
             name = labels.names[code]
             if name not in self._ids:
                 new = self._rename(name)
-                if new is not None and new not in self._names:
-                    self._names.append(new)
-                self._ids[name] = _LEFT_OUT if new is None else self._names.index(new)
+                self._ids[name] = _LEFT_OUT if new is None else self._class_id(new)
                 if len(self._ids) > _MAX_CLASSES:
                     raise InputError(
                         f"column {header!r} holds more than {_MAX_CLASSES:,} different values, such as {name!r}, so it "
@@ -159,6 +159,17 @@ class Collector:
                     )
             table[code] = self._ids[name]
         return table[labels.codes]
+
+    def _class_id(self, name: str) -> int:
+        """The number of a class; spellings of one name count as one, the first one read."""
+        key = label_key(name)
+        if key not in self._keys:
+            self._keys[key] = len(self._names)
+            self._names.append(name)
+        first = self._names[self._keys[key]]
+        if name != first:
+            self._spellings[name] = first
+        return self._keys[key]
 
     def _encode(self, schema: Schema, feature: str, coded: Coded) -> np.ndarray:
         """Category codes of a text column, NaN where there is no name."""
@@ -294,6 +305,7 @@ class Collector:
             classes={name: Counts(**self._classes[name]) for name in names},
             invalid_values={column: dict(kinds) for column, kinds in self._invalid_values.items()},
             imputed=imputed,
+            spellings=self._spellings,
             dropped_columns=dropped,
         )
 

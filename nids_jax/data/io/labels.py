@@ -32,6 +32,13 @@ def clean_label(text: str) -> str:
     return " ".join(_DASH.sub("-", text).split())
 
 
+def label_key(name: str) -> str:
+    """What spellings of one class have in common: case, blanks, hyphens and underscores apart, 1.0 as 1."""
+    if re.fullmatch(r"[+-]?\d+(\.0*)?", name, re.ASCII):
+        return str(int(float(name)))
+    return re.sub(r"[\s_-]+", " ", name.casefold()).strip() or name
+
+
 def natural_order(names: list[str]) -> list[str]:
     """Sorted names; by value where every one is a whole number, so that class 10 follows class 9."""
     if all(re.fullmatch(r"[+-]?\d+", name, re.ASCII) for name in names):

@@ -2,7 +2,7 @@
 # (pyarrow.compute makes its functions at import, where no checker sees them)
 """Parquet → chunks of rows."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -46,19 +46,25 @@ class ParquetFile:
 
     def kinds(self) -> list[Kind]:
         """What each column holds, from its type and, for text, from the first rows."""
-        texts = [name for name, kind in zip(self.header, self._file.schema_arrow.types, strict=True) if _is_text(kind)]
+        types = self._file.schema_arrow.types
+        texts = [column for column, kind in enumerate(types) if _is_text(kind)]
         sample = next(self._batches(texts), None) if texts else None
         kinds: list[Kind] = []
-        for name, kind in zip(self.header, self._file.schema_arrow.types, strict=True):
-            if sample is not None and name in texts:
-                kinds.append(guess_kind(_strings(sample.column(name)), name))
+        for column, (name, kind) in enumerate(zip(self.header, types, strict=True)):
+            if sample is not None and column in sample:
+                kinds.append(guess_kind(_strings(sample[column]), name))
             else:
                 kinds.append("number" if _is_number(kind) else "text" if _is_text(kind) else "other")
         return kinds
 
-    def _batches(self, columns: list[str]) -> Iterator[pa.RecordBatch]:
+    def _batches(self, columns: Sequence[int]) -> Iterator[dict[int, pa.Array]]:
+        """Rows of these columns, by the column's number: several may have one name."""
+        names = list(dict.fromkeys(self.header[column] for column in columns))
+        # They come name by name, in the order asked for.
+        read = [column for name in names for column, other in enumerate(self.header) if other == name]
         try:
-            yield from self._file.iter_batches(batch_size=_ROWS, columns=columns, use_threads=True)
+            for batch in self._file.iter_batches(batch_size=_ROWS, columns=names, use_threads=True):
+                yield dict(zip(read, batch.columns, strict=True))
         except (OSError, pa.ArrowException) as error:
             raise self._refusal(error) from error
 
@@ -68,25 +74,24 @@ class ParquetFile:
         Raises:
           InputError: the file cannot be read.
         """
-        used = dict.fromkeys([self.header[column] for column in (*layout.features, layout.label)])
         done = read = 0
-        for batch in self._batches(list(used)):
+        for batch in self._batches([*layout.features, layout.label]):
             try:
                 chunk = self._chunk(batch, layout)
             except (pa.ArrowException, UnicodeDecodeError) as error:
                 raise self._refusal(error) from error
             yield without_skipped(chunk, layout)
-            done += batch.num_rows
+            done += len(batch[layout.label])
             now = self._size * done // max(self._file.metadata.num_rows, 1)
             advance(now - read)
             read = now
 
-    def _chunk(self, batch: pa.RecordBatch, layout: Layout) -> Chunk:
-        x = np.full((batch.num_rows, len(layout.features)), np.nan)
+    def _chunk(self, batch: dict[int, pa.Array], layout: Layout) -> Chunk:
+        x = np.full((len(batch[layout.label]), len(layout.features)), np.nan)
         garbled = None
         text: dict[int, Coded] = {}
         for index, column in enumerate(layout.features):
-            values = batch.column(self.header[column])
+            values = batch[column]
             if layout.text[index]:
                 text[index] = to_coded(_strings(values))
             elif _is_number(values.type):
@@ -96,7 +101,7 @@ class ParquetFile:
                 if wrong is not None:
                     garbled = np.zeros(x.shape, bool) if garbled is None else garbled
                     garbled[:, index] = wrong
-        labels = to_coded(_strings(batch.column(self.header[layout.label])))
+        labels = to_coded(_strings(batch[layout.label]))
         return Chunk(x, garbled, text, labels)
 
     def close(self) -> None:

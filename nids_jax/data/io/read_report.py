@@ -29,6 +29,7 @@ class ReadReport(Counts):
         default_factory=dict
     )  # column -> missing, infinite, … cells
     imputed: Mapping[str, int] = field(default_factory=dict)  # column -> cells that received the column's median
+    spellings: Mapping[str, str] = field(default_factory=dict)  # label as spelt in the files -> the class it counts as
     dropped_columns: Mapping[str, str] = field(default_factory=dict)  # header -> why it is no feature
 
     def __str__(self) -> str:
@@ -51,6 +52,9 @@ class ReadReport(Counts):
         if self.imputed:
             cells = ", ".join(f"{column} {count:,}" for column, count in self.imputed.items())
             lines.append(f"cells filled with their column's median: {cells}")
+        if self.spellings:
+            pairs = ", ".join(f"{name!r} as {known!r}" for name, known in self.spellings.items())
+            lines.append(f"labels counted as one class: {pairs}")
         lost = [name for name, counts in self.classes.items() if counts.read > counts.excluded and not counts.kept]
         if lost:
             lines.append(f"no row is left of: {', '.join(lost)}")

@@ -172,3 +172,19 @@ def test_damaged_parquet(tmp_path: Path) -> None:
 def test_parquet_with_cp1252_bytes_as_labels(tmp_path: Path) -> None:
     pq.write_table(pa.table({"a": [1, 2], "Label": [b"Web \x96 XSS", "Web – XSS".encode()]}), tmp_path / "a.parquet")
     assert read(tmp_path / "a.parquet")[0].classes == ("Web - XSS",)
+
+
+def test_parquet_with_columns_of_one_name(tmp_path: Path) -> None:
+    """As in CSV: equal copies count once, others stay as two columns."""
+    columns = [pa.array(values) for values in ([1.0, 2.0], [5.0, 6.0], [1.0, 2.0], [7.0, 8.0], ["x", "y"])]
+    names = ["dur", "len", "dur", "len", "Label"]
+    pq.write_table(pa.Table.from_arrays(columns, names=names), tmp_path / "a.parquet")
+    rows = "\n".join(
+        ",".join(str(value) for value in row) for row in zip(*(c.to_pylist() for c in columns), strict=True)
+    )
+    (tmp_path / "a.csv").write_text(",".join(names) + "\n" + rows + "\n")
+    one, two = read(tmp_path / "a.parquet")[0], read(tmp_path / "a.csv")[0]
+    assert one.features == two.features
+    np.testing.assert_array_equal(one.x, two.x)
+    assert {5.0, 7.0} <= set(one.x[0])
+    assert one.classes == ("x", "y")

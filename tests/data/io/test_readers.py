@@ -402,3 +402,23 @@ def test_clean_and_dirty_blocks_agree(tmp_path: Path, monkeypatch: pytest.Monkey
     np.testing.assert_array_equal(clean.x, values)
     np.testing.assert_array_equal(table.x, values)
     assert (report.headers, report.invalid) == (1, 1)
+
+
+def test_spellings_of_one_class_count_as_one_and_are_said(tmp_path: Path) -> None:
+    spelt = ["BENIGN", "Benign", "benign", "Web Attack - XSS", "web_attack-xss", "Web  Attack – XSS", "DDoS", "Ddos"]
+    rows = "".join(f"{i},{name}\n" for i, name in enumerate(spelt))
+    (tmp_path / "a.csv").write_text("dur,Label\n" + rows, encoding="utf-8")
+    table, report = read(tmp_path / "a.csv")
+    assert table.counts == {"BENIGN": 3, "DDoS": 2, "Web Attack - XSS": 3}
+    assert dict(report.spellings) == {
+        **dict.fromkeys(["Benign", "benign"], "BENIGN"),
+        "web_attack-xss": "Web Attack - XSS",
+        "Ddos": "DDoS",
+    }
+    assert "labels counted as one class: 'Benign' as 'BENIGN'" in str(report)
+    assert report.classes["BENIGN"].read == 3
+
+
+def test_whole_numbers_are_one_class_however_they_are_written(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("dur,Label\n1,0\n2,0.0\n3,1\n4,01\n5,-1\n6,C+\n7,C\n")
+    assert read(tmp_path / "a.csv")[0].counts == {"-1": 1, "0": 2, "1": 2, "C": 1, "C+": 1}
