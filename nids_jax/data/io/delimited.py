@@ -27,6 +27,7 @@ from nids_jax.data.io.columns import (
     without_skipped,
 )
 from nids_jax.data.io.labels import decode
+from nids_jax.data.io.packed import PACKED, Unpacked
 from nids_jax.errors import InputError
 
 _BLOCK = 8 << 20  # bytes read at once
@@ -51,7 +52,7 @@ class Block(NamedTuple):
     terminated: bool = True  # False: the file's last line, which no line end follows
 
 
-def read_blocks(file: BinaryIO, path: Path) -> Iterator[Block]:
+def read_blocks(file: BinaryIO | Unpacked, path: Path) -> Iterator[Block]:
     """The file in blocks of about 8 MiB, without a byte order mark.
 
     Raises:
@@ -60,7 +61,7 @@ def read_blocks(file: BinaryIO, path: Path) -> Iterator[Block]:
     rest = b""
     start = True
     while data := _read(file, path):
-        size = len(data)
+        size = file.taken() if isinstance(file, Unpacked) else len(data)
         if start:
             for magic, what in _OTHER_FORMATS.items():
                 if data.startswith(magic):
@@ -81,7 +82,7 @@ def read_blocks(file: BinaryIO, path: Path) -> Iterator[Block]:
         yield Block(_as_utf8(rest), 0, terminated=False)
 
 
-def _read(file: BinaryIO, path: Path) -> bytes:
+def _read(file: BinaryIO | Unpacked, path: Path) -> bytes:
     try:
         data = file.read(_BLOCK)
         if data.endswith(b"\r"):  # keep \r\n together
@@ -114,9 +115,14 @@ class DelimitedFile:
         """
         self.path = path
         try:
-            self._file = path.open("rb")
+            file = path.open("rb")
         except OSError as error:
             raise InputError(f"{path} cannot be read: {error.strerror}") from error
+        try:
+            self._file = Unpacked(path, file) if path.suffix.lower() in PACKED else file
+        except BaseException:
+            file.close()
+            raise
         self._blocks = read_blocks(self._file, path)
         self._pending: list[Block] = []
         self._blank = 0  # blank lines before the header

@@ -20,6 +20,7 @@ from tqdm import tqdm
 from nids_jax.data.io.arff import ArffFile
 from nids_jax.data.io.collector import Collector, OnInvalid
 from nids_jax.data.io.delimited import DelimitedFile
+from nids_jax.data.io.packed import data_extension
 from nids_jax.data.io.parquet import ParquetFile
 from nids_jax.data.io.read_report import ReadReport
 from nids_jax.data.io.sources import PathLike, find_files
@@ -44,7 +45,8 @@ def read_flows(
     """Read labelled flow records.
 
     Args:
-      source: a file, a list of files, or a folder searched for `*.csv`, `*.parquet` and `*.arff`.
+      source: a file, a list of files, or a folder searched for `*.csv`, `*.parquet` and `*.arff`; CSV and ARFF may be
+        compressed (`*.csv.gz`, `.bz2`, `.xz`, `.zst`, `.zip`).
       label_column: the label's header in any spelling; None looks for `Label` and the like, in ARFF also for the last
         nominal attribute.
       keep_ports: keep `destination_port` as a feature; the other identifiers never are.
@@ -73,7 +75,7 @@ def read_flows(
     size = sum(path.stat().st_size for path in files)
     with tqdm(total=size, unit="B", unit_scale=True, desc="reading", leave=False, disable=not progress) as bar:
         for path in files:
-            file = _OPENERS[path.suffix.lower()](path)
+            file = _OPENERS[data_extension(path.name)](path)
             try:
                 collector.read(file, bar.update)
             finally:

@@ -4,9 +4,11 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from nids_jax.data.io.packed import PACKED, data_extension
 from nids_jax.errors import InputError
 
 EXTENSIONS = (".csv", ".parquet", ".arff")
+COMPRESSED = (".csv", ".arff")  # of these, compressed files are read too
 
 PathLike = str | os.PathLike[str]
 
@@ -14,7 +16,8 @@ PathLike = str | os.PathLike[str]
 def find_files(source: PathLike | Sequence[PathLike]) -> list[Path]:
     """Every data file that `source` names; those of a folder sorted by path, those of a list in its order.
 
-    Folders are searched recursively for `*.csv`, `*.parquet` and `*.arff` in any case; hidden files are skipped.
+    Folders are searched recursively for `*.csv`, `*.parquet` and `*.arff` in any case, and for compressed CSV and ARFF;
+    hidden files are skipped.
 
     Raises:
       InputError: something does not exist, a folder holds no such file, or a file has another extension.
@@ -38,7 +41,7 @@ def _below(folder: Path) -> list[Path]:
     found = []
     for parent, folders, names in os.walk(folder, onerror=refuse):
         folders[:] = [name for name in folders if not name.startswith(".") and name != "__MACOSX"]
-        found += [Path(parent, name) for name in names if not name.startswith(".") and _extension(name) in EXTENSIONS]
+        found += [Path(parent, name) for name in names if not name.startswith(".") and _is_read(name)]
     broken = [path for path in found if not path.is_file()]
     if broken:
         raise InputError(f"{min(broken)} is no file that can be read (a link to nowhere?); remove it or restore it")
@@ -47,8 +50,9 @@ def _below(folder: Path) -> list[Path]:
     return sorted(found)
 
 
-def _extension(name: str) -> str:
-    return os.path.splitext(name)[1].lower()
+def _is_read(name: str) -> bool:
+    packed = name.lower().endswith(PACKED)
+    return data_extension(name) in (COMPRESSED if packed else EXTENSIONS)
 
 
 def _checked(path: Path) -> Path:
@@ -56,6 +60,9 @@ def _checked(path: Path) -> Path:
         raise InputError(f"{path} does not exist")
     if not path.is_file():
         raise InputError(f"{path} is neither a file nor a folder")
-    if _extension(path.name) not in EXTENSIONS:
-        raise InputError(f"{path} has the extension {path.suffix!r}; only .csv, .parquet and .arff are read")
+    if not _is_read(path.name):
+        raise InputError(
+            f"{path} has the extension {path.suffix!r}; only .csv, .parquet and .arff are read, and .csv and .arff "
+            f"compressed ({', '.join(PACKED)})"
+        )
     return path
