@@ -43,6 +43,8 @@ _BESIDE_LABELS = ("type", "category", "subcategory", "traffic_type")
 # What stands for "no value" in the published files.
 MISSING = ["", "?", "nan", "NaN", "NAN", "-nan", "null", "NULL", "Null", "N/A", "n/a", "#N/A", "<NA>"]
 
+AFTER_LAST = "empty field at the end of each row"  # a column that the header does not name
+
 _LONG_SAMPLE = 100  # rows without any value, from which a column counts as empty rather than its rows as invalid
 
 _METERED = frozenset(feature.name for feature in FEATURES if feature.kind != "category")
@@ -197,6 +199,8 @@ def _not_a_feature(name: str, kind: Kind, keep_ports: bool, identifiers: frozens
         return None
     if not name or name.startswith("unnamed"):
         return "row number"
+    if name == normalise(AFTER_LAST):
+        return "not in the header"
     key = normalise(name)  # nothing is left of a name without latin letters
     if key and (is_identifier(name) or key in identifiers):
         return "identifier"

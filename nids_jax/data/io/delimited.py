@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 
 from nids_jax.data.io.columns import (
+    AFTER_LAST,
     MISSING,
     Chunk,
     Coded,
@@ -34,6 +35,7 @@ _BLOCK = 8 << 20  # bytes read at once
 _LONGEST = 8 << 20  # bytes without a line end after which a file is taken for something else
 _SAMPLE = 2 << 20  # bytes from which the kinds of the columns are guessed
 _PIECE = 1 << 20  # bytes that Arrow parses at once: the fastest measured; no line may be longer
+_LINES = 50  # from which it is told whether rows end in a separator
 _TEXT = pa.dictionary(pa.int32(), pa.string())
 _OTHER_FORMATS = {
     b"PAR1": "Parquet data",
@@ -154,8 +156,19 @@ class DelimitedFile:
             except csv.Error as error:
                 raise InputError(f"{self.path} has a header line that cannot be parsed: {error}") from error
             refuse_headless(names, self.path)
-            return names
+            return [*names, AFTER_LAST] if self._ends_in_separators(len(names), rest) else names
         raise InputError(f"{self.path} is empty")
+
+    def _ends_in_separators(self, width: int, text: bytes) -> bool:
+        """Whether every one of the first rows has an empty field more than the header has names."""
+        lines = [line for line in text[:_SAMPLE].split(b"\n")[:_LINES] if line.strip(b" \t,;|")]
+        if len(lines) == _LINES and not text.endswith(b"\n"):
+            lines.pop()  # it may be cut
+        try:
+            rows = list(csv.reader((line.decode() for line in lines), delimiter=self.delimiter))
+        except (csv.Error, UnicodeDecodeError):
+            return False
+        return bool(rows) and all(len(row) == width + 1 and not row[-1].strip() for row in rows)
 
     @property
     def has_rows(self) -> bool:

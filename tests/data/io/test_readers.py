@@ -244,7 +244,7 @@ def test_error_names_column_number_and_file(tmp_path: Path) -> None:
         ("a.csv", b"a,Label\n1,\x00x\n", "NUL bytes"),
         ("a.csv", b"\x01\x02\x03\n1,2\n", "control characters"),
         ("a.csv", b'a,Label\n1,"x\n2,y\n3,z\n', "never closed"),
-        ("a.csv", b"a,Label\n1,x,\n2,y,\n", "2 have more or fewer fields"),
+        ("a.csv", b"a,Label\n1,x,3\n2,y,4\n", "2 have more or fewer fields"),
         ("a.csv", b"a,b,Label\n1,,x\n2,,y\n", "column 'b' has 2 missing values.*on_invalid=impute"),
         ("a.csv", b"a,Label\n1,\n2,\n", "column 'Label' has 2 missing values"),
         ("a.csv", b"a,Label\n" + b"".join(b"%d,%d\n" % (i, i) for i in range(2000)), "more than 1,000"),
@@ -422,3 +422,16 @@ def test_spellings_of_one_class_count_as_one_and_are_said(tmp_path: Path) -> Non
 def test_whole_numbers_are_one_class_however_they_are_written(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("dur,Label\n1,0\n2,0.0\n3,1\n4,01\n5,-1\n6,C+\n7,C\n")
     assert read(tmp_path / "a.csv")[0].counts == {"-1": 1, "0": 2, "1": 2, "C": 1, "C+": 1}
+
+
+@pytest.mark.parametrize("ends", ["\n", "\r\n"])
+def test_a_separator_too_many_at_the_end_of_every_row(tmp_path: Path, ends: str) -> None:
+    lines = ["a,b,Label", *(f"{i},{i * i},{'xy'[i % 2]}," for i in range(200))]
+    table, report = read(write(tmp_path, "a.csv", ends.join(lines) + ends))
+    assert (table.counts, table.features) == ({"x": 100, "y": 100}, ("a", "b"))
+    assert report.dropped_columns == {"empty field at the end of each row": "not in the header"}
+    mixed = [*lines[:100], "1,2,x", *lines[100:]]  # a row as the header has it is the odd one then
+    assert read(write(tmp_path, "b.csv", ends.join(mixed)))[1].malformed == 1
+    single = ["a,b,Label", "1,2,x", "3,4,y,", "5,6,x"]
+    table, report = read(write(tmp_path, "c.csv", ends.join(single)))
+    assert (len(table), report.malformed) == (2, 1)
