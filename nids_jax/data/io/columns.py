@@ -45,7 +45,7 @@ MISSING = ["", "?", "nan", "NaN", "NAN", "-nan", "null", "NULL", "Null", "N/A", 
 
 AFTER_LAST = "empty field at the end of each row"  # a column that the header does not name
 
-_LONG_SAMPLE = 100  # rows without any value, from which a column counts as empty rather than its rows as invalid
+_LONG_SAMPLE = 20  # rows without any value, from which a column counts as empty rather than its rows as invalid
 
 _METERED = frozenset(feature.name for feature in FEATURES if feature.kind != "category")
 
