@@ -37,7 +37,7 @@ RunKey = tuple[str | int | None, ...]  # the values of KEY, in that order
 MAY_DIFFER = frozenset(
     [
         *("output_dir", "data_dir", "shard", "seeds", "generations", "shots"),
-        *("generators", "classifiers", "timesteps", "explain"),
+        *("generators", "classifiers", "timesteps", "explain", "training_sets", "anomaly_detectors"),
     ]
 )
 

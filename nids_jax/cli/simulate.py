@@ -157,6 +157,9 @@ def _chosen(names: Sequence[str], path: str | None) -> dict[str, "Tool"]:
             )
             hint = f"did you mean {near[0]!r}" if near else "`nids_jax tools` lists them"
             raise InputError(f"`tools` names {name!r}, which is neither a tool nor a label that one answers; {hint}")
+        twice = next((other for other, same in found.items() if same == tool and other != name), None)
+        if twice:
+            raise InputError(f"`tools` names {twice!r} and {name!r}, which are one tool, {tool.name}; leave one out")
         found[name] = tool
     return found or known
 

@@ -1,5 +1,7 @@
 """Generators by name, in the order in which reports show them."""
 
+from collections.abc import Sequence
+
 from nids_jax.errors import InputError
 from nids_jax.generators import (
     calibrated,
@@ -29,6 +31,15 @@ GENERATORS: dict[str, GeneratorSpec] = {
         *gan.SPECS,
     )
 }
+
+
+def columns_obstacle(name: str, features: Sequence[str]) -> str | None:
+    """Why a generator of rows in raw units cannot make rows with these columns; None where it can."""
+    try:
+        make_generator(name, Request(features=tuple(features)))
+    except InputError as error:
+        return str(error)
+    return None
 
 
 def make_generator(name: str, request: Request) -> Generator:

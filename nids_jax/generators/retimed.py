@@ -27,7 +27,8 @@ class Retimed(Copies):
     """A row i of the class with the times of a row j, all times then multiplied by e^z and rates by e^−z.
 
     z ~ N(0, SPREAD²).  Times change hands as free features (`flows.free_features`), as shares of what contains them, so
-    that the record stays one that a meter could write.  Rows are in raw units.
+    that the record keeps the rules of `flows.consistency`.  A meter's limits are not kept: a stretched flow may last
+    longer than its timeout.  Rows are in raw units.
 
     Fitted attributes: `x_` [n, f] free features in float64, `y_` [n].
     """
@@ -45,7 +46,7 @@ class Retimed(Copies):
         self._whole = self._times & np.array([name in _WHOLE for name in self.features], bool)
         self._free_times = _of_kind(free_names(self.features), "time")
         if not self._times.any():
-            raise InputError("retimed varies times, and none of these columns is one: leave `retimed` out")
+            raise InputError("retimed varies times, and none of these columns is one")
 
     def fit(self, x: np.ndarray, y: np.ndarray, key: Array) -> Self:
         """Keeps x [n, d], in raw units, and y [n]; `key` is not used.

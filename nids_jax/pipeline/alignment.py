@@ -20,8 +20,13 @@ LEVELS = (0.3, 0.4, 0.5)
 
 
 def distances(real: np.ndarray, simulated: np.ndarray) -> np.ndarray:
-    """The two-sample Kolmogorov–Smirnov statistic of each column of real [n, d] and simulated [m, d] rows: [d]."""
-    return np.array([ks_2samp(a, b)[0] for a, b in zip(real.T, simulated.T, strict=True)])
+    """The two-sample Kolmogorov–Smirnov statistic of each column of real [n, d] and simulated [m, d] rows: [d].
+
+    1 for a column with a single value in both, from which there is nothing to learn.
+    """
+    found = np.array([ks_2samp(a, b)[0] for a, b in zip(real.T, simulated.T, strict=True)])
+    both = np.concatenate([real, simulated])
+    return np.where((both == both[:1]).all(axis=0), 1.0, found)
 
 
 @dataclass
@@ -40,14 +45,16 @@ class Aligned:
         """x [n, d] scaled rows, y [n] classes, weights [n].
 
         Raises:
-          InputError: every column is too different.
+          InputError: every column is too different, or there are not as many as distances.
         """
+        if x.shape[1] != len(self.distances):
+            raise InputError(f"there are {len(self.distances)} distances for {x.shape[1]} columns")
         self.columns_ = {level: np.flatnonzero(self.distances < level) for level in self.levels}
         known = {columns.tobytes(): columns for columns in self.columns_.values() if len(columns)}
         if not known:
             raise InputError(
                 f"in every column simulated benign rows differ from real ones by {min(self.distances):.2f} or more "
-                f"(Kolmogorov–Smirnov), and at most {max(self.levels):g} is allowed: leave `aligned` out"
+                f"(Kolmogorov–Smirnov), and less than {max(self.levels):g} is allowed"
             )
         weights = () if sample_weight is None else (sample_weight,)
         self._parts = [(columns, self.make().fit(x[:, columns], y, *weights)) for columns in known.values()]

@@ -74,7 +74,11 @@ class Simulation:
         """
         if not self.behind(table.classes):
             return f"no tool stands behind any of {', '.join(table.classes)}"
-        if not {feature.name for feature in FEATURES} & set(table.features):
+        metered = {feature.name for feature in FEATURES}
+        named = [name for name in table.categories if name in metered]
+        if named:
+            return f"column {named[0]!r} holds names, and flows are simulated with numbers there"
+        if not metered & set(table.features):
             return f"these rows have none of the columns of flow records ({', '.join(table.features[:5])}, …)"
         return None
 
@@ -83,7 +87,8 @@ class Simulation:
 
         With the weighting "agreement" a class k with n_k real rows weighs w (1 + Σ p) / (1 + n_k).  The sum is over
         those rows; p is the probability of the class k that a random forest on simulated rows alone gives to each.
-        So a class without real rows weighs w, and one whose tool is not what its rows came from w / (1 + n_k).
+        So a class without real rows weighs w, and one whose tool is not what its rows came from w / (1 + n_k), if other
+        classes are simulated too: where there is one, nothing else could be recognised.
 
         Args:
           x [m, d], y [m]: simulated rows, at least one, and their classes.

@@ -124,6 +124,7 @@ class TrainingSets:
 
     def __post_init__(self) -> None:
         self._generator: tuple[TrainingSetName, RowMaker, np.ndarray] | None = None
+        self._weights: tuple[Any, np.ndarray] | None = None
         self._synthetic: tuple[tuple[TrainingSetName, int], _Synthetic] | None = None
 
     @cached_property
@@ -179,7 +180,11 @@ class TrainingSets:
         """1 for each real row; the simulated ones of a class, scaled x [m, d] with labels y [m], share its weight."""
         if self.simulation.weight is None or not len(y):
             return None
-        shared = self.simulation.class_weights(x, y, self.real.x, self.real.y) / np.maximum(np.bincount(y), 1)
+        made = self._synthetic[0] if self._synthetic else None
+        if self._weights is None or self._weights[0] != (made, len(y)):  # one forest for all classifiers
+            weights = self.simulation.class_weights(x, y, self.real.x, self.real.y)
+            self._weights = (made, len(y)), weights
+        shared = self._weights[1] / np.maximum(np.bincount(y), 1)
         return np.concatenate([np.ones(len(self.real.y)), shared[y]])
 
     def _simulated_counts(self) -> np.ndarray:

@@ -29,6 +29,7 @@ from nids_jax.data.split import Split, few_shot
 from nids_jax.data.table import FlowTable
 from nids_jax.errors import InputError, check_names
 from nids_jax.flows.meter import Compat
+from nids_jax.generators.registry import columns_obstacle
 from nids_jax.pipeline import detector
 from nids_jax.pipeline.auxiliary import Auxiliary, Kind, separate
 from nids_jax.pipeline.explanations import keep_explanations
@@ -189,13 +190,18 @@ class FewShot:
 
     def _possible(self, table: FlowTable, say: Callable[[str], object]) -> list[TrainingSetName]:
         """The training sets that this table allows; what cannot be simulated is said."""
-        tools = self._described_tools(table)
-        if "not_simulated" in tools:
-            say(f"{tools['not_simulated']}: `simulated` is left out")
-            return [name for name in self.training_sets if name.text != "simulated"]
+        tools, possible = self._described_tools(table), []
         if tools.get("without_a_tool"):
             say(f"no tool stands behind {', '.join(tools['without_a_tool'])}: nothing is simulated of these classes")
-        return self.training_sets
+        for name in self.training_sets:
+            obstacle = tools.get("not_simulated") if name.text == "simulated" else None
+            if not name.real and name.spec.needs == "columns":
+                obstacle = columns_obstacle(name.generator, table.features)
+            if obstacle:
+                say(f"{obstacle}: `{name}` is left out")
+            else:
+                possible.append(name)
+        return possible
 
     def run(self, table: FlowTable, runner: Runner) -> None:
         """Do every run that is not recorded yet, on a deduplicated table.

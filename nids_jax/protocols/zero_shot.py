@@ -1,12 +1,12 @@
 """Detection without a single attack row: benign rows of one's own network, and simulated attacks.
 
-For each split seed benign rows are drawn to train on; every attack row is a test row.  Training sets:
+For each split seed benign rows are drawn to train on; attack rows are for testing only.  Training sets:
   `benign`             those rows alone, for anomaly detectors, the controls;
   `simulated`          and flows of the tools behind the attack classes: a detector learns what gives simulation away;
   `simulated_benign`   and flows of benign tools among the benign rows;
   `aligned`            as `simulated`, without the columns in which simulated benign rows differ from the real ones
                        (`pipeline.alignment`).
-What counts is the recall of each attack where as few benign rows are flagged.
+What counts is the recall of each attack at one false-positive rate, with the threshold set on the benign test rows.
 """
 
 from dataclasses import dataclass
@@ -19,12 +19,12 @@ from nids_jax.classifiers.anomaly import ANOMALY_DETECTORS
 from nids_jax.classifiers.base import ClassifierOptions
 from nids_jax.classifiers.registry import CLASSIFIERS, make_classifier
 from nids_jax.data.datasets import meter_of
-from nids_jax.data.scaling import fit_scaler
+from nids_jax.data.scaling import Scaler, fit_scaler
 from nids_jax.data.table import FlowTable
 from nids_jax.errors import InputError, check_names
 from nids_jax.evaluation.metrics import ALLOWED, recall_at
 from nids_jax.flows.meter import Compat
-from nids_jax.pipeline.alignment import Aligned, distances
+from nids_jax.pipeline.alignment import LEVELS, Aligned, distances
 from nids_jax.pipeline.detector import probabilities
 from nids_jax.pipeline.runner import Runner
 from nids_jax.pipeline.simulation import Simulation
@@ -33,7 +33,7 @@ from nids_jax.presets import Preset
 from nids_jax.settings import setting
 
 TRAINING_SETS = ("simulated", "simulated_benign", "aligned")
-EVERYDAY = 60  # flows of each benign tool
+EVERYDAY = 60  # flows of each benign tool, whatever stands behind the benign class
 BENIGN_TESTED = 10  # times as many benign test rows as of an attack, so that a rate of 0.1 % can be told
 
 
@@ -94,6 +94,12 @@ class ZeroShot:
             raise InputError("there are no attack rows to test on: add a table that has some")
         if table.counts[table.classes[benign]] < 4:
             raise InputError(f"class {table.classes[benign]!r} has {(table.y == benign).sum()} rows; 4 are needed")
+        for label, tool in found.items():
+            if tool.benign != (label == benign):
+                kind, name = "benign" if tool.benign else "an attack", table.classes[label]
+                raise InputError(
+                    f"the tool {tool.name} is {kind}, but class {name!r} is not: name another with `tool_of`"
+                )
         return {
             "dataset": self.dataset,
             "counts": table.counts,
@@ -153,31 +159,44 @@ class _SplitRuns:
         return self.table.take(calm[:trained]), self.table.take(np.concatenate(chosen))
 
     @cached_property
+    def scaler(self) -> Scaler:
+        """Fitted on the benign rows to train on."""
+        return fit_scaler(self.job.preset.scaler, self.rows[0])
+
+    @cached_property
+    def scaled(self) -> tuple[np.ndarray, np.ndarray]:
+        """Both of `rows`, scaled."""
+        train, test = self.rows
+        return self.scaler.transform(train.x), self.scaler.transform(test.x)
+
+    @cached_property
     def simulated(self) -> tuple[np.ndarray, np.ndarray]:
-        """Simulated flows [m, d] in raw units and their classes [m]; benign ones of every benign tool."""
+        """Flows of the attacks' tools and of every benign tool, scaled [m, width], and their classes [m]."""
         train, _ = self.rows
         seed = SIMULATION_SEED + 1000 * self.seed
         counts = np.full(len(train.classes), self.job.simulated_rows)
+        counts[self.benign] = 0
         x, y = self.job.simulation.flows(train, counts, seed)
         everyday = self.job.simulation.everyday(train, EVERYDAY, seed)
-        return np.concatenate([x, everyday]), np.concatenate([y, np.full(len(everyday), self.benign, y.dtype)])
+        whole = self.scaler.transform(np.concatenate([x, everyday]))
+        return whole, np.concatenate([y, np.full(len(everyday), self.benign, y.dtype)])
 
     @cached_property
     def distances(self) -> np.ndarray:
-        """How much each column of the simulated benign rows differs from the real ones."""
+        """How much each scaled column of the simulated benign rows differs from the real ones, [width]."""
         x, y = self.simulated
-        return distances(self.rows[0].x, x[y == self.benign])
+        return distances(self.scaled[0], x[y == self.benign])
 
     def anomalies(self, name: str) -> None:
         """The run of an anomaly detector, if it is not recorded yet."""
         key = self._key("benign", name)
         if self.runner.is_done(key):
             return
-        train, test = self.rows
+        train, test = self.scaled
         with self.runner.clock.timed() as fitting:
-            detector = ANOMALY_DETECTORS[name](self.seed).fit(train.x)
+            detector = ANOMALY_DETECTORS[name](self.seed).fit(train)
         with self.runner.clock.timed() as testing:
-            suspicion = detector.suspicion(test.x)
+            suspicion = detector.suspicion(test)
         self._record(key, suspicion, 0, fitting["run"], testing["run"])
 
     def trained(self, training_set: str, classifier: str) -> None:
@@ -186,10 +205,13 @@ class _SplitRuns:
         if self.runner.is_done(key):
             return
         (train, test), (x, y) = self.rows, self.simulated
+        aligned = training_set == "aligned"
+        if aligned and self.distances.min() >= max(LEVELS):
+            self.runner.say(f"split {self.seed}: simulated benign rows differ in every column, so none is `aligned`")
+            return
         if training_set != "simulated_benign":
             x, y = x[y != self.benign], y[y != self.benign]
-        scaler = fit_scaler(self.job.preset.scaler, train)
-        rows = scaler.transform(np.concatenate([train.x, x])), np.concatenate([train.y, y])
+        rows = np.concatenate([self.scaled[0], x]), np.concatenate([train.y, y])
         options = ClassifierOptions(
             detector=self.job.preset.detector, seed=self.seed, progress=classifier if self.runner.progress else None
         )
@@ -197,11 +219,10 @@ class _SplitRuns:
         def make() -> Any:
             return make_classifier(classifier, options)
 
-        aligned = training_set == "aligned"
         with self.runner.clock.timed() as fitting:
             model = (Aligned(make, self.distances) if aligned else make()).fit(*rows)
         with self.runner.clock.timed() as testing:
-            scores = probabilities(model, scaler.transform(test.x), len(test.classes))
+            scores = probabilities(model, self.scaled[1], len(test.classes))
         more = {"columns": {f"{k:g}": len(v) for k, v in model.columns_.items()}} if aligned else {}
         self._record(key, 1.0 - scores[:, self.benign], len(y), fitting["run"], testing["run"], **more)
 
@@ -212,12 +233,14 @@ class _SplitRuns:
         self, key: tuple[Any, ...], suspicion: np.ndarray, simulated: int, fit_s: float, test_s: float, **more: Any
     ) -> None:
         train, test = self.rows
-        metrics: dict[str, Any] = {}
+        metrics: dict[str, Any] = {"per_class_recall": {}}
         for rate in ALLOWED:
             each = recall_at(test.y, suspicion, self.benign, rate)
-            metrics[f"attack_recall_at_{rate:g}"] = float(np.mean([*each.values()]))
-            # What stays is that of the largest rate.
-            metrics["per_class_recall"] = {test.classes[k]: recall for k, recall in each.items()}
+            # Too few benign rows to let a single one through tell nothing about the rate.
+            told = rate * (test.y == self.benign).sum() >= 1
+            metrics[f"attack_recall_at_{rate:g}"] = float(np.mean([*each.values()])) if told else None
+            if told:  # what stays is that of the largest rate
+                metrics["per_class_recall"] = {test.classes[k]: recall for k, recall in each.items()}
         found = {
             "metrics": metrics,
             "timing": {"fit_s": fit_s, "classify_s": test_s},
@@ -225,4 +248,5 @@ class _SplitRuns:
         }
         self.runner.record(key, {**found, **more})
         recall = metrics[f"attack_recall_at_{ALLOWED[-1]:g}"]
-        self.runner.say(f"split {self.seed}, {key[2]}, {key[3]}: attacks found at {ALLOWED[-1]:.0%} {recall:.4f}")
+        found = "– (too few benign test rows)" if recall is None else f"{recall:.4f}"
+        self.runner.say(f"split {self.seed}, {key[2]}, {key[3]}: attacks found at {ALLOWED[-1]:.0%} {found}")

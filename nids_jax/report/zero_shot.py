@@ -1,4 +1,4 @@
-"""What detection without attack rows says: attacks found where as few benign rows are flagged."""
+"""What detection without attack rows says: attacks found at one false-positive rate."""
 
 from collections.abc import Mapping
 
@@ -24,9 +24,9 @@ def tables(group: Group, members: Mapping[Condition, list[Record]]) -> list[Tabl
     beside = () if best is None else (f"minus {best.classifier}, FPR {ALLOWED[-1]:.1%}",)
     header = ("training set", "detector", *(f"attacks found, FPR {rate:.1%}" for rate in ALLOWED), *beside)
     note = (
-        "Mean recall of the attack classes at the threshold that lets the named share of benign test rows through; "
-        "mean and 95 % interval over draws of benign training rows. All draws share the attack rows, so the intervals "
-        "say nothing about other attacks."
+        "Mean recall of the attack classes, those without a tool included, at the threshold that flags the named share "
+        "of the benign test rows (–: they are too few for that); mean and 95 % interval over draws of rows from one "
+        "table. The intervals say nothing about other attacks."
     )
     return [Table(f"{group}: attacks found without an attack row", header, rows, note), _each(group, members)]
 

@@ -19,6 +19,10 @@ def test_distances_are_the_greatest_gap_between_shares_below():
         assert found == pytest.approx(max(gaps))
 
 
+def test_a_column_with_one_value_is_as_far_as_can_be():
+    assert distances(np.zeros((5, 1)), np.zeros((7, 1))).tolist() == [1.0]
+
+
 def make():
     return make_classifier("decision_tree", ClassifierOptions())
 
@@ -34,7 +38,9 @@ def test_a_classifier_for_each_set_of_columns_and_their_mean():
     wanted = np.mean([make().fit(x[:, :n], y).predict_proba(test[:, :n]) for n in (1, 2, 3)], axis=0)
     np.testing.assert_allclose(model.predict_proba(test), wanted)
     np.testing.assert_array_equal(model.classes_, [0, 1, 2])
-    with pytest.raises(InputError, match=r"differ from real ones by 0.10 or more .* at most 0.05 is allowed"):
+    with pytest.raises(InputError, match="4 distances for 3 columns"):
+        Aligned(make, apart).fit(x[:, :3], y)
+    with pytest.raises(InputError, match=r"differ from real ones by 0.10 or more .* less than 0.05 is allowed"):
         Aligned(make, apart, levels=(0.05,)).fit(x, y)
 
 

@@ -33,7 +33,7 @@ CLASSES = ("PortScan", "BENIGN", "Weird")  # no tool stands behind the last
 
 @pytest.fixture(scope="module")
 def table() -> FlowTable:
-    x, y = simulate_flows({"BENIGN": 150, "PortScan": 50, "Bot": 30}, seed=0)
+    x, y = simulate_flows({"BENIGN": 300, "PortScan": 50, "Bot": 30}, seed=0)
     codes = np.array([{0: 1, 1: 2}.get(label, 0) for label in y.tolist()], np.int32)
     return deduplicate(FlowTable(x=x, y=codes, features=CICIDS2017, classes=CLASSES, benign="BENIGN"))[0]
 
@@ -68,6 +68,7 @@ def test_the_records_and_the_report(table: FlowTable, tmp_path: Path):
         each = record["metrics"]["per_class_recall"]
         assert set(each) == {"PortScan", "Weird"}
         assert record["metrics"]["attack_recall_at_0.01"] == pytest.approx(np.mean([*each.values()]))
+        assert record["metrics"]["attack_recall_at_0.001"] is None  # of so few benign rows none may be flagged
         assert ("columns" in record) == (record["generator"] == "aligned")
     first, second = report.tables(records)[:2]
     assert first.header[-1].startswith("minus ")
@@ -84,9 +85,15 @@ def test_from_the_command_line_and_on_again(table: FlowTable, tmp_path: Path, ca
     frame.to_csv(tmp_path / "flows.csv", index=False)
     flags = ["zero_shot", f"--data={tmp_path}/flows.csv", "--preset=demo", f"--output_dir={tmp_path}/out"]
     flags += ["--seeds=1", "--classifiers=decision_tree", "--training_sets=simulated", "--simulated_rows=30"]
+    records = tmp_path / "out/records.jsonl"
     assert main([*flags, "--anomaly_detectors=isolation_forest"]) == 0
+    once = records.read_bytes()
+    assert once.count(b"\n") == 2
     assert main([*flags, "--anomaly_detectors=isolation_forest"]) == 0
-    assert len(store.read(tmp_path / "out")) == 2
+    assert records.read_bytes() == once
+    assert main([*flags, "--anomaly_detectors=isolation_forest,nearest_neighbour"]) == 0
+    assert records.read_bytes().startswith(once)
+    assert len(store.read(tmp_path / "out")) == 3
     assert "attacks found without an attack row" in (tmp_path / "out/report.html").read_text()
     elsewhere = [each for each in flags if "output_dir" not in each]
     assert main([*elsewhere, f"--output_dir={tmp_path}/new", "--tool_of=Weird=nonsense"]) == 2
@@ -101,9 +108,37 @@ def test_what_cannot_be_done_is_one_sentence(table: FlowTable):
         JOB.describe(calm)
     with pytest.raises(InputError, match="no tool stands behind any attack class"):
         JOB.describe(replace(table, classes=("Odd", "BENIGN", "Weird")))
+    for wrong, said in (("PortScan=benign", "tool benign is benign"), ("BENIGN=hulk", "tool hulk is an attack")):
+        with pytest.raises(InputError, match=said):
+            replace(JOB, tool_of=(wrong,)).describe(table)
     few = table.take(np.r_[np.flatnonzero(table.y != 1), np.flatnonzero(table.y == 1)[:3]])
     with pytest.raises(InputError, match="class 'BENIGN' has 3 rows; 4 are needed"):
         JOB.describe(few)
     for wrong in ({"seeds": 0}, {"benign_rows": 1}, {"training_sets": ("real",)}, {"anomaly_detectors": ("svm",)}):
         with pytest.raises(InputError, match=next(iter(wrong))):
             replace(JOB, **wrong)
+
+
+def test_columns_are_judged_as_they_are_trained_on(table: FlowTable, tmp_path: Path):
+    """A column of names becomes several: those behind it must keep their distances."""
+    names = FlowTable(
+        x=np.column_stack([np.arange(len(table)) % 4, table.x]),
+        y=table.y,
+        features=("service", *table.features),
+        classes=table.classes,
+        categories={"service": ("dns", "ftp", "http", "ssh")},
+    )
+    runner = Runner(output_dir=tmp_path, progress=False)
+    plain, coded = _SplitRuns(JOB, table, runner, 0), _SplitRuns(JOB, names, runner, 0)
+    assert len(coded.distances) == len(plain.distances) + 4
+    np.testing.assert_allclose(coded.distances[4:], plain.distances)
+    coded.trained("aligned", "decision_tree")
+
+
+def test_without_a_column_that_agrees_the_other_sets_run(table: FlowTable, tmp_path: Path):
+    far = FlowTable(x=table.x + 1e12, y=table.y, features=table.features, classes=table.classes)
+    said: list[str] = []
+    runner = Runner(output_dir=tmp_path, say=said.append, progress=False)
+    replace(JOB, anomaly_detectors=("isolation_forest",)).run(far, runner)
+    assert "split 0: simulated benign rows differ in every column, so none is `aligned`" in said
+    assert {r["generator"] for r in store.read(tmp_path)} == {"benign", "simulated", "simulated_benign"}
