@@ -18,7 +18,7 @@ endif
 .PHONY: demo test test-all lint docs bench clean
 
 demo: $(VENV)/.run
-	$(BIN)/python -m experiments.learning_curve --dataset=cicids2018_sample --preset=demo --shots=0,1,2,5 --seeds=5 --output_dir=out/demo/learning_curve
+	$(BIN)/python -m experiments.learning_curve --dataset=cicids2018_sample --preset=demo --shots=0,1,2,5 --seeds=3 --output_dir=out/demo/learning_curve
 	$(BIN)/python -m experiments.fewshot --dataset=cicids2018_sample --preset=demo --seeds=1 --output_dir=out/demo/few_shot
 
 test: $(VENV)/.test

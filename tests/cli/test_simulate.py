@@ -108,6 +108,7 @@ def test_wireshark_counts_the_conversations_of_every_tool(tmp_path: Path):
             "--tools names 'Nmap_sin', which is neither a tool nor a label that one answers; did you mean 'nmap_syn'",
         ),
         (["--output=lab.pcap", "--own_tools=none.toml"], "none.toml"),
+        (["--output=lab.pcap", "--tools=hulk,DoS Hulk"], "--tools names 'hulk' and 'DoS Hulk', which are one tool"),
         (["--output=lab.pcap", "--tools="], "--tools is empty; give one name or more"),
         (["--output=lab.pcap", "--conversations=0"], "--conversations is 0; give at least 1"),
         (["--output=lab.pcap", "--seed=-1"], "--seed is -1; give at least 0"),

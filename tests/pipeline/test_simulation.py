@@ -210,11 +210,29 @@ def test_the_sample_that_comes_with_the_package_needs_no_folder(monkeypatch: pyt
     assert (report.kept, table.benign) == (488, "Benign")
 
 
+def test_a_metered_column_that_holds_names_is_not_simulated(table: FlowTable):
+    codes = np.arange(len(table)) % 2
+    named = FlowTable(
+        x=np.column_stack([codes, table.x]),
+        y=table.y,
+        features=("protocol", *table.features),
+        classes=table.classes,
+        categories={"protocol": ("tcp", "udp")},
+    )
+    obstacle = Simulation().obstacle(named)
+    assert obstacle is not None
+    assert "column 'protocol' holds names" in obstacle
+    with pytest.raises(InputError, match="holds names"):
+        Simulation().flows(named, np.array([3, 3, 0]), 0)
+
+
 def test_rows_that_are_no_flows_run_without_simulation(tmp_path: Path):
     rng = np.random.default_rng(0)
     y = np.repeat([0, 1], 40).astype(np.int32)
     mine = FlowTable(x=rng.normal(size=(80, 2)) + y[:, None], y=y, features=("a", "b"), classes=("Normal", "Odd"))
     said: list[str] = []
-    JOB.run(mine, Runner(output_dir=tmp_path, say=said.append, progress=False))
+    job = replace(JOB, generators=("real", "retimed", "simulated"))
+    job.run(mine, Runner(output_dir=tmp_path, say=said.append, progress=False))
     assert {record["generator"] for record in store.read(tmp_path)} == {"real"}
+    assert any("none of these columns is one: `retimed` is left out" in line for line in said)
     assert any("these rows have none of the columns of flow records" in line for line in said)
