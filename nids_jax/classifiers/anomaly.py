@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Callable
-from typing import Any, Protocol, Self
+from typing import Protocol, Self
 
 import numpy as np
 from sklearn.ensemble import IsolationForest
@@ -86,7 +86,7 @@ def _ranks(x: np.ndarray, seed: int) -> QuantileTransformer:
     return QuantileTransformer(n_quantiles=min(200, len(x)), random_state=seed).fit(x)
 
 
-ANOMALY_DETECTORS: dict[str, Callable[[int], Any]] = {
+ANOMALY_DETECTORS: dict[str, Callable[[int], AnomalyDetector]] = {
     "isolation_forest": IsolatedRows,
     "nearest_neighbour": NearestRow,
     "autoencoder": Autoencoder,

@@ -16,7 +16,7 @@ from nids_jax.errors import InputError
 from nids_jax.flows.free_features import free_names, from_free, to_free
 from nids_jax.flows.schema import FEATURES
 from nids_jax.generators.resampling import Copies, normals
-from nids_jax.generators.spec import GeneratorSpec, Request
+from nids_jax.generators.spec import GeneratorSpec
 
 SPREAD = 1.0  # standard deviation of the factor's logarithm
 _KINDS = {feature.name: feature.kind for feature in FEATURES}
@@ -76,13 +76,9 @@ def _of_kind(names: Sequence[str], kind: str) -> np.ndarray:
     return np.array([_KINDS.get(name) == kind for name in names], bool)
 
 
-def _make(request: Request) -> Retimed:
-    return Retimed(request.features)
-
-
 SPEC = GeneratorSpec(
     name="retimed",
-    make=_make,
+    make=lambda request: Retimed(request.features),
     summary="Training rows with the times of others of their class, stretched.",
     learns=False,
     needs="columns",

@@ -33,13 +33,21 @@ def distances(real: np.ndarray, simulated: np.ndarray) -> np.ndarray:
 class Aligned:
     """A classifier for each level, on the columns whose distance is less; the mean of their probabilities.
 
-    Fitted attributes: `columns_`, by level the numbers of the columns; levels with the same columns, or none, count
-    once, or not.  `classes_` [c].
+    Attributes: `columns`, by level the numbers of its columns; levels with the same ones count once, those with none do
+    not.  Fitted: `classes_` [c].
     """
 
     make: Callable[[], Classifier]
     distances: np.ndarray  # [d]
     levels: Sequence[float] = LEVELS
+
+    def __post_init__(self) -> None:
+        self.columns = {level: np.flatnonzero(self.distances < level) for level in self.levels}
+
+    @property
+    def possible(self) -> bool:
+        """Whether any level has columns."""
+        return any(len(columns) for columns in self.columns.values())
 
     def fit(self, x: np.ndarray, y: np.ndarray, sample_weight: np.ndarray | None = None) -> Self:
         """x [n, d] scaled rows, y [n] classes, weights [n].
@@ -49,13 +57,12 @@ class Aligned:
         """
         if x.shape[1] != len(self.distances):
             raise InputError(f"there are {len(self.distances)} distances for {x.shape[1]} columns")
-        self.columns_ = {level: np.flatnonzero(self.distances < level) for level in self.levels}
-        known = {columns.tobytes(): columns for columns in self.columns_.values() if len(columns)}
-        if not known:
+        if not self.possible:
             raise InputError(
                 f"in every column simulated benign rows differ from real ones by {min(self.distances):.2f} or more "
                 f"(Kolmogorov–Smirnov), and less than {max(self.levels):g} is allowed"
             )
+        known = {columns.tobytes(): columns for columns in self.columns.values() if len(columns)}
         weights = () if sample_weight is None else (sample_weight,)
         self._parts = [(columns, self.make().fit(x[:, columns], y, *weights)) for columns in known.values()]
         self.classes_ = np.unique(y)

@@ -66,6 +66,16 @@ class Simulation:
         known = self.behind(classes)
         return [name for label, name in enumerate(classes) if label not in known]
 
+    def described(self, classes: Sequence[str]) -> dict[str, Any]:
+        """For data.json: the tool behind each class that has one, and the classes without."""
+        tools = {classes[label]: tool.name for label, tool in self.behind(classes).items()}
+        return {"tools": tools, "without_a_tool": self.without(classes)}
+
+    def remark(self, classes: Sequence[str]) -> str | None:
+        """What is to be said of the classes that no tool stands behind; None where all have one."""
+        without = self.without(classes)
+        return f"no tool stands behind {', '.join(without)}: nothing is simulated of these classes" if without else None
+
     def obstacle(self, table: FlowTable) -> str | None:
         """Why nothing can be simulated of a table's classes; None where something can.
 

@@ -96,6 +96,7 @@ class _Synthetic(NamedTuple):
     y: np.ndarray  # [m]
     timing: Mapping[str, float]
     fidelity: Mapping[str, float] | None
+    class_weights: np.ndarray | None  # of simulated rows: what those of each class weigh together, in real rows
 
 
 @dataclass(kw_only=True)
@@ -124,7 +125,6 @@ class TrainingSets:
 
     def __post_init__(self) -> None:
         self._generator: tuple[TrainingSetName, RowMaker, np.ndarray] | None = None
-        self._weights: tuple[Any, np.ndarray] | None = None
         self._synthetic: tuple[tuple[TrainingSetName, int], _Synthetic] | None = None
 
     @cached_property
@@ -171,20 +171,14 @@ class TrainingSets:
             np.concatenate([self.real.x, made.x[kept]]),
             np.concatenate([self.real.y, made.y[kept]]),
             synthetic=len(kept),
-            weights=self._row_weights(made.x[kept], made.y[kept]) if name.spec.needs == "tools" else None,
+            weights=None if made.class_weights is None else self._row_weights(made.class_weights, made.y[kept]),
             timing=made.timing,
             fidelity=made.fidelity,
         )
 
-    def _row_weights(self, x: np.ndarray, y: np.ndarray) -> np.ndarray | None:
-        """1 for each real row; the simulated ones of a class, scaled x [m, d] with labels y [m], share its weight."""
-        if self.simulation.weight is None or not len(y):
-            return None
-        made = self._synthetic[0] if self._synthetic else None
-        if self._weights is None or self._weights[0] != (made, len(y)):  # one forest for all classifiers
-            weights = self.simulation.class_weights(x, y, self.real.x, self.real.y)
-            self._weights = (made, len(y)), weights
-        shared = self._weights[1] / np.maximum(np.bincount(y), 1)
+    def _row_weights(self, class_weights: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """1 for each real row; the simulated ones of a class, with labels y [m], share its weight."""
+        shared = class_weights / np.maximum(np.bincount(y, minlength=len(class_weights)), 1)
         return np.concatenate([np.ones(len(self.real.y)), shared[y]])
 
     def _simulated_counts(self) -> np.ndarray:
@@ -235,7 +229,10 @@ class TrainingSets:
             "sample_s": sampling["run"],
             "generator_compile_s": fitting["compile"] + sampling["compile"],
         }
-        return _Synthetic(x, labels, timing, quality)
+        weights = None
+        if name.spec.needs == "tools" and self.simulation.weight is not None and len(labels):
+            weights = self.simulation.class_weights(x, labels, self.real.x, self.real.y)
+        return _Synthetic(x, labels, timing, quality, weights)
 
     def _generated(self, name: TrainingSetName, generation: int) -> tuple[Any, ...]:
         """A generator's rows [m, d] in raw units with their classes [m], seconds of fitting and sampling, losses."""

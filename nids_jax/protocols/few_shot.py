@@ -180,19 +180,13 @@ class FewShot:
         if not any(name.text == "simulated" for name in self.training_sets):
             return {}
         obstacle = self.simulation.obstacle(table)
-        if obstacle:
-            return {"not_simulated": obstacle}
-        found = self.simulation.behind(table.classes)
-        return {
-            "tools": {table.classes[label]: tool.name for label, tool in found.items()},
-            "without_a_tool": self.simulation.without(table.classes),
-        }
+        return {"not_simulated": obstacle} if obstacle else self.simulation.described(table.classes)
 
     def _possible(self, table: FlowTable, say: Callable[[str], object]) -> list[TrainingSetName]:
         """The training sets that this table allows; what cannot be simulated is said."""
         tools, possible = self._described_tools(table), []
-        if tools.get("without_a_tool"):
-            say(f"no tool stands behind {', '.join(tools['without_a_tool'])}: nothing is simulated of these classes")
+        if "tools" in tools and (remark := self.simulation.remark(table.classes)):
+            say(remark)
         for name in self.training_sets:
             obstacle = tools.get("not_simulated") if name.text == "simulated" else None
             if not name.real and name.spec.needs == "columns":

@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from nids_jax.classifiers.anomaly import ANOMALY_DETECTORS
-from nids_jax.classifiers.base import ClassifierOptions
+from nids_jax.classifiers.base import Classifier, ClassifierOptions
 from nids_jax.classifiers.registry import CLASSIFIERS, make_classifier
 from nids_jax.data.datasets import meter_of
 from nids_jax.data.scaling import Scaler, fit_scaler
@@ -24,7 +24,7 @@ from nids_jax.data.table import FlowTable
 from nids_jax.errors import InputError, check_names
 from nids_jax.evaluation.metrics import ALLOWED, recall_at
 from nids_jax.flows.meter import Compat
-from nids_jax.pipeline.alignment import LEVELS, Aligned, distances
+from nids_jax.pipeline.alignment import Aligned, distances
 from nids_jax.pipeline.detector import probabilities
 from nids_jax.pipeline.runner import Runner
 from nids_jax.pipeline.simulation import Simulation
@@ -100,12 +100,7 @@ class ZeroShot:
                 raise InputError(
                     f"the tool {tool.name} is {kind}, but class {name!r} is not: name another with `tool_of`"
                 )
-        return {
-            "dataset": self.dataset,
-            "counts": table.counts,
-            "tools": {table.classes[label]: tool.name for label, tool in found.items()},
-            "without_a_tool": self.simulation.without(table.classes),
-        }
+        return {"dataset": self.dataset, "counts": table.counts, **self.simulation.described(table.classes)}
 
     def run(self, table: FlowTable, runner: Runner) -> None:
         """Do every run that is not recorded yet, on a deduplicated table.
@@ -114,9 +109,10 @@ class ZeroShot:
           InputError: as `describe`.
           TrainingError: a training diverged.
         """
-        without = self.describe(table)["without_a_tool"]
-        if without:
-            runner.say(f"no tool stands behind {', '.join(without)}: nothing is simulated of these classes")
+        self.describe(table)
+        remark = self.simulation.remark(table.classes)
+        if remark:
+            runner.say(remark)
         for seed in runner.share(range(self.seeds)):
             runs = _SplitRuns(self, table, runner, seed)
             for name in dict.fromkeys(self.anomaly_detectors):
@@ -205,10 +201,6 @@ class _SplitRuns:
         if self.runner.is_done(key):
             return
         (train, test), (x, y) = self.rows, self.simulated
-        aligned = training_set == "aligned"
-        if aligned and self.distances.min() >= max(LEVELS):
-            self.runner.say(f"split {self.seed}: simulated benign rows differ in every column, so none is `aligned`")
-            return
         if training_set != "simulated_benign":
             x, y = x[y != self.benign], y[y != self.benign]
         rows = np.concatenate([self.scaled[0], x]), np.concatenate([train.y, y])
@@ -216,14 +208,18 @@ class _SplitRuns:
             detector=self.job.preset.detector, seed=self.seed, progress=classifier if self.runner.progress else None
         )
 
-        def make() -> Any:
+        def make() -> Classifier:
             return make_classifier(classifier, options)
 
+        aligned = Aligned(make, self.distances) if training_set == "aligned" else None
+        if aligned and not aligned.possible:
+            self.runner.say(f"split {self.seed}: simulated benign rows differ in every column, so none is `aligned`")
+            return
         with self.runner.clock.timed() as fitting:
-            model = (Aligned(make, self.distances) if aligned else make()).fit(*rows)
+            model = (aligned or make()).fit(*rows)
         with self.runner.clock.timed() as testing:
             scores = probabilities(model, self.scaled[1], len(test.classes))
-        more = {"columns": {f"{k:g}": len(v) for k, v in model.columns_.items()}} if aligned else {}
+        more = {"columns": {f"{k:g}": len(v) for k, v in aligned.columns.items()}} if aligned else {}
         self._record(key, 1.0 - scores[:, self.benign], len(y), fitting["run"], testing["run"], **more)
 
     def _key(self, training_set: str, classifier: str) -> tuple[Any, ...]:

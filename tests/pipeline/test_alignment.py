@@ -33,7 +33,7 @@ def test_a_classifier_for_each_set_of_columns_and_their_mean():
     x = y[:, None] + rng.normal(size=(90, 4))
     apart = np.array([0.1, 0.35, 0.45, 0.9])
     model = Aligned(make, apart, levels=(0.05, 0.3, 0.4, 0.41, 0.5)).fit(x, y)
-    assert [len(columns) for columns in model.columns_.values()] == [0, 1, 2, 2, 3]  # the same two count once
+    assert [len(columns) for columns in model.columns.values()] == [0, 1, 2, 2, 3]  # the same two count once
     test = rng.normal(size=(50, 4)) + 1
     wanted = np.mean([make().fit(x[:, :n], y).predict_proba(test[:, :n]) for n in (1, 2, 3)], axis=0)
     np.testing.assert_allclose(model.predict_proba(test), wanted)

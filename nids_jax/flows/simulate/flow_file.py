@@ -16,8 +16,6 @@ from nids_jax.flows.simulate.tools import flow_pieces
 
 Form = Literal["csv", "parquet"]
 
-LABEL = "Label"
-
 
 def write_flows(
     file: BinaryIO, tools: Mapping[str, Tool], count: int, seed: int, *, compat: Compat = "corrected", form: Form
@@ -36,7 +34,7 @@ def write_flows(
         raise InputError(f"`form` is {form!r}; choose from {', '.join(get_args(Form))}")
     fields = [pa.field(feature.name, pa.int64() if feature.integer else pa.float64()) for feature in FEATURES]
     names = pa.dictionary(pa.int32(), pa.string()) if form == "parquet" else pa.string()
-    schema = pa.schema([*fields, pa.field(LABEL, names)])
+    schema = pa.schema([*fields, pa.field("Label", names)])
     sink: Any = pa.PythonFile(file, mode="w")
     sheets: Any = pq.ParquetWriter(sink, schema) if form == "parquet" else pyarrow.csv.CSVWriter(sink, schema)
     rows = 0

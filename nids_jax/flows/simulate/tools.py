@@ -177,8 +177,9 @@ def flow_pieces(tool: Tool, count: int, seed: int, *, compat: Compat = "correcte
             rows = _records(tool, size, seed, begin, compat)
         if not len(rows):
             raise InputError(f"`compat` is {compat!r}, which leaves out all that {tool.name} gives; choose 'corrected'")
-        yield rows[: count - found]
-        found += min(len(rows), count - found)
+        rows = rows[: count - found]
+        yield rows
+        found += len(rows)
         begin += BATCH
 
 
