@@ -20,7 +20,7 @@ from nids_jax.evaluation.fidelity import RawRows, fidelity
 from nids_jax.flows.capture import read_capture
 from nids_jax.flows.meter import Compat
 from nids_jax.flows.meter import meter as meter_packets
-from nids_jax.flows.meter.frame import as_frame
+from nids_jax.flows.meter.columns import COLUMNS, values
 from nids_jax.flows.schema import CICIDS2017
 from nids_jax.flows.simulate import SIMULATED_CLASSES, simulate_flows
 from nids_jax.generators import registry as generators
@@ -116,14 +116,26 @@ def explain(
     return shap.explain(predict_proba, background, rows, clusters=clusters, samples=samples)
 
 
-def meter(capture: PathLike, *, compat: Compat = "corrected") -> pd.DataFrame:
+def meter(capture: PathLike, *, compat: Compat = "none", decapsulate: bool = False) -> pd.DataFrame:
     """The flow records of a capture file: a row a flow, a column a feature, after the end points and the start.
+
+    Args:
+      capture: pcap or pcapng, plain or compressed.
+      compat: whose rules count, see `flows.meter.meter`.
+      decapsulate: read the packets inside tunnels instead of those outside.
+
+    Returns:
+      Records in order of their first packets; columns of whole numbers as such.
 
     Raises:
       InputError: what is no capture, or cannot be read.
     """
-    found = read_capture(Path(capture))
-    return as_frame(found, meter_packets(found.packets, compat=compat))
+    found = read_capture(Path(capture), decapsulate=decapsulate, orphans=compat != "none")
+    flows = meter_packets(found.packets, compat=compat)
+    frame = pd.DataFrame(dict(zip(COLUMNS, values(flows, found.hosts), strict=True)))
+    whole = [name for name, kind in COLUMNS.items() if kind == "integer"]
+    frame[whole] = frame[whole].astype(np.int64)
+    return frame.assign(timestamp=pd.to_datetime(frame["timestamp"], unit="us", utc=True))
 
 
 def simulate(counts: Mapping[str, int], *, seed: int = 0) -> FlowTable:

@@ -50,9 +50,9 @@ class Simulate:
         None, "File for a capture's labels, as CSV; default: NAME.labels.csv beside the capture."
     )
     compat: str = setting(
-        "corrected",
-        "Whether the flow records of a table repeat CICFlowMeter's defects (see `nids_jax meter`).",
-        choices=["corrected", "cicflowmeter"],
+        "none",
+        "Whose flow records a table has (see `nids_jax meter`).",
+        choices=["none", "corrected", "cicflowmeter"],
     )
 
     def __post_init__(self) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 
 FIN, SYN, RST, PSH, ACK, URG, ECE, CWR = (1 << bit for bit in range(8))
 TCP, UDP, ICMP, ICMPV6 = 6, 17, 1, 58
+NO_ICMP = -1  # in the column `icmp`
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +24,7 @@ class Packets:
     header: np.ndarray  # [p] int32, bytes of the transport header
     flags: np.ndarray  # [p] uint8, TCP flag bits (FIN = 1 … CWR = 128), 0 without TCP
     window: np.ndarray  # [p] int32, TCP window as sent (unscaled), 0 without TCP
+    icmp: np.ndarray  # [p] int32, ICMP's type · 256 + code, −1 without ICMP
 
     def __len__(self) -> int:
         return len(self.time)
@@ -32,9 +34,9 @@ class Packets:
         return Packets(**{name: column[rows] for name, column in vars(self).items()})
 
 
-_TYPES = {
+TYPES = {
     **dict.fromkeys(("time", "source", "destination"), np.int64),
-    **dict.fromkeys(("source_port", "destination_port", "payload", "header", "window"), np.int32),
+    **dict.fromkeys(("source_port", "destination_port", "payload", "header", "window", "icmp"), np.int32),
     "protocol": np.int16,
     "flags": np.uint8,
 }
@@ -42,5 +44,5 @@ _TYPES = {
 
 def concatenate(parts: Sequence[Packets]) -> Packets:
     """The packets of all parts, one after the other, in the types that `Packets` names; of none, no packets."""
-    columns = {name: [np.empty(0, kind), *(getattr(part, name) for part in parts)] for name, kind in _TYPES.items()}
-    return Packets(**{name: np.concatenate(each, dtype=_TYPES[name]) for name, each in columns.items()})
+    columns = {name: [np.empty(0, kind), *(getattr(part, name) for part in parts)] for name, kind in TYPES.items()}
+    return Packets(**{name: np.concatenate(each, dtype=TYPES[name]) for name, each in columns.items()})

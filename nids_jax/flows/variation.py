@@ -113,7 +113,7 @@ def meter_separately(parts: Sequence[Packets]) -> np.ndarray:
     # Hosts of their own keep the parts apart.
     apart = [_renumbered(part, number) for number, part in enumerate(parts)]
     begin = np.cumsum([0, *(len(part) for part in parts)])[:-1]
-    flows = meter(concatenate(apart))
+    flows = meter(concatenate(apart), compat="corrected")
     part = np.searchsorted(begin, flows.first_packet, side="right") - 1
     return flows.x[np.unique(part, return_index=True)[1]]
 

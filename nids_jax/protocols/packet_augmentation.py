@@ -108,7 +108,7 @@ def _flows(captures: Iterable[tuple[Packets, np.ndarray]], classes: tuple[str, .
     features = tuple(name for name in CICIDS2017 if name != "destination_port")
     x, y, parts = [], [], []
     for packets, label in captures:
-        flows = meter(packets)
+        flows = meter(packets, compat="corrected")
         first = first_flows(flows)
         x.append(flows.x[first][:, [flows.features.index(name) for name in features]])
         y.append(label[flows.first_packet[first]])

@@ -44,14 +44,14 @@ def test_a_folder_of_captures_becomes_a_dataset(captures: Path, tmp_path: Path):
     done = meter(f"--captures={captures}", "--output=flows.csv", "--label=Scan", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     first, second, last = done.stdout.splitlines()
-    assert first.endswith("a.pcap: packets: 2, flows: 2, unreadable from byte 176 of 251 on")
-    assert second.endswith("b.PCAPNG: packets: 4, flows: 1")
+    assert first.endswith("a.pcap: packets: 2, in flows: 2, flows: 2, unreadable from byte 176 on")
+    assert second.endswith("b.PCAPNG: packets: 4, in flows: 4, flows: 1")
     assert last == "flows in all: 3, in flows.csv"
     table = pd.read_csv(tmp_path / "flows.csv")
     assert list(table.columns[4:-1]) == [feature.name for feature in FEATURES]
     assert table["source_ip"].tolist() == ["10.0.0.9", "10.0.0.9", "2001:db8::1"]
     assert table["source_port"].tolist() == [2000, 2001, 2000]
-    assert table["timestamp"].tolist()[1] == "2017-07-14 02:40:01+00:00"
+    assert table["timestamp"].tolist()[1] == "2017-07-14 02:40:01.000000Z"
     assert table["total_length_of_fwd_packets"].tolist() == [0, 0, 600]
     assert table["flow_duration"].tolist() == [0, 0, 3]
     flows, _ = load(None, data=[str(tmp_path / "flows.csv")], on_invalid="impute")
@@ -99,6 +99,7 @@ def test_bad_flags_end_with_one_sentence(captures: Path, tmp_path: Path, argumen
     (tmp_path / "captures.csv").mkdir()
     (tmp_path / "arp.pcap").write_bytes(pcap([], 1))
     done = meter(*arguments, cwd=tmp_path)
-    assert (done.returncode, done.stderr.strip().count("\n")) == (2, 0), done.stderr
-    assert said in done.stderr
+    lines = [line for line in done.stderr.splitlines() if not line.startswith("passed over")]
+    assert (done.returncode, len(lines)) == (2, 1), done.stderr
+    assert said in lines[0] + "\n"
     assert not list(tmp_path.glob("flows.*"))

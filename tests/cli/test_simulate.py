@@ -41,8 +41,8 @@ def test_two_tools_become_a_capture_with_labels(tmp_path: Path):
     assert labels["timestamp"].is_monotonic_increasing
     capture = read_capture(tmp_path / "new/lab.pcap")
     flows = meter(capture.packets)
-    hosts = np.array(capture.hosts)
-    columns = (hosts[flows.source], flows.source_port, hosts[flows.destination], flows.destination_port, flows.protocol)
+    names = capture.hosts.names
+    columns = (names(flows.source), flows.source_port, names(flows.destination), flows.destination_port, flows.protocol)
     found = pd.DataFrame(dict(zip(END_POINTS, columns, strict=True)))
     found["timestamp"] = pd.to_datetime(flows.start, unit="us", utc=True)
     begun = found.sort_values("timestamp", kind="stable").merge(labels, on=[*END_POINTS, "timestamp"])
@@ -72,9 +72,9 @@ def test_many_conversations_are_written_piece_by_piece(tmp_path: Path, monkeypat
     packets = tool_packets(TOOLS["benign"], 50, 0).packets
     assert set(packets.time.tolist()) <= set(capture.packets.time.tolist())
     # Every packet is of a conversation that the labels name, in one direction or the other.
-    p, hosts = capture.packets, np.array(capture.hosts)
+    p, names = capture.packets, capture.hosts.names
     ends = [
-        [f"{host}:{port}" for host, port in zip(hosts[of].tolist(), ports.tolist(), strict=True)]
+        [f"{host}:{port}" for host, port in zip(names(of).tolist(), ports.tolist(), strict=True)]
         for of, ports in ((p.source, p.source_port), (p.destination, p.destination_port))
     ]
     pairs = {frozenset(each) for each in zip(*ends, strict=True)}

@@ -18,6 +18,7 @@ COLUMNS = {
     "header": np.int32,
     "flags": np.uint8,
     "window": np.int32,
+    "icmp": np.int32,
 }
 
 
@@ -93,16 +94,16 @@ def read_packets(path: Path) -> tuple[Packets, dict[bytes, int]]:
             start, protocol, source, destination = 40, ip[6], ip[8:24], ip[24:40]
             end, whole = 40 + struct.unpack_from(">H", ip, 4)[0], True
         segment = ip[start:]
-        ports, header, flags, window = (0, 0), 0, 0, 0
+        ports, header, flags, window, icmp = (0, 0), 0, 0, 0, -1
         if whole and protocol == TCP and len(segment) >= 20:
             ports, header, flags = struct.unpack_from(">HH", segment), (segment[12] >> 4) * 4, segment[13]
             window = struct.unpack_from(">H", segment, 14)[0]
         elif whole and protocol == UDP and len(segment) >= 8:
             ports, header = struct.unpack_from(">HH", segment), 8
         elif whole and protocol in (ICMP, ICMPV6) and len(segment) >= 8:
-            header = 8
+            header, icmp = 8, segment[0] << 8 | segment[1]
         ids = [hosts.setdefault(address, len(hosts)) for address in (source, destination)]
-        rows.append((time, *ids, *ports, protocol, max(end - start - header, 0), header, flags, window))
+        rows.append((time, *ids, *ports, protocol, max(end - start - header, 0), header, flags, window, icmp))
     columns = np.array(rows, np.int64).reshape(-1, len(COLUMNS)).T
     table = {name: column.astype(kind) for (name, kind), column in zip(COLUMNS.items(), columns, strict=True)}
     return Packets(**table), hosts

@@ -29,6 +29,7 @@ class Packet:
     header: int
     flags: int
     window: int
+    icmp: int = -1
 
 
 def to_columns(packets: list[Packet]) -> Packets:

@@ -172,7 +172,7 @@ def test_what_a_network_card_will_cut_up_has_no_length(tmp_path: Path) -> None:
     assert read_capture(written(tmp_path, content)).packets.payload.tolist() == [0]
 
 
-def test_later_fragments_have_no_ports(tmp_path: Path) -> None:
+def test_later_fragments_without_a_first_one_have_no_ports(tmp_path: Path) -> None:
     four = bytearray(framed(ONE, 101))
     four[6:8] = struct.pack(">H", 0x2000 | 100)
     plain = Sent(0, "2001:db8::1", "2001:db8::2", (1024, 80), UDP, 100, 0, 0, 0, 0, 0)
@@ -181,7 +181,9 @@ def test_later_fragments_have_no_ports(tmp_path: Path) -> None:
     content = pcap([], 101)
     for frame in (bytes(four), six):
         content += struct.pack("<IIII", 5, 6, len(frame), len(frame)) + frame
-    packets = read_capture(written(tmp_path, content)).packets
+    capture = read_capture(written(tmp_path, content))
+    assert (capture.frames, capture.left_out) == (2, {"fragment without its first": 2})
+    packets = read_capture(tmp_path / "made.pcap", orphans=True).packets
     assert packets.protocol.tolist() == [TCP, UDP]
     assert packets.source_port.tolist() == packets.header.tolist() == [0, 0]
     assert packets.payload.tolist() == [1032, 108]
@@ -269,7 +271,7 @@ def test_old_packet_blocks_and_binary_clocks(tmp_path: Path) -> None:
 )
 def test_impossible_times_are_refused(tmp_path: Path, ticks: int, options: bytes) -> None:
     body = struct.pack("<IIIII", 0, ticks >> 32, ticks & 0xFFFFFFFF, 0, 0)
-    with pytest.raises(InputError, match=r"made.pcap: packet 0 is of -?\d+ µs after 1970, which is no time"):
+    with pytest.raises(InputError, match=r"made.pcap: packet 0 is of before 1970 or after 2255"):
         read_capture(written(tmp_path, section(body, 6, options)))
 
 
@@ -279,7 +281,7 @@ def test_a_damaged_interface_or_section_ends_the_capture(tmp_path: Path) -> None
     for further in (short + whole, whole[:8] + b"abcd" + whole[12:]):
         capture = read_capture(written(tmp_path, whole + further))
         check(capture, [ONE])
-        assert capture.damage == f"unreadable from byte {len(whole):,} of {len(whole + further):,} on"
+        assert capture.damage == f"unreadable from byte {len(whole):,} on"
 
 
 def test_gzipped_captures(tmp_path: Path) -> None:

@@ -44,6 +44,7 @@ def captures(draw: st.DrawFn) -> Packets:
         header=np.where(pair == 2, 8, rng.integers(5, 16, p) * 4).astype(np.int32),
         flags=np.where(pair == 2, 0, np.where(rng.random(p) < 0.7, 16, rng.integers(0, 256, p))).astype(np.uint8),
         window=rng.integers(0, 65536, p).astype(np.int32),
+        icmp=np.full(p, -1, np.int32),
     )
 
 

@@ -46,6 +46,7 @@ def packet(
 
 
 def run(*packets: Packet, **options) -> Flows:
+    options.setdefault("compat", "corrected")
     return meter(to_columns(list(packets)), **options)
 
 
@@ -329,7 +330,7 @@ def test_narrow_unsigned_columns_do_not_wrap() -> None:
     plain = to_columns([packet(0, payload=200), packet(1, back=True, payload=100)])
     small = {name: getattr(plain, name).astype(np.uint16) for name in ("payload", "header", "window", "source_port")}
     small |= {"time": np.array([5, 3], np.uint32), "protocol": plain.protocol.astype(np.uint8)}
-    flows = meter(Packets(**vars(plain) | small))
+    flows = meter(Packets(**vars(plain) | small), compat="corrected")
     assert value(flows, "flow_duration") == -2
     assert value(flows, "packet_length_std") == pytest.approx(math.sqrt(5000))
 

@@ -72,7 +72,7 @@ def test_every_capture_in_the_tests_folder_is_compared(data_dir: Path) -> None:
 @pytest.mark.parametrize("name", ["http_ipv6.pcap", "log4j-webapp-exploit.pcap", "malware.pcap", "tcp_scan.pcapng"])
 def test_real_packets_each_land_in_one_flow(data_dir: Path, name: str) -> None:
     packets, _ = read_packets(data_dir / "pcap" / name)
-    flows = meter(packets)
+    flows = meter(packets, compat="corrected")
     counted = (
         flows.x[:, flows.features.index("total_fwd_packets")] + flows.x[:, flows.features.index("total_bwd_packets")]
     )

@@ -145,7 +145,7 @@ def test_flows_are_those_of_the_capture() -> None:
     """The rows of simulate_flows are found among the metered packets of simulate_packets, under the same label."""
     counts = {"DoS slowloris": 12, "BENIGN": 20}
     packets, label = simulate_packets(counts, seed=2)
-    metered = meter(packets)
+    metered = meter(packets, compat="corrected")
     columns = [metered.features.index(name) for name in CICIDS2017]
     known = {
         (int(label[first]), *row)

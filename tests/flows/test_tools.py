@@ -162,7 +162,7 @@ def test_left_overs_of_a_close_stay_with_cicflowmeter() -> None:
         (-1, 0, "corrected", "`count` is -1"),
         (True, 0, "corrected", "`count` is True"),
         (1, 0.5, "corrected", "`seed` is 0.5"),
-        (1, 0, "java", "`compat` is 'java'; choose from corrected, cicflowmeter"),
+        (1, 0, "java", "`compat` is 'java'; choose from none, corrected, cicflowmeter"),
     ],
 )
 def test_bad_input(count: int, seed: int, compat: Compat, words: str) -> None:

@@ -19,7 +19,7 @@ STILL = Variation(timing=0.0)
 def capture() -> tuple[Packets, np.ndarray, tuple[str, ...], list[Packets]]:
     """A simulated capture, the records of its conversations' first flows, their columns and their packets."""
     packets, _ = simulate_packets(dict.fromkeys(SIMULATED_CLASSES, 20), seed=3)
-    flows = meter(packets)
+    flows = meter(packets, compat="corrected")
     first = first_flows(flows)
     return packets, flows.x[first], flows.features, packets_of(packets, flows, first)
 
@@ -65,6 +65,7 @@ def _talk(times: list[int], protocol: int = TCP) -> Packets:
         header=np.full(n, 20, np.int32),
         flags=np.where(np.arange(n) == 0, SYN, ACK).astype(np.uint8),
         window=np.full(n, 500, np.int32),
+        icmp=np.full(n, -1, np.int32),
     )
 
 
@@ -96,7 +97,7 @@ def test_what_is_sent_again_is_counted_twice_and_only_tcp_is():
     varied = vary(flow, everything, np.random.default_rng(0))
     assert (np.diff(varied.time) >= 0).all()
     assert varied.time[-1] >= 200_000
-    row = dict(zip(meter(flow).features, meter_separately([varied])[0], strict=True))
+    row = dict(zip(meter(flow, compat="corrected").features, meter_separately([varied])[0], strict=True))
     assert row["total_fwd_packets"] + row["total_bwd_packets"] == 8
     assert row["total_length_of_fwd_packets"] == 400
 
@@ -104,7 +105,9 @@ def test_what_is_sent_again_is_counted_twice_and_only_tcp_is():
 def test_parts_are_metered_apart():
     one, other = _talk([0, 1000, 5000]), _talk([500, 700])
     both = meter_separately([one, other, one])
-    np.testing.assert_array_equal(both, np.concatenate([meter(part).x for part in (one, other, one)]))
+    np.testing.assert_array_equal(
+        both, np.concatenate([meter(part, compat="corrected").x for part in (one, other, one)])
+    )
     assert meter_separately([]).shape == (0, both.shape[1])
 
 
@@ -126,10 +129,10 @@ def test_variations_out_of_range_are_refused(settings: dict):
 
 def test_flows_of_another_capture_are_refused(capture):
     packets, _, _, parts = capture
-    flows = meter(packets)
+    flows = meter(packets, compat="corrected")
     with pytest.raises(InputError, match="the capture that was metered"):
         packets_of(concatenate(parts[:2]), flows, np.array([len(flows) - 1]))
-    early = meter(packets, timeout_us=1_000_000)
+    early = meter(packets, timeout_us=1_000_000, compat="corrected")
     with pytest.raises(InputError, match="the meter's own timeout"):
         packets_of(packets, early, np.arange(len(early)))
 

@@ -19,7 +19,7 @@ COLUMNS = ("total_bwd_packets", "flow_duration", "total_fwd_packets")
 def flows() -> tuple[list[Packets], np.ndarray, np.ndarray]:
     """The packets, the labels 0 and 1, and the records of a few downloads and a few scans."""
     packets, label = simulate_packets({"BENIGN": 6, "PortScan": 6}, seed=1)
-    found = meter(packets)
+    found = meter(packets, compat="corrected")
     first = first_flows(found)
     y = np.unique(label[found.first_packet[first]], return_inverse=True)[1]
     return packets_of(packets, found, first), y, found.x[first][:, [found.features.index(name) for name in COLUMNS]]

@@ -1,5 +1,10 @@
-"""Captures (pcap, pcapng) → packet columns: `reader` finds the frames in a file, `frames` takes them apart."""
+"""Captures (pcap, pcapng) → packet columns.
 
-from nids_jax.flows.capture.reader import Capture, read_capture
+`reader` puts it together: `walk` finds the frames in a file, `decode` takes them apart, `fragments` gives the later
+fragments of a packet the ports of the first, and `hosts` numbers the addresses.
+"""
 
-__all__ = ["Capture", "read_capture"]
+from nids_jax.flows.capture.hosts import Hosts
+from nids_jax.flows.capture.reader import ENDINGS, Capture, CaptureReader, read_capture
+
+__all__ = ["ENDINGS", "Capture", "CaptureReader", "Hosts", "read_capture"]

@@ -200,8 +200,9 @@ def _headers(d: Datagrams, protocol: int, transport: int, syn: bool, payload_sum
     h["from"] = np.where(d.up, 1, 2)
     h["kind"], h["version"] = 0x0800, 0x45
     h["total"] = 20 + transport + d.payload
-    # Not to be fragmented; or a later fragment, whatever came before it.
-    h["fragment"] = 0 if transport and protocol != TCP else 0x4000 if transport else 0x2000 | _FRAGMENT // 8
+    # TCP's are not to be fragmented; without the header that its protocol has it is a later fragment.
+    later = protocol in _HEADERS and not transport
+    h["fragment"] = 0x2000 | _FRAGMENT // 8 if later else 0x4000 if protocol == TCP else 0
     h["protocol"] = protocol
     for name in ("identification", "lifetime", "source", "destination"):
         h[name] = getattr(d, name)

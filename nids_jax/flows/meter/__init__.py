@@ -1,5 +1,11 @@
-"""Packet columns → flow records: `splitting` finds the flows, `statistics` sums over them, `records` has features."""
+"""Packet columns → flow records.
 
-from nids_jax.flows.meter.records import TIMEOUT, Compat, Flows, meter
+`stream` meters packets as they come, on `connections` (which packets make a flow) and `record` (its features), which
+are compiled; `records` does what CICFlowMeter does, on `splitting` (the flows) and `statistics` (sums over them).
+"""
 
-__all__ = ["TIMEOUT", "Compat", "Flows", "meter"]
+from nids_jax.flows.meter.flows import ENDS, Flows
+from nids_jax.flows.meter.records import Compat, meter
+from nids_jax.flows.meter.stream import TIMEOUT, Ordered, StreamMeter
+
+__all__ = ["ENDS", "TIMEOUT", "Compat", "Flows", "Ordered", "StreamMeter", "meter"]

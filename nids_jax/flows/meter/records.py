@@ -1,4 +1,4 @@
-"""Packets to flow records: the features of CICFlowMeter, computed over whole arrays.
+"""Packets to flow records, in this package's way (`stream`) or CICFlowMeter's, which is here, over whole arrays.
 
 Facts about CICFlowMeter are from its Java source (github.com/ahlashkari/CICFlowMeter: FlowGenerator, BasicFlow,
 BasicPacketInfo, PacketReader) and were checked against what the program writes.  The meaning of the six later features
@@ -6,20 +6,21 @@ BasicPacketInfo, PacketReader) and were checked against what the program writes.
 al. 2022).
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal, get_args
 
 import numpy as np
 
 from nids_jax.errors import InputError
+from nids_jax.flows.meter.connections import FINISHED, TIMED_OUT
+from nids_jax.flows.meter.flows import Flows
 from nids_jax.flows.meter.splitting import Split, split_flows
 from nids_jax.flows.meter.statistics import GAP, find_bulks, summarise
-from nids_jax.flows.packets import ACK, CWR, ECE, FIN, PSH, RST, SYN, TCP, UDP, URG, Packets
+from nids_jax.flows.meter.stream import ACTIVITY_TIMEOUT, TIMEOUT, meter_stream, positive
+from nids_jax.flows.packets import ACK, CWR, ECE, FIN, NO_ICMP, PSH, RST, SYN, TCP, UDP, URG, Packets
 from nids_jax.flows.schema import FEATURES
 
-Compat = Literal["corrected", "cicflowmeter"]
-
-TIMEOUT = 120_000_000  # µs
+Compat = Literal["none", "corrected", "cicflowmeter"]
 
 # The features in which `compat="corrected"` departs from CICFlowMeter, which adds the first packet of a flow twice to
 # the length statistics and reads PSH and URG off the first packet only.
@@ -37,52 +38,39 @@ CORRECTED: frozenset[str] = frozenset(
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Flows:
-    """`n` flow records in order of their first packets."""
-
-    x: np.ndarray  # [n, d] float64, raw units
-    features: tuple[str, ...]  # d canonical names: all of schema.FEATURES
-    source: np.ndarray  # [n] int64, the initiator's host number
-    destination: np.ndarray  # [n] int64
-    source_port: np.ndarray  # [n] int32
-    destination_port: np.ndarray  # [n] int32
-    protocol: np.ndarray  # [n] int16
-    start: np.ndarray  # [n] int64, µs since the epoch
-    packets: np.ndarray  # [n] int64, number of packets counted
-    first_packet: np.ndarray  # [n] int64, index into the packets
-
-    def __len__(self) -> int:
-        return len(self.x)
-
-
 def meter(
     packets: Packets,
     *,
     timeout_us: int = TIMEOUT,
-    activity_timeout_us: int = 5_000_000,
-    compat: Compat = "corrected",
+    activity_timeout_us: int = ACTIVITY_TIMEOUT,
+    compat: Compat = "none",
 ) -> Flows:
     """Flow records of `packets`, [n flows, d features].
 
-    Packets are taken in order of capture, as CICFlowMeter does; where times go backwards, inter-arrival times (and with
-    them durations and rates) can be negative.  How packets are split into flows: see `meter_split`.
-
     Args:
       packets: in order of capture.
-      timeout_us: a packet more than this after the first packet of its flow begins a new flow.
+      timeout_us: a packet more than this after the first packet of its flow begins a new record.
       activity_timeout_us: a longer pause between two packets is idle time and ends an active period.
-      compat: "cicflowmeter" reproduces today's CICFlowMeter (Java) with its defects.  "corrected" departs from it in
-        the features `CORRECTED`, tells the two directions of traffic from a host to itself apart by port, keeps flows
-        of one packet (whose rates, over no time at all, are 0), and keeps the protocol number, header and payload of
-        what is neither TCP nor UDP, where CICFlowMeter writes 0 and merges all such traffic of two hosts.
+      compat: whose rules count.
 
-    Both modes keep what CICFlowMeter means by its other features, even where the name says something else: the bulk
-    features put the packets of both directions under backward, `bwd_init_win_bytes` is the window of the last backward
-    packet, `fwd_act_data_packets` leaves out the first packet, `down_up_ratio`, subflow and bulk averages are rounded
-    towards zero, subflow features divide by the number of pauses over 1 s, the last active period is not counted.
-    A rate over a duration of 0 is infinite, or NaN where nothing is divided (`fwd_packets_s` and `bwd_packets_s`: 0 for
-    durations of 0 and below).
+    "none": a record for each connection.  Packets are taken in order of time; a TCP flow ends as TCP does, and every
+    packet counts in some record (`connections` has the rules).  The features mean what their names say (`record`).
+
+    "cicflowmeter" reproduces today's CICFlowMeter (Java) with its defects: packets are taken in order of capture, so
+    that inter-arrival times can be negative; how they are split into flows, see `splitting`.  The bulk features put
+    the packets of both directions under backward, `bwd_init_win_bytes` is the window of the last backward packet,
+    `fwd_act_data_packets` leaves out the first packet, `down_up_ratio`, subflow and bulk averages are rounded towards
+    zero, subflow features divide by the number of pauses over 1 s, ICMP's type and code are −1.  A rate over a duration
+    of 0 is infinite, or NaN where nothing is divided (`fwd_packets_s` and `bwd_packets_s`: 0 for durations of 0 and
+    below).
+
+    "corrected" splits as CICFlowMeter does and means the same by most features, as the published datasets do.  It
+    departs from it in the features `CORRECTED`, tells the two directions of traffic from a host to itself apart by
+    port, keeps flows of one packet (whose rates, over no time at all, are 0), and keeps the protocol number, header and
+    payload of what is neither TCP nor UDP, where CICFlowMeter writes 0 and merges all such traffic of two hosts.
+
+    Returns:
+      The records, in order of their first packets.
 
     Raises:
       InputError: columns that differ in length, hold something else than integers or leave their range; a timeout that
@@ -90,10 +78,10 @@ def meter(
     """
     if compat not in get_args(Compat):
         raise InputError(f"unknown compat {compat!r}; choose from {', '.join(get_args(Compat))}")
-    for name, value in (("timeout_us", timeout_us), ("activity_timeout_us", activity_timeout_us)):
-        if not value > 0:
-            raise InputError(f"{name} is {value}; give a number of µs above 0")
+    positive(timeout_us=timeout_us, activity_timeout_us=activity_timeout_us)
     packets = _checked(packets)
+    if compat == "none":
+        return meter_stream(packets, timeout_us=timeout_us, activity_timeout_us=activity_timeout_us)
     exact = compat == "cicflowmeter"
     if exact:
         packets = _without_other_protocols(packets)
@@ -119,6 +107,7 @@ def meter(
         start=packets.time[first],
         packets=count[shown],
         first_packet=first,
+        end=np.where(split.terminated[shown], FINISHED, TIMED_OUT).astype(np.int8),
     )
 
 
@@ -138,6 +127,7 @@ _RANGES = {
     "header": (0, 2**31 - 1),
     "flags": (0, 255),
     "window": (0, 2**31 - 1),
+    "icmp": (NO_ICMP, 2**16 - 1),
 }
 
 

@@ -7,7 +7,7 @@ from operator import index
 import numpy as np
 
 from nids_jax.errors import InputError
-from nids_jax.flows.packets import TCP, UDP, Packets
+from nids_jax.flows.packets import ICMP, NO_ICMP, TCP, UDP, Packets
 from nids_jax.flows.simulate.network import Conversations, simulate
 from nids_jax.flows.simulate.script import UP, Streams, Traffic
 
@@ -16,6 +16,7 @@ ARRIVALS = 0.2e6  # µs, mean time between two conversations of a class
 EPHEMERAL = (32768, 61000)  # range of the clients' ports
 SERVERS = 16  # hosts that the conversations of a class are addressed to: numbers SERVERS · class …
 CLIENTS = 1_000_000  # the hosts that begin them: numbers CLIENTS · (1 + class) …
+_ECHO, _ECHO_REPLY = 8 << 8, 0  # ICMP's type · 256 + code (RFC 792)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +74,7 @@ def play(
     client_port = np.where(own, client_port, EPHEMERAL[0] + each % ports)
     without = (protocol != TCP) & (protocol != UDP)  # ports
     client_port, port = np.where(without, 0, client_port)[conversation], np.where(without, 0, port)[conversation]
+    echo = (protocol[conversation] == ICMP) & (p["header"][order] > 0)
     packets = Packets(
         time=time,
         source=np.where(up, client, server[conversation]),
@@ -84,6 +86,7 @@ def play(
         header=p["header"][order].astype(np.int32),
         flags=p["flags"][order].astype(np.uint8),
         window=p["window"][order].astype(np.int32),
+        icmp=np.where(echo, np.where(up, _ECHO, _ECHO_REPLY), NO_ICMP).astype(np.int32),
     )
     return Capture(packets=packets, conversation=conversation, closing=p["closing"][order])
 

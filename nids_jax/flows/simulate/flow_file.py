@@ -1,20 +1,13 @@
 """Flow records of tools, straight to a table on disk, in memory that does not grow with their number."""
 
 from collections.abc import Mapping
-from typing import Any, BinaryIO, Literal, get_args
+from typing import BinaryIO
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.csv
-import pyarrow.parquet as pq
-
-from nids_jax.errors import InputError
 from nids_jax.flows.meter import Compat
 from nids_jax.flows.schema import FEATURES
 from nids_jax.flows.simulate.tool import Tool
 from nids_jax.flows.simulate.tools import flow_pieces
-
-Form = Literal["csv", "parquet"]
+from nids_jax.sheet import Form, Kind, Sheet
 
 
 def write_flows(
@@ -30,22 +23,10 @@ def write_flows(
     Raises:
       InputError: what `tool_flows` refuses; another `form`.
     """
-    if form not in get_args(Form):
-        raise InputError(f"`form` is {form!r}; choose from {', '.join(get_args(Form))}")
-    fields = [pa.field(feature.name, pa.int64() if feature.integer else pa.float64()) for feature in FEATURES]
-    names = pa.dictionary(pa.int32(), pa.string()) if form == "parquet" else pa.string()
-    schema = pa.schema([*fields, pa.field("Label", names)])
-    sink: Any = pa.PythonFile(file, mode="w")
-    sheets: Any = pq.ParquetWriter(sink, schema) if form == "parquet" else pyarrow.csv.CSVWriter(sink, schema)
-    rows = 0
-    with sheets:
+    columns: dict[str, Kind] = {each.name: "integer" if each.integer else "number" for each in FEATURES}
+    columns["Label"] = "few texts"
+    with Sheet(file, form, columns) as sheet:
         for name, tool in tools.items():
             for x in flow_pieces(tool, count, seed, compat=compat):
-                columns = [
-                    pa.array(values.astype(np.int64) if feature.integer else np.ascontiguousarray(values))
-                    for feature, values in zip(FEATURES, x.T, strict=True)
-                ]
-                label = pa.array([name]).take(pa.array(np.zeros(len(x), np.int32))).cast(names)
-                sheets.write_table(pa.Table.from_arrays([*columns, label], schema=schema))
-                rows += len(x)
-    return rows
+                sheet.write([*x.T, name])
+    return sheet.rows

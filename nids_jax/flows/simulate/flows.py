@@ -65,7 +65,7 @@ def simulate_flows(counts: Mapping[str, int], seed: int) -> tuple[np.ndarray, np
     parts = []
     for name, count in counts.items():
         capture = _capture(name, count, seed)
-        flows = meter(capture.packets)
+        flows = meter(capture.packets, compat="corrected")
         whole = np.flatnonzero(~capture.closing[flows.first_packet])
         conversation = capture.conversation[flows.first_packet[whole]]
         chosen = whole[np.argsort(conversation, kind="stable")][:count]

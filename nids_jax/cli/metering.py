@@ -1,0 +1,102 @@
+"""The settings of commands that read captures, and the captures that a user names."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, get_args
+
+from nids_jax.cli.output import warn
+from nids_jax.compressed import ENDINGS as PACKED
+from nids_jax.errors import InputError
+from nids_jax.settings import setting
+
+if TYPE_CHECKING:
+    from nids_jax.flows.metering import MeterOptions
+
+ENDINGS = (".pcap", ".pcapng", ".cap")  # as of the captures that a folder holds, compressed or not
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metering:
+    """How captures are metered:"""
+
+    flow_timeout: float = setting(
+        120.0, "Seconds after its first packet that a record ends; its connection goes on in another."
+    )
+    activity_timeout: float = setting(5.0, "Seconds of silence that end an active period.")
+    max_flows: int = setting(
+        1 << 18, "Flows at work at once; beyond, the one that began first ends early (1 kB each).", least=1
+    )
+    decapsulate: bool = setting(False, "Read the packets inside tunnels: GRE, IP in IP, VXLAN, Geneve, GTP-U.")
+    compat: str = setting(
+        "none",
+        "Whose flow records: those of CICFlowMeter with its defects, those of the corrected CIC-IDS2017, or a record "
+        "for each connection and features that mean what their names say.",
+        choices=["none", "corrected", "cicflowmeter"],
+    )
+
+    def __post_init__(self) -> None:
+        for name in ("flow_timeout", "activity_timeout"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and 1e-6 <= value <= 1e9):
+                raise InputError(f"`{name}` is {value}; give seconds from 0.000001 to 1,000,000,000")
+
+    def options(self) -> "MeterOptions":
+        """For the library."""
+        from nids_jax.flows.meter import Compat
+        from nids_jax.flows.metering import MeterOptions
+
+        compat: Compat = next(each for each in get_args(Compat) if each == self.compat)
+        return MeterOptions(
+            compat=compat,
+            timeout_us=round(self.flow_timeout * 1e6),
+            activity_timeout_us=round(self.activity_timeout * 1e6),
+            most_flows=self.max_flows,
+            decapsulate=self.decapsulate,
+        )
+
+
+class Named(NamedTuple):
+    """A capture file."""
+
+    path: Path
+    in_folder: bool  # that was named, rather than the file itself: one that cannot be read is passed over
+
+
+def captures_in(names: Sequence[str], flag: str) -> list[Named]:
+    """Every file once, however often it is named; of folders the captures in them at any depth.
+
+    Raises:
+      InputError: none is named, or a folder holds none.
+    """
+    if not names or not all(names):
+        raise InputError(
+            f"`{flag}` has {','.join(names)!r}; name pcap or pcapng files, or folders, with a comma between"
+        )
+    found: dict[Path, Named] = {}
+    for name in names:
+        path = Path(name)
+        inside = [path]
+        if path.is_dir():
+            files = sorted(each for each in path.rglob("*") if each.is_file())
+            inside = [each for each in files if _is_capture(each.name)]
+            passed = [each.relative_to(path).as_posix() for each in files if not _is_capture(each.name)]
+            if not inside:
+                raise InputError(
+                    f"`{flag}` names the folder {path}, but no file in it is named like a capture (*.pcap)"
+                )
+            if passed:
+                shown = ", ".join(passed[:5]) + (f" and {len(passed) - 5} more" if len(passed) > 5 else "")
+                warn(f"passed over in {path}, as their names are not those of captures: {shown}")
+        for each in inside:
+            found.setdefault(each.resolve(), Named(each, path.is_dir()))
+    return list(found.values())
+
+
+def _is_capture(name: str) -> bool:
+    """Whether a name is that of a capture, numbered as tcpdump does (day.pcap1), compressed or neither."""
+    name = name.lower()
+    for ending in PACKED:
+        name = name.removesuffix(ending)
+    return name.rstrip("0123456789").endswith(ENDINGS)
