@@ -130,7 +130,7 @@ def meter(capture: PathLike, *, compat: Compat = "none", decapsulate: bool = Fal
     Raises:
       InputError: what is no capture, or cannot be read.
     """
-    found = read_capture(Path(capture), decapsulate=decapsulate, orphans=compat != "none")
+    found = read_capture(Path(capture), decapsulate=decapsulate, orphans=compat == "cicflowmeter")
     flows = meter_packets(found.packets, compat=compat)
     frame = pd.DataFrame(dict(zip(COLUMNS, values(flows, found.hosts), strict=True)))
     whole = [name for name, kind in COLUMNS.items() if kind == "integer"]

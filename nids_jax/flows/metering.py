@@ -76,6 +76,7 @@ class CaptureMeter:
             timeout_us=options.timeout_us,
             activity_timeout_us=options.activity_timeout_us,
             most_flows=options.most_flows,
+            corrected=options.compat == "corrected",
         )
         self._ordered = Ordered(LIVE if self._live else None)
         self._kept: list[Packets] = []  # of the modes that need all packets at once
@@ -86,7 +87,7 @@ class CaptureMeter:
         Raises:
           InputError: it cannot be read, or is no capture.
         """
-        whole = self._options.compat == "none"
+        whole = self._options.compat != "cicflowmeter"
         reader = CaptureReader(
             name, source.read, hosts=self.hosts, decapsulate=self._options.decapsulate, orphans=not whole
         )
@@ -102,7 +103,7 @@ class CaptureMeter:
 
     def finish(self) -> Iterator[Flows]:
         """The flows that have not ended yet; what follows is metered by itself."""
-        if self._options.compat == "none":
+        if self._options.compat != "cicflowmeter":
             for ordered in self._ordered.finish():
                 yield from self._counted(self._stream.take(ordered))
             yield from self._counted(self._stream.finish())

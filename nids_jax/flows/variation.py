@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from nids_jax.errors import InputError
-from nids_jax.flows.meter import TIMEOUT, Flows, meter
+from nids_jax.flows.meter import TIMEOUT, Flows, meter_mended
 from nids_jax.flows.meter.splitting import split_flows
 from nids_jax.flows.packets import TCP, Packets, concatenate
 
@@ -51,7 +51,7 @@ def packets_of(packets: Packets, flows: Flows, numbers: np.ndarray) -> list[Pack
 
     Args:
       packets: the capture.
-      flows: what `meter` gave for it with its own timeouts.
+      flows: what `meter_mended` gave for it with its own timeouts.
 
     Raises:
       InputError: the flows are not of these packets.
@@ -102,7 +102,7 @@ def meter_separately(parts: Sequence[Packets]) -> np.ndarray:
       parts: packets of one flow each, at least one.
 
     Returns:
-      Columns as `meter`'s features, raw units.
+      Columns as `meter_mended`'s features, raw units.
 
     Raises:
       InputError: a part without packets.
@@ -113,7 +113,7 @@ def meter_separately(parts: Sequence[Packets]) -> np.ndarray:
     # Hosts of their own keep the parts apart.
     apart = [_renumbered(part, number) for number, part in enumerate(parts)]
     begin = np.cumsum([0, *(len(part) for part in parts)])[:-1]
-    flows = meter(concatenate(apart), compat="corrected")
+    flows = meter_mended(concatenate(apart))
     part = np.searchsorted(begin, flows.first_packet, side="right") - 1
     return flows.x[np.unique(part, return_index=True)[1]]
 

@@ -19,7 +19,7 @@ from nids_jax.data.split import Split
 from nids_jax.data.table import FlowTable
 from nids_jax.errors import InputError
 from nids_jax.flows.capture import read_capture
-from nids_jax.flows.meter import meter
+from nids_jax.flows.meter import meter_mended
 from nids_jax.flows.packets import Packets
 from nids_jax.flows.schema import CICIDS2017
 from nids_jax.flows.simulate import SIMULATED_CLASSES, simulate_packets
@@ -108,7 +108,7 @@ def _flows(captures: Iterable[tuple[Packets, np.ndarray]], classes: tuple[str, .
     features = tuple(name for name in CICIDS2017 if name != "destination_port")
     x, y, parts = [], [], []
     for packets, label in captures:
-        flows = meter(packets, compat="corrected")
+        flows = meter_mended(packets)
         first = first_flows(flows)
         x.append(flows.x[first][:, [flows.features.index(name) for name in features]])
         y.append(label[flows.first_packet[first]])

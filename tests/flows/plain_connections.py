@@ -36,14 +36,20 @@ class Connection:
         self.closed = self.closed or bool(packet.flags & RST) or self.acknowledged == {True, False}
 
 
-def plain_connections(packets: list[Packet], *, timeout: int, activity_timeout: int) -> list[dict[str, float]]:
-    """A dictionary a record, in order of first packets: features, and what names the flow."""
+def plain_connections(
+    packets: list[Packet], *, timeout: int, activity_timeout: int, corrected: bool = False
+) -> list[dict[str, float]]:
+    """A dictionary a record, in order of first packets: features, and what names the flow.
+
+    `corrected`: the features that the corrected CIC-IDS2017 means otherwise are as there.
+    """
     table: dict[tuple, Connection] = {}
     done: list[dict[str, float]] = []
 
     def end(connection: Connection) -> None:
         if connection.record:
-            done.append(features(connection, activity_timeout))
+            found = features(connection, activity_timeout)
+            done.append(found | as_corrected(connection, found) if corrected else found)
             connection.record = []
 
     for number, packet in sorted(enumerate(packets), key=lambda pair: pair[1].time):
@@ -178,3 +184,15 @@ def activity(times: list[int], threshold: int) -> dict[str, float]:
         for what, value in zip(("mean", "std", "max", "min"), four(values), strict=True):
             found[f"{name}_{what}"] = value
     return found
+
+
+def as_corrected(connection: Connection, found: dict[str, float]) -> dict[str, float]:
+    packets = [packet for _, packet in connection.record]
+    down = [p for p in packets if (p.source, p.source_port) != connection.initiator]
+    other: dict[str, float] = {"bwd_init_win_bytes": down[-1].window if down else 0}
+    for side in ("fwd", "bwd"):
+        other[f"subflow_{side}_packets"] = found[f"total_{side}_packets"] // len(packets)
+        other[f"subflow_{side}_bytes"] = found[f"total_length_of_{side}_packets"] // len(packets)
+        for what in ("bytes_bulk", "packets_bulk", "bulk_rate"):
+            other[f"{side}_{what}_avg"] = int(found[f"{side}_{what}_avg"])
+    return other

@@ -2,16 +2,20 @@
 
 import itertools
 import math
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import nids_jax
 from nids_jax.errors import InputError
 from nids_jax.flows.meter import ENDS, Flows, Ordered, StreamMeter, meter, stream
 from nids_jax.flows.meter.flows import join
 from nids_jax.flows.packets import ACK, FIN, ICMP, PSH, RST, SYN, TCP, UDP, URG, Packets
+from nids_jax.flows.schema import FEATURES, canonical_names
 from tests.flows.plain_connections import plain_connections
 from tests.flows.plain_meter import Packet, to_columns
 from tests.flows.test_meter import CLIENT, SERVER, START, packet, value
@@ -71,12 +75,15 @@ def agree(flows: Flows, want: list[dict[str, float]]) -> None:
 
 
 @settings(max_examples=300, deadline=None)
-@given(streams, timeouts, pauses, st.randoms(use_true_random=False))
-def test_agrees_with_a_plain_program_in_any_order(packets: list[Packet], timeout: int, pause: int, random) -> None:
+@given(streams, timeouts, pauses, st.randoms(use_true_random=False), st.booleans())
+def test_agrees_with_a_plain_program_in_any_order(
+    packets: list[Packet], timeout: int, pause: int, random, corrected: bool
+) -> None:
     if random.random() < 0.5:
         random.shuffle(packets)
-    want = plain_connections(packets, timeout=timeout, activity_timeout=pause)
-    agree(run(*packets, timeout_us=timeout, activity_timeout_us=pause), want)
+    want = plain_connections(packets, timeout=timeout, activity_timeout=pause, corrected=corrected)
+    compat = "corrected" if corrected else "none"
+    agree(run(*packets, timeout_us=timeout, activity_timeout_us=pause, compat=compat), want)
 
 
 def pieces_of(packets: Packets, cuts: list[int]) -> list[Packets]:
@@ -139,6 +146,19 @@ def test_where_there_is_no_room_the_oldest_flow_ends_and_is_counted() -> None:
     assert sorted(flows.source_port.tolist()) == [5000, 5000, 5001, 5002, 5003]
     assert [ENDS[end] for end in flows.end[:3]] == ["crowded out"] * 3
     assert flows.source.tolist() == [CLIENT] * 5  # the responder's packet goes on the connection, which is remembered
+
+
+def test_nine_published_rows_of_the_corrected_release_come_back(data_dir: Path) -> None:
+    """The packets of these flows are in a capture; the published features are what its mode gives."""
+    published = pd.read_parquet(data_dir / "cicids2017_improved" / "flows.parquet")
+    published.columns = list(canonical_names(published.columns))
+    published = published[published["label"].str.contains("SQL")]
+    frame = nids_jax.meter(data_dir / "pcap" / "WebattackSQLinj.pcap", compat="corrected")
+    both = published.merge(frame, left_on=["src_port"], right_on=["source_port"], suffixes=("_published", ""))
+    assert len(both) == len(frame) == 9
+    for feature in FEATURES:
+        name = f"{feature.name}_published" if f"{feature.name}_published" in both else feature.name
+        np.testing.assert_allclose(both[name].astype(float), both[feature.name], rtol=1e-6, atol=1e-6, err_msg=name)
 
 
 # --- Ends ------------------------------------------------------------------------------------------------------------

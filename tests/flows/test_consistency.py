@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from nids_jax.errors import InputError
 from nids_jax.flows.consistency import REPAIRED, RULES, consistency, repair, round_like, violations
-from nids_jax.flows.meter.records import Compat, meter
 from nids_jax.flows.packets import TCP, UDP, Packets
 from nids_jax.flows.schema import CICIDS2017, FEATURES, canonical_names
 from nids_jax.flows.simulate import SIMULATED_CLASSES, simulate_flows
+from tests.flows.test_meter import Mode, metered
 
 NAMES = tuple(f.name for f in FEATURES)
 
@@ -49,9 +49,9 @@ def captures(draw: st.DrawFn) -> Packets:
 
 
 @settings(max_examples=60, deadline=None)
-@given(captures(), st.sampled_from(["corrected", "cicflowmeter"]))
-def test_metered_rows_break_nothing_and_repair_leaves_them(packets: Packets, compat: Compat) -> None:
-    flows = meter(packets, compat=compat)
+@given(captures(), st.sampled_from(["mended", "cicflowmeter"]))
+def test_metered_rows_break_nothing_and_repair_leaves_them(packets: Packets, compat: Mode) -> None:
+    flows = metered(packets, compat=compat)
     assert broken(flows.x, flows.features) == {}
     assert np.array_equal(repair(flows.x, flows.features), flows.x, equal_nan=True)
 

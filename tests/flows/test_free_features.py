@@ -11,11 +11,11 @@ from nids_jax.data.loading import load
 from nids_jax.errors import InputError
 from nids_jax.flows.consistency import violations
 from nids_jax.flows.free_features import free_names, from_free, to_free
-from nids_jax.flows.meter.records import Compat, meter
 from nids_jax.flows.packets import Packets
 from nids_jax.flows.schema import CICIDS2017, FEATURES
 from nids_jax.flows.simulate import SIMULATED_CLASSES, simulate_flows
 from tests.flows.test_consistency import captures
+from tests.flows.test_meter import Mode, metered
 
 NAMES = tuple(f.name for f in FEATURES)
 WHOLE = frozenset(f.name for f in FEATURES if f.integer)
@@ -44,9 +44,9 @@ def broken(x: np.ndarray, features: tuple[str, ...]) -> dict[str, int]:
 
 
 @settings(max_examples=40, deadline=None)
-@given(captures(), st.sampled_from(["corrected", "cicflowmeter"]))
-def test_metered_rows_come_back(packets: Packets, compat: Compat) -> None:
-    flows = meter(packets, compat=compat)
+@given(captures(), st.sampled_from(["mended", "cicflowmeter"]))
+def test_metered_rows_come_back(packets: Packets, compat: Mode) -> None:
+    flows = metered(packets, compat=compat)
     rows = flows.x[np.isfinite(flows.x).all(axis=1)]
     changed = away(rows, flows.features)
     assert not changed.any(), [flows.features[column] for column in np.flatnonzero(changed.any(axis=0))]

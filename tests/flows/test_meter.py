@@ -1,19 +1,20 @@
-"""The flow meter against values done by hand (against whole captures and a state machine: test_meter_agreement)."""
+"""The meter that goes by CICFlowMeter's rules against values done by hand (see test_meter_agreement, too)."""
 
 import math
 from collections import Counter
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pytest
 
 from nids_jax.errors import InputError
-from nids_jax.flows.meter import Compat, Flows, meter
+from nids_jax.flows.meter import Flows, meter, meter_mended
 from nids_jax.flows.packets import ACK, FIN, ICMP, PSH, RST, SYN, TCP, UDP, URG, Packets
 from nids_jax.flows.schema import CICIDS2017, FEATURES
 from tests.flows.plain_meter import Packet, to_columns
 
-MODES: tuple[Compat, ...] = ("corrected", "cicflowmeter")
+Mode = Literal["mended", "cicflowmeter"]
+MODES: tuple[Mode, ...] = get_args(Mode)
 SECOND = 1_000_000
 CLIENT, SERVER = 1, 2
 START = 1_500_000_000 * SECOND
@@ -46,8 +47,12 @@ def packet(
 
 
 def run(*packets: Packet, **options) -> Flows:
-    options.setdefault("compat", "corrected")
-    return meter(to_columns(list(packets)), **options)
+    return metered(to_columns(list(packets)), **options)
+
+
+def metered(packets: Packets, *, compat: Mode = "mended", **options) -> Flows:
+    """The records of CICFlowMeter's rules, with that program's defects or without."""
+    return meter_mended(packets, **options) if compat == "mended" else meter(packets, compat=compat, **options)
 
 
 def value(flows: Flows, name: str, row: int = 0) -> float:
@@ -87,7 +92,7 @@ def test_one_flow_of_many_packets_and_many_flows_of_one_key() -> None:
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_the_responders_fin_ends_a_flow(mode: Compat) -> None:
+def test_the_responders_fin_ends_a_flow(mode: Mode) -> None:
     flows = run(
         packet(0, flags=SYN), packet(1, back=True, flags=FIN), packet(2, flags=FIN), packet(3, back=True), compat=mode
     )
@@ -96,7 +101,7 @@ def test_the_responders_fin_ends_a_flow(mode: Compat) -> None:
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_the_initiators_fin_does_not_and_its_repeats_are_dropped(mode: Compat) -> None:
+def test_the_initiators_fin_does_not_and_its_repeats_are_dropped(mode: Mode) -> None:
     flows = run(*(packet(t, flags=FIN) for t in range(4)), packet(4), packet(5, back=True, flags=FIN), compat=mode)
     assert list(flows.packets) == [4]  # the first packet, the first FIN after it, the ACK, the responder's FIN
     assert value(flows, "fin_flag_count") == 3
@@ -142,7 +147,7 @@ def test_a_clock_that_jumps_ahead_and_back() -> None:
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_protocols_and_ports_keep_flows_apart(mode: Compat) -> None:
+def test_protocols_and_ports_keep_flows_apart(mode: Mode) -> None:
     stream = [packet(t, port=port, protocol=protocol) for t in (0, 1) for port in (1, 2) for protocol in (TCP, UDP)]
     flows = run(*stream, compat=mode)
     assert list(flows.packets) == [2] * 4
@@ -289,7 +294,7 @@ def test_rates_over_no_time() -> None:
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_no_packets_give_no_flows(mode: Compat) -> None:
+def test_no_packets_give_no_flows(mode: Mode) -> None:
     flows = run(compat=mode)
     assert len(flows) == len(flows.start) == 0
     assert flows.x.shape == (0, len(FEATURES))
@@ -330,7 +335,7 @@ def test_narrow_unsigned_columns_do_not_wrap() -> None:
     plain = to_columns([packet(0, payload=200), packet(1, back=True, payload=100)])
     small = {name: getattr(plain, name).astype(np.uint16) for name in ("payload", "header", "window", "source_port")}
     small |= {"time": np.array([5, 3], np.uint32), "protocol": plain.protocol.astype(np.uint8)}
-    flows = meter(Packets(**vars(plain) | small), compat="corrected")
+    flows = meter_mended(Packets(**vars(plain) | small))
     assert value(flows, "flow_duration") == -2
     assert value(flows, "packet_length_std") == pytest.approx(math.sqrt(5000))
 

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nids_jax.flows.meter import Compat, Flows, meter
+from nids_jax.flows.meter import Flows, meter_mended
 from nids_jax.flows.packets import ACK, FIN, ICMP, PSH, RST, TCP, UDP, URG
 from nids_jax.flows.schema import FEATURES, canonical_names
 from tests.flows.capture_reader import read_packets
 from tests.flows.plain_meter import Packet, plain_meter, to_columns
+from tests.flows.test_meter import MODES, Mode, metered
 
-MODES: tuple[Compat, ...] = ("corrected", "cicflowmeter")
 START = 1_500_000_000_000_000  # µs
 
 # Where the default mode may differ from CICFlowMeter: it adds the first packet twice to the length statistics and reads
@@ -48,11 +48,11 @@ CAPTURES = ["WebattackSQLinj", "bot", "dns_exfiltration", "ftp", "http_connect",
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("name", CAPTURES)
-def test_agrees_with_cicflowmeter(data_dir: Path, name: str, mode: Compat) -> None:
+def test_agrees_with_cicflowmeter(data_dir: Path, name: str, mode: Mode) -> None:
     want = pd.read_csv(data_dir / "pcap" / f"{name}.cicflowmeter.csv")
     want.columns = canonical_names(want.columns)
     packets, hosts = read_packets(data_dir / "pcap" / f"{name}.pcap")
-    got = frame(meter(packets, compat=mode), hosts)
+    got = frame(metered(packets, compat=mode), hosts)
     keys = ["src_ip", "src_port", "dst_ip", "destination_port", "protocol", "flow_duration", "total_fwd_packets"]
     want, got = (table.sort_values(keys, ignore_index=True) for table in (want, got))
     assert len(want) == len(got)
@@ -60,7 +60,7 @@ def test_agrees_with_cicflowmeter(data_dir: Path, name: str, mode: Compat) -> No
         assert list(want[key]) == list(got[key])
     compared = [feature.name for feature in FEATURES if feature.name in want]
     assert len(compared) == 78
-    for feature in set(compared) - (DOCUMENTED_DEFECTS if mode == "corrected" else set()):
+    for feature in set(compared) - (DOCUMENTED_DEFECTS if mode == "mended" else set()):
         np.testing.assert_allclose(got[feature].astype(float), want[feature].astype(float), rtol=1e-6, err_msg=feature)
 
 
@@ -72,7 +72,7 @@ def test_every_capture_in_the_tests_folder_is_compared(data_dir: Path) -> None:
 @pytest.mark.parametrize("name", ["http_ipv6.pcap", "log4j-webapp-exploit.pcap", "malware.pcap", "tcp_scan.pcapng"])
 def test_real_packets_each_land_in_one_flow(data_dir: Path, name: str) -> None:
     packets, _ = read_packets(data_dir / "pcap" / name)
-    flows = meter(packets, compat="corrected")
+    flows = meter_mended(packets)
     counted = (
         flows.x[:, flows.features.index("total_fwd_packets")] + flows.x[:, flows.features.index("total_bwd_packets")]
     )
@@ -130,9 +130,9 @@ streams = st.builds(
     st.sampled_from([1, 10_000_000, 120_000_000]),
     st.sampled_from([1, 300_000, 5_000_000]),
 )
-def test_agrees_with_a_plain_state_machine(packets: list[Packet], mode: Compat, timeout: int, activity: int) -> None:
+def test_agrees_with_a_plain_state_machine(packets: list[Packet], mode: Mode, timeout: int, activity: int) -> None:
     want = plain_meter(packets, timeout=timeout, activity_timeout=activity, java=mode == "cicflowmeter")
-    got = meter(to_columns(packets), timeout_us=timeout, activity_timeout_us=activity, compat=mode)
+    got = metered(to_columns(packets), timeout_us=timeout, activity_timeout_us=activity, compat=mode)
     assert len(got) == len(want)
     for i, record in enumerate(want):
         assert set(got.features) <= set(record)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nids_jax.errors import InputError
-from nids_jax.flows.meter import meter
+from nids_jax.flows.meter import meter_mended
 from nids_jax.flows.packets import ACK, FIN, PSH, RST, SYN, TCP, UDP
 from nids_jax.flows.schema import CICIDS2017
 from nids_jax.flows.simulate import SIMULATED_CLASSES, network, simulate_flows, simulate_packets
@@ -145,7 +145,7 @@ def test_flows_are_those_of_the_capture() -> None:
     """The rows of simulate_flows are found among the metered packets of simulate_packets, under the same label."""
     counts = {"DoS slowloris": 12, "BENIGN": 20}
     packets, label = simulate_packets(counts, seed=2)
-    metered = meter(packets, compat="corrected")
+    metered = meter_mended(packets)
     columns = [metered.features.index(name) for name in CICIDS2017]
     known = {
         (int(label[first]), *row)

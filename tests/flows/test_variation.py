@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from nids_jax.errors import InputError
 from nids_jax.flows.consistency import violations
-from nids_jax.flows.meter import meter
+from nids_jax.flows.meter import meter_mended
 from nids_jax.flows.packets import ACK, SYN, TCP, UDP, Packets, concatenate
 from nids_jax.flows.simulate import SIMULATED_CLASSES, simulate_packets
 from nids_jax.flows.variation import Variation, first_flows, meter_separately, packets_of, vary
@@ -19,7 +19,7 @@ STILL = Variation(timing=0.0)
 def capture() -> tuple[Packets, np.ndarray, tuple[str, ...], list[Packets]]:
     """A simulated capture, the records of its conversations' first flows, their columns and their packets."""
     packets, _ = simulate_packets(dict.fromkeys(SIMULATED_CLASSES, 20), seed=3)
-    flows = meter(packets, compat="corrected")
+    flows = meter_mended(packets)
     first = first_flows(flows)
     return packets, flows.x[first], flows.features, packets_of(packets, flows, first)
 
@@ -97,7 +97,7 @@ def test_what_is_sent_again_is_counted_twice_and_only_tcp_is():
     varied = vary(flow, everything, np.random.default_rng(0))
     assert (np.diff(varied.time) >= 0).all()
     assert varied.time[-1] >= 200_000
-    row = dict(zip(meter(flow, compat="corrected").features, meter_separately([varied])[0], strict=True))
+    row = dict(zip(meter_mended(flow).features, meter_separately([varied])[0], strict=True))
     assert row["total_fwd_packets"] + row["total_bwd_packets"] == 8
     assert row["total_length_of_fwd_packets"] == 400
 
@@ -105,9 +105,7 @@ def test_what_is_sent_again_is_counted_twice_and_only_tcp_is():
 def test_parts_are_metered_apart():
     one, other = _talk([0, 1000, 5000]), _talk([500, 700])
     both = meter_separately([one, other, one])
-    np.testing.assert_array_equal(
-        both, np.concatenate([meter(part, compat="corrected").x for part in (one, other, one)])
-    )
+    np.testing.assert_array_equal(both, np.concatenate([meter_mended(part).x for part in (one, other, one)]))
     assert meter_separately([]).shape == (0, both.shape[1])
 
 
@@ -129,10 +127,10 @@ def test_variations_out_of_range_are_refused(settings: dict):
 
 def test_flows_of_another_capture_are_refused(capture):
     packets, _, _, parts = capture
-    flows = meter(packets, compat="corrected")
+    flows = meter_mended(packets)
     with pytest.raises(InputError, match="the capture that was metered"):
         packets_of(concatenate(parts[:2]), flows, np.array([len(flows) - 1]))
-    early = meter(packets, timeout_us=1_000_000, compat="corrected")
+    early = meter_mended(packets, timeout_us=1_000_000)
     with pytest.raises(InputError, match="the meter's own timeout"):
         packets_of(packets, early, np.arange(len(early)))
 

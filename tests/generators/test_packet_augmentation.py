@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from nids_jax.errors import InputError
-from nids_jax.flows.meter import meter
+from nids_jax.flows.meter import meter_mended
 from nids_jax.flows.packets import Packets
 from nids_jax.flows.simulate import simulate_packets
 from nids_jax.flows.variation import Variation, first_flows, packets_of
@@ -19,7 +19,7 @@ COLUMNS = ("total_bwd_packets", "flow_duration", "total_fwd_packets")
 def flows() -> tuple[list[Packets], np.ndarray, np.ndarray]:
     """The packets, the labels 0 and 1, and the records of a few downloads and a few scans."""
     packets, label = simulate_packets({"BENIGN": 6, "PortScan": 6}, seed=1)
-    found = meter(packets, compat="corrected")
+    found = meter_mended(packets)
     first = first_flows(found)
     y = np.unique(label[found.first_packet[first]], return_inverse=True)[1]
     return packets_of(packets, found, first), y, found.x[first][:, [found.features.index(name) for name in COLUMNS]]

@@ -34,8 +34,8 @@ NAMES: tuple[str, ...] = tuple(DATASETS)
 
 
 def meter_of(dataset: str) -> Compat:
-    """How a dataset was metered; one that is not known: as the corrected release was."""
-    return DATASETS[dataset].meter if dataset in DATASETS else "corrected"
+    """How a dataset was metered; one that is not known: as `nids_jax meter` does."""
+    return DATASETS[dataset].meter if dataset in DATASETS else "none"
 
 
 def printed(dataset: str) -> Printed:

@@ -107,10 +107,10 @@ def _append(records, counters, i, before, after, oldest, newest):
 
 
 @njit(cache=True, nogil=True)
-def _end(connections, records, sums, counters, i, why, out, named, count):
+def _end(connections, records, sums, counters, i, why, corrected, out, named, count):
     """Write record `i` to row `count` of the results and free its place; the next row."""
     owner = records[i, rec.OWNER]
-    rec.write(records, sums, i, connections[owner, BEGAN], why, out, named, count)
+    rec.write(records, sums, i, connections[owner, BEGAN], why, corrected, out, named, count)
     connections[owner, RECORD] = -1
     _unlink(records, counters, i, rec.BEFORE, rec.AFTER, OLDEST, NEWEST)
     if records[i, rec.CLOSING] >= 0:
@@ -134,7 +134,7 @@ def _reason(connections, owner, otherwise):
 
 
 @njit(cache=True, nogil=True)
-def _expire(connections, records, sums, counters, timeout, out, named, count, room):
+def _expire(connections, records, sums, counters, timeout, corrected, out, named, count, room):
     """End the records that no packet can join any more, up to `room` results; how many there are then."""
     now = counters[CLOCK]
     while count < room:
@@ -142,7 +142,7 @@ def _expire(connections, records, sums, counters, timeout, out, named, count, ro
         if i < 0 or now - records[i, rec.START] <= timeout:
             break
         why = _reason(connections, records[i, rec.OWNER], TIMED_OUT)
-        count = _end(connections, records, sums, counters, i, why, out, named, count)
+        count = _end(connections, records, sums, counters, i, why, corrected, out, named, count)
     while count < room:
         i = counters[CLOSING_OLDEST]
         if i < 0 or now - records[i, rec.CLOSING] <= LINGER:
@@ -153,7 +153,7 @@ def _expire(connections, records, sums, counters, timeout, out, named, count, ro
             _closing(records, counters, i, last)
             continue
         connections[owner, LIVE] = 0
-        count = _end(connections, records, sums, counters, i, connections[owner, CLOSED], out, named, count)
+        count = _end(connections, records, sums, counters, i, connections[owner, CLOSED], corrected, out, named, count)
     return count
 
 
@@ -170,6 +170,7 @@ def take(
     timeout,
     activity_timeout,
     most,
+    corrected,
     out,
     named,
 ):
@@ -183,7 +184,7 @@ def take(
     for k in range(begin, len(times)):
         time = max(times[k], counters[CLOCK])
         counters[CLOCK] = time
-        count = _expire(connections, records, sums, counters, timeout, out, named, count, room)
+        count = _expire(connections, records, sums, counters, timeout, corrected, out, named, count, room)
         if count >= room:
             return k, count, NO_ROOM_OUT
         source, destination, protocol = sources[k], destinations[k], np.int64(protocols[k])
@@ -216,7 +217,7 @@ def take(
                 fresh = True
             if fresh and row[RECORD] >= 0:
                 why = _reason(connections, c, FINISHED)
-                count = _end(connections, records, sums, counters, row[RECORD], why, out, named, count)
+                count = _end(connections, records, sums, counters, row[RECORD], why, corrected, out, named, count)
         if fresh:
             row[REVERSED], row[BEGAN], row[LIVE], row[CLOSED] = turned, time, 1, 0
             row[FIN_UP] = row[FIN_DOWN] = row[ACK_UP] = row[ACK_DOWN] = 0
@@ -229,7 +230,7 @@ def take(
                     return k, count, NO_ROOM_RECORDS
                 oldest = counters[OLDEST]
                 why = _reason(connections, records[oldest, rec.OWNER], CROWDED_OUT)
-                count = _end(connections, records, sums, counters, oldest, why, out, named, count)
+                count = _end(connections, records, sums, counters, oldest, why, corrected, out, named, count)
                 counters[EVICTED] += 1
             i = counters[FREE]
             counters[FREE] = records[i, rec.AFTER]
@@ -277,11 +278,11 @@ def _close(connection, up, flags):
 
 
 @njit(cache=True, nogil=True)
-def finish(connections, records, sums, counters, out, named):
+def finish(connections, records, sums, counters, corrected, out, named):
     """End the records at work, oldest first, as far as there is room: how many, which is none when all have ended."""
     count = 0
     while count < len(out) and counters[OLDEST] >= 0:
         i = counters[OLDEST]
         why = _reason(connections, records[i, rec.OWNER], STOPPED)
-        count = _end(connections, records, sums, counters, i, why, out, named, count)
+        count = _end(connections, records, sums, counters, i, why, corrected, out, named, count)
     return count

@@ -7,6 +7,10 @@ The features mean what their names say, unlike CICFlowMeter's (see `records`):
 - subflows are parted by pauses of more than 1 s: n pauses give n + 1;
 - an active period ends with a pause longer than the activity timeout; the last one, which no pause ends, is left out;
 - `down_up_ratio` is a ratio of packets, not rounded; rates over no time at all, and what has nothing to be over, are 0.
+
+The corrected CIC-IDS2017 differs in this: `bwd_init_win_bytes` is the window of the last packet backward, subflow
+features are totals divided by the number of packets, and averages of bulks are rounded down.  Its rows say so: all
+37,556 of a sample keep the second and third rule, and nine flows whose packets are at hand agree in all features.
 """
 
 import numpy as np
@@ -23,7 +27,8 @@ from nids_jax.flows.packets import NO_ICMP, PSH, RST, TCP, URG
 FLAGS = 31  # … 38: packets with each flag, from the lowest bit on
 (RUN_SIDE, RUN_START, RUN_LAST, RUN_PACKETS, RUN_BYTES) = range(39, 44)  # the run of payload that is going on
 BULK_UP, BULK_DOWN = 44, 48  # and three more: bulks, packets, bytes, µs
-NUMBERS = 52
+WINDOW_LAST = 52  # of the last packet backward
+NUMBERS = 53
 
 # Columns of floats: six of each statistic.
 (LENGTH, LENGTH_UP, LENGTH_DOWN, PAUSE, PAUSE_UP, PAUSE_DOWN, ACTIVE, IDLE) = range(0, 48, 6)
@@ -113,6 +118,7 @@ def add(records, sums, i, time, up, payload, header, flags, window, activity_tim
         row[HEADER_DOWN] += header
         if row[WINDOW_DOWN] < 0:
             row[WINDOW_DOWN] = window
+        row[WINDOW_LAST] = window
     if flags:
         for bit in range(8):
             row[FLAGS + bit] += flags >> bit & 1
@@ -152,10 +158,10 @@ def _four_of(sums, i, at, x, j):
 
 
 @njit(cache=True, nogil=True)
-def write(records, sums, i, began, why, out, named, count):
+def write(records, sums, i, began, why, corrected, out, named, count):
     """Write the features of record `i` to `out[count]`, in the order of schema.FEATURES, and the rest to `named`.
 
-    `began`: when its connection began.
+    `began`: when its connection began; `corrected`: as in the corrected CIC-IDS2017.
     """
     row, x = records[i], out[count]
     _close_run(row)
@@ -194,11 +200,13 @@ def write(records, sums, i, began, why, out, named, count):
         bulks, size = row[at], np.float64(row[at + 2])
         x[j], x[j + 1] = _over(size, bulks), _over(np.float64(row[at + 1]), bulks)
         x[j + 2] = _over(size, row[at + 3] / 1e6)
+        if corrected:
+            x[j], x[j + 1], x[j + 2] = np.floor(x[j]), np.floor(x[j + 1]), np.floor(x[j + 2])
         j += 3
-    subflows = row[PAUSES] + 1
+    subflows = packets if corrected else row[PAUSES] + 1.0
     x[62], x[63] = up // subflows, bytes_up // subflows
     x[64], x[65] = down // subflows, bytes_down // subflows
-    x[66], x[67] = max(row[WINDOW_UP], 0), max(row[WINDOW_DOWN], 0)
+    x[66], x[67] = max(row[WINDOW_UP], 0), row[WINDOW_LAST] if corrected else max(row[WINDOW_DOWN], 0)
     x[68], x[69] = row[DATA_UP], max(row[SEGMENT_MIN], 0)
     j = _four_of(sums, i, ACTIVE, x, 70)
     _four_of(sums, i, IDLE, x, j)

@@ -30,10 +30,12 @@ class StreamMeter:
         timeout_us: int = TIMEOUT,
         activity_timeout_us: int = ACTIVITY_TIMEOUT,
         most_flows: int = MOST_FLOWS,
+        corrected: bool = False,
     ):
         """
         Args:
           timeout_us, activity_timeout_us: see `meter`.
+          corrected: whether features mean what they do in the corrected CIC-IDS2017 (see `record`).
           most_flows: where more are at work, the one that began first ends, which `evicted` counts.
 
         Raises:
@@ -41,6 +43,7 @@ class StreamMeter:
         """
         positive(timeout_us=timeout_us, activity_timeout_us=activity_timeout_us, most_flows=most_flows)
         self._timeout, self._activity_timeout, self._most = timeout_us, activity_timeout_us, most_flows
+        self._corrected = corrected
         self._salt = salt()
         self._connections = np.zeros((1 << 12, table.CONNECTION), np.int64)
         self._buckets = np.full(1 << 13, -1, np.int64)
@@ -80,6 +83,7 @@ class StreamMeter:
                 self._timeout,
                 self._activity_timeout,
                 self._most,
+                self._corrected,
                 out,
                 named,
             )
@@ -96,7 +100,9 @@ class StreamMeter:
         """The flows that are still at work, in order of their beginning; the meter can be used on for other packets."""
         while True:
             out, named = np.empty((_OUT, len(FEATURES))), np.empty((_OUT, rec.NAMED), np.int64)
-            count = table.finish(self._connections, self._records, self._sums, self._counters, out, named)
+            count = table.finish(
+                self._connections, self._records, self._sums, self._counters, self._corrected, out, named
+            )
             if not count:
                 break
             yield _flows(out[:count], named[:count])
@@ -204,11 +210,16 @@ def _flows(out: np.ndarray, named: np.ndarray) -> Flows:
     )
 
 
-def meter_stream(packets: Packets, *, timeout_us: int, activity_timeout_us: int) -> Flows:
+def meter_stream(packets: Packets, *, timeout_us: int, activity_timeout_us: int, corrected: bool) -> Flows:
     """The flows of `packets`, which need not be in order of time, in order of their first packets."""
     order = np.argsort(packets.time, kind="stable")
     moved = (np.diff(packets.time) < 0).any()
-    work = StreamMeter(timeout_us=timeout_us, activity_timeout_us=activity_timeout_us, most_flows=len(packets) + 1)
+    work = StreamMeter(
+        timeout_us=timeout_us,
+        activity_timeout_us=activity_timeout_us,
+        most_flows=len(packets) + 1,
+        corrected=corrected,
+    )
     parts = [*work.take(packets.take(order) if moved else packets), *work.finish()]
     flows = join(parts)
     flows = flows.take(np.argsort(flows.first_packet, kind="stable"))

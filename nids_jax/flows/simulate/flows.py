@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from nids_jax.errors import InputError
-from nids_jax.flows.meter import meter
+from nids_jax.flows.meter import meter_mended
 from nids_jax.flows.packets import Packets, concatenate
 from nids_jax.flows.schema import CICIDS2017
 from nids_jax.flows.simulate.capture import Capture, play, whole
@@ -45,10 +45,10 @@ def simulate_packets(counts: Mapping[str, int], seed: int) -> tuple[Packets, np.
 def simulate_flows(counts: Mapping[str, int], seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Exactly counts[c] flow records of each class c, class after class.
 
-    The records are those of `meter`, taken conversation by conversation.  A conversation longer than the meter's 120 s
-    gives several, each of which counts.  What the meter makes of the packets after the FIN that ends a flow (a lone
-    acknowledgement) is left out, as in the corrected CIC-IDS2017 (Engelen et al. 2021).  A class's records depend on
-    the seed and the class alone, and the first m of them are the same for every larger count.
+    The records are those of `meter_mended`, taken conversation by conversation.  A conversation longer than the meter's
+    120 s gives several, each of which counts.  What the meter makes of the packets after the FIN that ends a flow (a
+    lone acknowledgement) is left out.  A class's records depend on the seed and the class alone, and the first m of
+    them are the same for every larger count.
 
     Args:
       counts: class name (see SIMULATED_CLASSES) → records; a class left out has none.
@@ -65,7 +65,7 @@ def simulate_flows(counts: Mapping[str, int], seed: int) -> tuple[np.ndarray, np
     parts = []
     for name, count in counts.items():
         capture = _capture(name, count, seed)
-        flows = meter(capture.packets, compat="corrected")
+        flows = meter_mended(capture.packets)
         whole = np.flatnonzero(~capture.closing[flows.first_packet])
         conversation = capture.conversation[flows.first_packet[whole]]
         chosen = whole[np.argsort(conversation, kind="stable")][:count]

@@ -139,8 +139,7 @@ def tool_flows(
     Args:
       count: records, at least 0.
       seed: at least 0.
-      compat: "corrected" leaves out what the meter makes of the packets after the FIN that ends a flow, as the
-        corrected CIC-IDS2017 does (Engelen et al. 2021); "cicflowmeter" keeps it, and drops flows of one packet.
+      compat: see `meter`.  With "corrected" and "cicflowmeter" flows of one packet are left out, as those programs do.
 
     Returns:
       x [count, d] float64, raw units, all finite; the names of its d columns, all of schema.FEATURES.
@@ -176,7 +175,7 @@ def flow_pieces(tool: Tool, count: int, seed: int, *, compat: Compat = "correcte
             size = min(BATCH, 4 * size)
             rows = _records(tool, size, seed, begin, compat)
         if not len(rows):
-            raise InputError(f"`compat` is {compat!r}, which leaves out all that {tool.name} gives; choose 'corrected'")
+            raise InputError(f"`compat` is {compat!r}, which leaves out all that {tool.name} gives; choose 'none'")
         rows = rows[: count - found]
         yield rows
         found += len(rows)
@@ -189,7 +188,7 @@ def _records(tool: Tool, n: int, seed: int, before: int, compat: Compat) -> np.n
     flows = meter(capture.packets, compat=compat)
     kept = np.isfinite(flows.x).all(axis=1)
     if compat == "corrected":
-        kept &= ~capture.closing[flows.first_packet]
+        kept &= flows.packets > 1
     rows = np.flatnonzero(kept)
     return flows.x[rows[np.argsort(capture.conversation[flows.first_packet[rows]], kind="stable")]]
 

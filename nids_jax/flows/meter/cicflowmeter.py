@@ -1,4 +1,4 @@
-"""Packets to flow records, in this package's way (`stream`) or CICFlowMeter's, which is here, over whole arrays.
+"""Packets to flow records as CICFlowMeter makes them, over whole arrays.
 
 Facts about CICFlowMeter are from its Java source (github.com/ahlashkari/CICFlowMeter: FlowGenerator, BasicFlow,
 BasicPacketInfo, PacketReader) and were checked against what the program writes.  The meaning of the six later features
@@ -7,24 +7,19 @@ al. 2022).
 """
 
 from dataclasses import replace
-from typing import Literal, get_args
 
 import numpy as np
 
-from nids_jax.errors import InputError
 from nids_jax.flows.meter.connections import FINISHED, TIMED_OUT
 from nids_jax.flows.meter.flows import Flows
 from nids_jax.flows.meter.splitting import Split, split_flows
 from nids_jax.flows.meter.statistics import GAP, find_bulks, summarise
-from nids_jax.flows.meter.stream import ACTIVITY_TIMEOUT, TIMEOUT, meter_stream, positive
-from nids_jax.flows.packets import ACK, CWR, ECE, FIN, NO_ICMP, PSH, RST, SYN, TCP, UDP, URG, Packets
+from nids_jax.flows.packets import ACK, CWR, ECE, FIN, PSH, RST, SYN, TCP, UDP, URG, Packets
 from nids_jax.flows.schema import FEATURES
 
-Compat = Literal["none", "corrected", "cicflowmeter"]
-
-# The features in which `compat="corrected"` departs from CICFlowMeter, which adds the first packet of a flow twice to
-# the length statistics and reads PSH and URG off the first packet only.
-CORRECTED: frozenset[str] = frozenset(
+# The features in which `mended` records depart from CICFlowMeter, which adds the first packet of a flow twice to the
+# length statistics and reads PSH and URG off the first packet only.
+MENDED: frozenset[str] = frozenset(
     [
         "packet_length_mean",
         "packet_length_std",
@@ -38,51 +33,29 @@ CORRECTED: frozenset[str] = frozenset(
 )
 
 
-def meter(
-    packets: Packets,
-    *,
-    timeout_us: int = TIMEOUT,
-    activity_timeout_us: int = ACTIVITY_TIMEOUT,
-    compat: Compat = "none",
-) -> Flows:
-    """Flow records of `packets`, [n flows, d features].
+def cicflowmeter(packets: Packets, *, timeout_us: int, activity_timeout_us: int, mended: bool = False) -> Flows:
+    """Flow records as today's CICFlowMeter (Java) makes them, with its defects: [n flows, d features].
+
+    Packets are taken in order of capture, so that inter-arrival times (and with them durations and rates) can be
+    negative; how they are split into flows, see `splitting`.  The bulk features put the packets of both directions
+    under backward, `bwd_init_win_bytes` is the window of the last backward packet, `fwd_act_data_packets` leaves out
+    the first packet, `down_up_ratio`, subflow and bulk averages are rounded towards zero, subflow features divide by
+    the number of pauses over 1 s, the last active period is not counted, ICMP's type and code are −1.  A rate over a
+    duration of 0 is infinite, or NaN where nothing is divided (`fwd_packets_s` and `bwd_packets_s`: 0 for durations of
+    0 and below).
 
     Args:
-      packets: in order of capture.
-      timeout_us: a packet more than this after the first packet of its flow begins a new record.
-      activity_timeout_us: a longer pause between two packets is idle time and ends an active period.
-      compat: whose rules count.
-
-    "none": a record for each connection.  Packets are taken in order of time; a TCP flow ends as TCP does, and every
-    packet counts in some record (`connections` has the rules).  The features mean what their names say (`record`).
-
-    "cicflowmeter" reproduces today's CICFlowMeter (Java) with its defects: packets are taken in order of capture, so
-    that inter-arrival times can be negative; how they are split into flows, see `splitting`.  The bulk features put
-    the packets of both directions under backward, `bwd_init_win_bytes` is the window of the last backward packet,
-    `fwd_act_data_packets` leaves out the first packet, `down_up_ratio`, subflow and bulk averages are rounded towards
-    zero, subflow features divide by the number of pauses over 1 s, ICMP's type and code are −1.  A rate over a duration
-    of 0 is infinite, or NaN where nothing is divided (`fwd_packets_s` and `bwd_packets_s`: 0 for durations of 0 and
-    below).
-
-    "corrected" splits as CICFlowMeter does and means the same by most features, as the published datasets do.  It
-    departs from it in the features `CORRECTED`, tells the two directions of traffic from a host to itself apart by
-    port, keeps flows of one packet (whose rates, over no time at all, are 0), and keeps the protocol number, header and
-    payload of what is neither TCP nor UDP, where CICFlowMeter writes 0 and merges all such traffic of two hosts.
+      packets: checked.
+      timeout_us, activity_timeout_us: see `meter`.
+      mended: depart from CICFlowMeter in the features `MENDED`, tell the two directions of traffic from a host to
+        itself apart by port, keep flows of one packet (whose rates are 0), and keep the protocol number, header and
+        payload of what is neither TCP nor UDP, where CICFlowMeter writes 0 and merges all such traffic of two hosts.
+        The embedded simulated dataset and packet augmentation are metered so.
 
     Returns:
       The records, in order of their first packets.
-
-    Raises:
-      InputError: columns that differ in length, hold something else than integers or leave their range; a timeout that
-        is not positive; an unknown `compat`.
     """
-    if compat not in get_args(Compat):
-        raise InputError(f"unknown compat {compat!r}; choose from {', '.join(get_args(Compat))}")
-    positive(timeout_us=timeout_us, activity_timeout_us=activity_timeout_us)
-    packets = _checked(packets)
-    if compat == "none":
-        return meter_stream(packets, timeout_us=timeout_us, activity_timeout_us=activity_timeout_us)
-    exact = compat == "cicflowmeter"
+    exact = not mended
     if exact:
         packets = _without_other_protocols(packets)
     split = split_flows(packets, timeout=timeout_us, by_host=exact)
@@ -114,36 +87,6 @@ def meter(
 _KEYS = ("destination_port", "protocol")  # features that are packet columns
 
 _FLAGS = {"fin": FIN, "syn": SYN, "rst": RST, "psh": PSH, "ack": ACK, "urg": URG, "cwr": CWR, "ece": ECE}
-
-_EXACT = 2**53  # a float64 holds every whole number up to here
-_RANGES = {
-    "time": (0, _EXACT),
-    "source": (-(2**63), 2**63 - 1),
-    "destination": (-(2**63), 2**63 - 1),
-    "source_port": (0, 65535),
-    "destination_port": (0, 65535),
-    "protocol": (0, 255),
-    "payload": (0, 2**31 - 1),
-    "header": (0, 2**31 - 1),
-    "flags": (0, 255),
-    "window": (0, 2**31 - 1),
-    "icmp": (NO_ICMP, 2**16 - 1),
-}
-
-
-def _checked(packets: Packets) -> Packets:
-    """The same packets with times as int64, so that differences cannot wrap."""
-    for name, column in vars(packets).items():
-        if column.shape != (len(packets),):
-            raise InputError(f"packet column {name!r} has shape {column.shape}, but there are {len(packets)} times")
-        if column.dtype.kind not in "iu":
-            raise InputError(f"packet column {name!r} holds {column.dtype}; give integers")
-        low, high = _RANGES[name]
-        for value in (column.min(), column.max()) if len(column) else ():
-            if not low <= int(value) <= high:
-                raise InputError(f"packet column {name!r} holds {value}; it runs from {low} to {high}")
-    wide = {name: getattr(packets, name).astype(np.int64, copy=False) for name in ("time", "source", "destination")}
-    return replace(packets, **wide)
 
 
 def _without_other_protocols(packets: Packets) -> Packets:
