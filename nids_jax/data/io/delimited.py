@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pacsv
 
+from nids_jax.compressed import ENDINGS, Unpacked
 from nids_jax.data.io.columns import (
     AFTER_LAST,
     MISSING,
@@ -28,7 +29,6 @@ from nids_jax.data.io.columns import (
     without_skipped,
 )
 from nids_jax.data.io.labels import decode
-from nids_jax.data.io.packed import PACKED, Unpacked
 from nids_jax.errors import InputError
 
 _BLOCK = 8 << 20  # bytes read at once
@@ -121,7 +121,7 @@ class DelimitedFile:
         except OSError as error:
             raise InputError(f"{path} cannot be read: {error.strerror}") from error
         try:
-            self._file = Unpacked(path, file) if path.suffix.lower() in PACKED else file
+            self._file = Unpacked(file, path) if path.suffix.lower() in ENDINGS else file
         except BaseException:
             file.close()
             raise

@@ -20,10 +20,9 @@ from tqdm import tqdm
 from nids_jax.data.io.arff import ArffFile
 from nids_jax.data.io.collector import Collector, OnInvalid
 from nids_jax.data.io.delimited import DelimitedFile
-from nids_jax.data.io.packed import data_extension
 from nids_jax.data.io.parquet import ParquetFile
 from nids_jax.data.io.read_report import ReadReport
-from nids_jax.data.io.sources import PathLike, find_files
+from nids_jax.data.io.sources import PathLike, data_extension, find_files
 from nids_jax.data.table import FlowTable
 from nids_jax.errors import InputError
 
@@ -46,7 +45,7 @@ def read_flows(
 
     Args:
       source: a file, a list of files, or a folder searched for `*.csv`, `*.parquet` and `*.arff`; CSV and ARFF may be
-        compressed (`*.csv.gz`, `.bz2`, `.xz`, `.zst`, `.zip`).
+        compressed (`*.csv.gz`, `.bz2`, `.xz`, `.zst`, `.lz4`, `.zip`).
       label_column: the label's header in any spelling; None looks for `Label` and the like, in ARFF also for the last
         nominal attribute.
       keep_ports: keep `destination_port` as a feature; the other identifiers never are.

@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from nids_jax.data.io.packed import PACKED, data_extension
+from nids_jax.compressed import ENDINGS
 from nids_jax.errors import InputError
 
 EXTENSIONS = (".csv", ".parquet", ".arff")
@@ -34,6 +34,12 @@ def find_files(source: PathLike | Sequence[PathLike]) -> list[Path]:
     return files
 
 
+def data_extension(name: str) -> str:
+    """The extension that says what a file holds, in lower case: `.csv` of `day.CSV` and of `day.csv.gz`."""
+    stem, last = os.path.splitext(name.lower())
+    return os.path.splitext(stem)[1] if last in ENDINGS else last
+
+
 def _below(folder: Path) -> list[Path]:
     def refuse(error: OSError) -> None:
         raise InputError(f"the folder {error.filename} cannot be read: {error.strerror}") from error
@@ -51,7 +57,7 @@ def _below(folder: Path) -> list[Path]:
 
 
 def _is_read(name: str) -> bool:
-    packed = name.lower().endswith(PACKED)
+    packed = name.lower().endswith(ENDINGS)
     return data_extension(name) in (COMPRESSED if packed else EXTENSIONS)
 
 
@@ -63,6 +69,6 @@ def _checked(path: Path) -> Path:
     if not _is_read(path.name):
         raise InputError(
             f"{path} has the extension {path.suffix!r}; only .csv, .parquet and .arff are read, and .csv and .arff "
-            f"compressed ({', '.join(PACKED)})"
+            f"compressed ({', '.join(ENDINGS)})"
         )
     return path
