@@ -32,6 +32,11 @@ def clean_label(text: str) -> str:
     return " ".join(_DASH.sub("-", text).split())
 
 
+def is_unlabelled(name: str) -> bool:
+    """Whether a label says that nobody has labelled the row, as CICFlowMeter writes it."""
+    return label_key(name).replace(" ", "") in ("needmanuallabel", "nolabel", "unlabelled", "unlabeled")
+
+
 def label_key(name: str) -> str:
     """What spellings of one class have in common: case, blanks, hyphens and underscores apart, 1.0 as 1."""
     if re.fullmatch(r"[+-]?\d+(\.0*)?", name, re.ASCII):

@@ -2,7 +2,7 @@
 # (pyarrow.compute makes its functions at import, where no checker sees them)
 """Parquet → chunks of rows."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,8 @@ import pyarrow.parquet as pq
 
 from nids_jax.data.io.columns import Chunk, Coded, Kind, Layout, guess_kind, to_coded, to_numbers, without_skipped
 from nids_jax.data.io.labels import decode
+from nids_jax.data.io.notation import Notation
+from nids_jax.data.io.sources import EmptyFileError
 from nids_jax.errors import InputError
 
 _ROWS = 1 << 16  # rows read at once
@@ -21,6 +23,8 @@ class ParquetFile:
     """A Parquet file: header and kinds of the columns at once, the rows by `chunks`."""
 
     default_label: int | None = None
+    notation = Notation()  # of text columns that hold numbers; until another is found
+    always_plain = False
 
     def __init__(self, path: Path) -> None:
         """Open the file and read its schema.
@@ -40,19 +44,23 @@ class ParquetFile:
 
     def _refusal(self, error: BaseException) -> InputError:
         if self.path.stat().st_size == 0:
-            return InputError(f"{self.path} is empty")
+            return EmptyFileError(f"{self.path} is empty")
         reason = str(error).splitlines()[0][:120]
         return InputError(f"{self.path} is not a whole Parquet file (truncated, or another format): {reason}")
 
-    def kinds(self) -> list[Kind]:
-        """What each column holds, from its type and, for text, from the first rows."""
+    def sample(self) -> dict[int, pa.Array]:
+        """The cells of the first rows, by column: text as strings, numbers as they are."""
         types = self._file.schema_arrow.types
-        texts = [column for column, kind in enumerate(types) if _is_text(kind)]
-        sample = next(self._batches(texts), None) if texts else None
+        columns = [column for column, kind in enumerate(types) if _is_text(kind) or _is_number(kind)]
+        rows = next(self._batches(columns), {}) if columns else {}
+        return {column: _strings(cells) if _is_text(types[column]) else cells for column, cells in rows.items()}
+
+    def kinds(self, sample: Mapping[int, pa.Array]) -> list[Kind]:
+        """What each column holds, by its type and, where that is text, by a sample of its cells."""
         kinds: list[Kind] = []
-        for column, (name, kind) in enumerate(zip(self.header, types, strict=True)):
-            if sample is not None and column in sample:
-                kinds.append(guess_kind(_strings(sample[column]), name))
+        for column, (name, kind) in enumerate(zip(self.header, self._file.schema_arrow.types, strict=True)):
+            if _is_text(kind) and column in sample:
+                kinds.append(guess_kind(sample[column], name, self.notation.pattern(column)))
             else:
                 kinds.append("number" if _is_number(kind) else "text" if _is_text(kind) else "other")
         return kinds
@@ -97,7 +105,7 @@ class ParquetFile:
             elif _is_number(values.type):
                 x[:, index] = pc.cast(values, pa.float64(), safe=False).to_numpy(zero_copy_only=False)
             else:
-                x[:, index], wrong = to_numbers(_strings(values))
+                x[:, index], wrong = to_numbers(self.notation.plain(_strings(values), column))
                 if wrong is not None:
                     garbled = np.zeros(x.shape, bool) if garbled is None else garbled
                     garbled[:, index] = wrong
