@@ -17,6 +17,7 @@ from nids_jax.data.io.labels import clean_label, decode
 from nids_jax.data.io.notation import MISSING
 from nids_jax.errors import InputError
 from nids_jax.flows.schema import FEATURES, canonical_name, canonical_names, is_identifier, normalise
+from nids_jax.sheets import unguarded
 
 Kind = Literal["number", "text", "empty", "sparse", "other"]  # sparse: hardly any row has a value
 
@@ -104,7 +105,7 @@ def column_names(header: Sequence[str], path: Path) -> tuple[str, ...]:
     Raises:
       InputError: two columns end up with one name.
     """
-    cells = [cell.strip() for cell in header]
+    cells = [unguarded(cell.strip()) for cell in header]
     names = [name if normalise(cell) else cell for cell, name in zip(cells, canonical_names(cells), strict=True)]
     used = [name for name in names if name]
     for name in used:

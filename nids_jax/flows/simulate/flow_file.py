@@ -13,6 +13,7 @@ from nids_jax.flows.meter import Compat
 from nids_jax.flows.schema import FEATURES
 from nids_jax.flows.simulate.tool import Tool
 from nids_jax.flows.simulate.tools import flow_pieces
+from nids_jax.sheets import guarded
 
 Form = Literal["csv", "parquet"]
 
@@ -45,7 +46,8 @@ def write_flows(
                     pa.array(values.astype(np.int64) if feature.integer else np.ascontiguousarray(values))
                     for feature, values in zip(FEATURES, x.T, strict=True)
                 ]
-                label = pa.array([name]).take(pa.array(np.zeros(len(x), np.int32))).cast(names)
+                cell = name if form == "parquet" else guarded(name)
+                label = pa.array([cell]).take(pa.array(np.zeros(len(x), np.int32))).cast(names)
                 sheets.write_table(pa.Table.from_arrays([*columns, label], schema=schema))
                 rows += len(x)
     return rows
