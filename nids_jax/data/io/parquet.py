@@ -17,6 +17,7 @@ from nids_jax.data.io.sources import EmptyFileError
 from nids_jax.errors import InputError
 
 _ROWS = 1 << 16  # rows read at once
+_DAMAGE = (OSError, pa.ArrowException, ValueError, LookupError, ArithmeticError)  # what Arrow raises on meeting it
 
 
 class ParquetFile:
@@ -36,9 +37,9 @@ class ParquetFile:
         self.declared: dict[int, tuple[str, ...]] = {}
         try:
             self._file = pq.ParquetFile(path)
-        except (OSError, pa.ArrowException) as error:
+            self.header: list[str] = self._file.schema_arrow.names
+        except _DAMAGE as error:
             raise self._refusal(error) from error
-        self.header: list[str] = self._file.schema_arrow.names
         self.has_rows: bool = self._file.metadata.num_rows > 0
         self._size = path.stat().st_size
 
@@ -52,8 +53,13 @@ class ParquetFile:
         """The cells of the first rows, by column: text as strings, numbers as they are."""
         types = self._file.schema_arrow.types
         columns = [column for column, kind in enumerate(types) if _is_text(kind) or _is_number(kind)]
-        rows = next(self._batches(columns), {}) if columns else {}
-        return {column: _strings(cells) if _is_text(types[column]) else cells for column, cells in rows.items()}
+        rows = next(self._batches(columns), None) if columns else {}
+        if rows is None:
+            raise self._refusal(ValueError("it holds none of the rows that it announces"))
+        try:
+            return {column: _strings(cells) if _is_text(types[column]) else cells for column, cells in rows.items()}
+        except _DAMAGE as error:
+            raise self._refusal(error) from error
 
     def kinds(self, sample: Mapping[int, pa.Array]) -> list[Kind]:
         """What each column holds, by its type and, where that is text, by a sample of its cells."""
@@ -73,7 +79,7 @@ class ParquetFile:
         try:
             for batch in self._file.iter_batches(batch_size=_ROWS, columns=names, use_threads=True):
                 yield dict(zip(read, batch.columns, strict=True))
-        except (OSError, pa.ArrowException) as error:
+        except _DAMAGE as error:
             raise self._refusal(error) from error
 
     def chunks(self, layout: Layout, advance: Callable[[int], object]) -> Iterator[Chunk]:
@@ -86,7 +92,7 @@ class ParquetFile:
         for batch in self._batches([*layout.features, layout.label]):
             try:
                 chunk = self._chunk(batch, layout)
-            except (pa.ArrowException, UnicodeDecodeError) as error:
+            except _DAMAGE as error:
                 raise self._refusal(error) from error
             yield without_skipped(chunk, layout)
             done += len(batch[layout.label])
@@ -137,7 +143,20 @@ def _strings(values: pa.Array) -> pa.Array:
         values = pc.if_else(pc.is_nan(values), pa.scalar(None, values.type), values)
         if pc.all(pc.and_(pc.is_finite(values), pc.equal(values, pc.round(values)))).as_py():
             values = pc.cast(values, pa.int64(), safe=False)
+    if _is_text(values.type) and not _is_utf8(values):
+        values = pc.cast(values, pa.large_binary())
     if pa.types.is_binary(values.type) or pa.types.is_large_binary(values.type):
         coded = values.dictionary_encode()
         return pa.array([decode(text) for text in coded.dictionary.to_pylist()], pa.large_string()).take(coded.indices)
     return values if _is_text(values.type) else pc.cast(values, pa.large_string())
+
+
+def _is_utf8(values: pa.Array) -> bool:
+    """Whether strings are what their type says, which no writer of a file has to keep to."""
+    try:
+        values.validate(full=True)
+    except pa.ArrowInvalid as error:
+        if "UTF8" in str(error):
+            return False
+        raise
+    return True

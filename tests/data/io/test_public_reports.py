@@ -57,6 +57,16 @@ def test_one_name_twice_in_parquet(tmp_path: Path):
     np.testing.assert_array_equal(table.x[:, 1], table.x[:, 0] ** 2)
 
 
+def test_text_of_parquet_that_is_not_utf8(tmp_path: Path):
+    """Found by fuzzing; the published labels of 2017 have such bytes."""
+    labels = pa.array([b"Web Attack \x96 XSS", b"BENIGN"] * 20).cast(pa.string(), safe=False)
+    protocols = pa.array([b"t\xe9", b"u"] * 20).cast(pa.string(), safe=False)
+    pq.write_table(pa.table({"dur": range(40), "proto": protocols, "Label": labels}), tmp_path / "a.parquet")
+    table, _ = read(tmp_path / "a.parquet")
+    assert table.classes == ("BENIGN", "Web Attack - XSS")
+    assert table.categories == {"proto": ("té", "u")}
+
+
 def test_columns_of_parquet_without_a_value_are_left_out_too(tmp_path: Path):
     n = 60
     columns = {
