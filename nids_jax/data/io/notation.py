@@ -99,6 +99,7 @@ class _Column:
             elif point and "," in text:
                 self.comma_either.append(text)
         self.numeric = len(self.numbers) * 2 >= len(texts)
+        self.unusual = self.numeric and any(re.search(_UNUSUAL, text) for text in self.numbers)
         self.comma_leads = bool(self.comma_only) and 2 * len(self.comma_only + self.comma_either) > len(texts)
         self.point_leads = 2 * len(self.point_only) > len(texts)
 
@@ -122,11 +123,11 @@ def find_notation(
     Raises:
       InputError: the cells do not say what a comma means, or columns contradict each other.
     """
+    unusual = [key for key, values in columns.items() if pc.any(pc.match_substring_regex(values, _UNUSUAL)).as_py()]
+    if wanted is None and not any(_Column(*key, _distinct(columns[key], key[1])).unusual for key in unusual):
+        return Notation()  # nearly always, and then without a look at every cell
     read = [_Column(*key, _distinct(values, key[1])) for key, values in columns.items()]
     read = [column for column in read if column.numeric]
-    unusual = [c for c in read if any(re.search(_UNUSUAL, text) for text in c.numbers)]
-    if not unusual and wanted is None:
-        return Notation()
     shown = wanted or _decimal(read, path) or before
     if shown is None:
         column = next(c for c in read if c.comma_only or c.comma_either)
