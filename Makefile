@@ -15,7 +15,7 @@ else
   INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 endif
 
-.PHONY: demo test test-all lint docs bench clean
+.PHONY: demo test test-all lint docs bench fuzz clean
 
 demo: $(VENV)/.run
 	$(BIN)/python -m experiments.learning_curve --dataset=cicids2018_sample --preset=demo --shots=0,1,2,5 --seeds=3 --output_dir=out/demo/learning_curve
@@ -39,6 +39,11 @@ bench: $(VENV)/.bench
 	$(BIN)/python -m pytest -q tests/nn/test_against_torch.py
 	$(BIN)/python -m benchmarks.throughput
 
+# So many inputs to each reader; `make fuzz INPUTS=1000` is a try.
+INPUTS ?= 200000
+fuzz: $(VENV)/.fuzz
+	set -e; for reader in csv arff parquet compressed capture; do $(BIN)/python -m tests.fuzz $$reader --inputs=$(INPUTS); done
+
 # Each stamp adds its extra to the one before it.
 $(VENV)/.run: pyproject.toml constraints.txt
 	$(CREATE)
@@ -52,6 +57,10 @@ $(VENV)/.test: $(VENV)/.run
 # PyTorch, to be timed beside.
 $(VENV)/.bench: $(VENV)/.test
 	$(INSTALL) -e ".[bench]"
+	touch $@
+
+$(VENV)/.fuzz: $(VENV)/.test
+	$(INSTALL) -e ".[fuzz]"
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.test

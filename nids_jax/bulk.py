@@ -27,6 +27,7 @@ from nids_jax.errors import InputError, check_names
 from nids_jax.flows.consistency import repair
 from nids_jax.generators.base import Labels
 from nids_jax.generators.cddpm import CDDPM
+from nids_jax.sheets import guarded
 from nids_jax.training import loop
 from nids_jax.training.checkpoint import fingerprint, plain
 
@@ -336,9 +337,15 @@ class _Shard:
 
 
 def _as_text(table: pa.Table) -> pa.Table:
-    """Dictionaries decoded: CSV has none."""
-    kinds = [pa.string() if pa.types.is_dictionary(column.type) else column.type for column in table.schema]
-    return table.cast(pa.schema(list(zip(table.column_names, kinds, strict=True))))
+    """Dictionaries decoded, which CSV has not, and no text that a spreadsheet takes for a formula."""
+    columns = []
+    for column in table.columns:
+        if pa.types.is_dictionary(column.type):
+            coded = column.combine_chunks()
+            names = pa.array([guarded(name) for name in coded.dictionary.to_pylist()], pa.string())
+            column = names.take(coded.indices)
+        columns.append(column)
+    return pa.table(columns, [guarded(name) for name in table.column_names])
 
 
 def _write_abreast(job: Generation, output_dir: Path, numbers: Sequence[int], advance: Any) -> None:

@@ -27,7 +27,9 @@ _ALWAYS = 1 << 30  # bytes of content that any file may unpack to,
 _RATIO = 200  # and how many times its own size beyond that
 
 _BZIP2 = (b"1AY&SY", b"\x17\x72\x45\x38\x50\x90")  # what follows bzip2's first four bytes: a block, or the end
-_DAMAGE = (EOFError, ValueError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, struct.error, NotImplementedError)
+# What the libraries raise at damage; zipfile also raises whatever comes of using numbers that it did not check.
+_DAMAGE = (EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, struct.error)
+_UNCHECKED = (ValueError, LookupError, ArithmeticError, RuntimeError)
 
 
 class DamageError(InputError):
@@ -85,7 +87,7 @@ class Unpacked:
         self._pieces = self._contents()
         self._rest = b""
         self._made = 0  # bytes of content
-        self._damage: DamageError | None = None
+        self._damage = ""  # what is said of it once it was met
 
     def read(self, count: int) -> bytes:
         """So many bytes of content, or fewer before a damage or the end; none at the end.
@@ -112,12 +114,12 @@ class Unpacked:
     def read1(self, count: int) -> bytes:
         """As `read`, but what a stream has given so far is not kept waiting for the rest: 1 to 65,536 bytes."""
         while not self._rest:
-            if self._damage is not None:
-                raise self._damage
+            if self._damage:
+                raise DamageError(self._damage)
             try:
                 piece = next(self._pieces, None)
             except DamageError as error:
-                self._damage = error
+                self._damage = str(error)  # not the error, whose traceback would keep all this alive
                 raise
             if piece is None:
                 return b""
@@ -167,7 +169,7 @@ class Unpacked:
                 yield from _strung_together(_UNPACKERS[self.kind], self._packed)
         except InputError:
             raise
-        except (OSError, *_DAMAGE) as error:
+        except (OSError, *_DAMAGE, *_UNCHECKED) as error:
             if isinstance(error, OSError) and error.errno is not None:
                 raise  # what bz2 says of damage has no number
             reason = str(error) or type(error).__name__

@@ -16,7 +16,7 @@ PACKAGE = ROOT / "nids_jax"
 # Each may import from its own room and from those above it; BUILD.md draws the same.
 ROOMS = [
     ("errors", "settings"),
-    ("files", "compressed", "sheet", "random", "runtime", "parallel", "machine"),
+    ("files", "sheets", "folders", "compressed", "random", "runtime", "parallel", "machine"),
     ("store",),
     ("flows",),
     ("data",),

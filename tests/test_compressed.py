@@ -1,11 +1,13 @@
 """Compressed streams against the libraries that wrote them: whole, strung together, cut, changed, too large."""
 
 import bz2
+import gc
 import gzip
 import io
 import lzma
 import os
 import threading
+import weakref
 import zipfile
 import zlib
 from pathlib import Path
@@ -190,3 +192,28 @@ def test_archives_that_are_refused(tmp_path: Path):
         Unpacked(file, "b.zip").read(1)
     with pytest.raises(DamageError, match="plain is not compressed as its name promises"):
         Unpacked(io.BytesIO(b"plain text"), "plain")
+
+
+def test_an_archive_whose_list_lies_is_damaged():
+    """Found by fuzzing: a member without a name is an IndexError of zipfile."""
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("a", b"x")
+    damaged = bytearray(archive.getvalue())
+    entry = damaged.index(b"PK\1\2")
+    damaged[entry + 28], damaged[entry + 30] = 0, 1  # the name's byte belongs to the next field
+    with pytest.raises(DamageError, match="x is no whole zip file"):
+        Unpacked(io.BytesIO(damaged), "x").read(1)
+
+
+def test_what_met_a_damage_is_let_go():
+    """Found by fuzzing: an error that is kept keeps its traceback, and with it the file and its buffers."""
+    unpacked = Unpacked(io.BytesIO(PACK["zstd"](NOISE)[:-9]), "x")
+    everything(unpacked)
+    gone = weakref.ref(unpacked)
+    gc.disable()
+    try:
+        del unpacked
+        assert gone() is None
+    finally:
+        gc.enable()

@@ -50,7 +50,7 @@ def main(arguments: Sequence[str]) -> None:
         from nids_jax.flows.meter import Flows
         from nids_jax.flows.meter.columns import COLUMNS, values
         from nids_jax.flows.metering import CaptureMeter
-        from nids_jax.sheet import Sheet
+        from nids_jax.sheets import Sheet
 
     work = CaptureMeter(metering.options())
 

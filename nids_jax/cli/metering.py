@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, get_args
 from nids_jax.cli.output import warn
 from nids_jax.compressed import ENDINGS as PACKED
 from nids_jax.errors import InputError
+from nids_jax.folders import passed_over, search
 from nids_jax.settings import setting
 
 if TYPE_CHECKING:
@@ -79,16 +80,13 @@ def captures_in(names: Sequence[str], flag: str) -> list[Named]:
         path = Path(name)
         inside = [path]
         if path.is_dir():
-            files = sorted(each for each in path.rglob("*") if each.is_file())
-            inside = [each for each in files if _is_capture(each.name)]
-            passed = [each.relative_to(path).as_posix() for each in files if not _is_capture(each.name)]
+            inside, others = search(path, _is_capture)
             if not inside:
                 raise InputError(
                     f"`{flag}` names the folder {path}, but no file in it is named like a capture (*.pcap)"
                 )
-            if passed:
-                shown = ", ".join(passed[:5]) + (f" and {len(passed) - 5} more" if len(passed) > 5 else "")
-                warn(f"passed over in {path}, as their names are not those of captures: {shown}")
+            if others:
+                warn(passed_over(others))
         for each in inside:
             found.setdefault(each.resolve(), Named(each, path.is_dir()))
     return list(found.values())

@@ -12,7 +12,8 @@ from nids_jax import store
 from nids_jax.cli.output import say
 from nids_jax.data.audit import leakage_report
 from nids_jax.data.datasets import NAMES
-from nids_jax.data.io.collector import OnInvalid
+from nids_jax.data.io.notation import Decimal
+from nids_jax.data.io.survey import OnInvalid
 from nids_jax.data.loading import Attempted, load
 from nids_jax.data.split import deduplicate
 from nids_jax.data.table import FlowTable
@@ -40,6 +41,9 @@ class Data:
     benign: str | None = setting(None, "Class that is no attack, where its name does not say so.")
     keep_ports: bool = setting(False, "Keep the destination port, which gives many attacks away.")
     on_invalid: OnInvalid | None = setting(None, "What to do with unusable rows; default: what suits the dataset.")
+    decimal: Decimal | None = setting(
+        None, "Mark before the decimals of numbers in text, '.' or ','; default: as the file shows."
+    )
     attempted: Attempted = setting("relabel", "Flows of attacks without effect (`… - Attempted`).")
     merge_spellings: bool = setting(True, "In cicddos2019, one class for `DrDoS_X` and `X`.")
     merge_dos: bool = setting(False, "In CIC-IDS2017, one class for the four DoS tools.")
@@ -60,7 +64,8 @@ class Data:
           InputError: whatever `load` refuses.
         """
         files = {"data_dir": self.data_dir, "data": self.data, "label_column": self.label_column}
-        needless = [name for name, value in {**files, "on_invalid": self.on_invalid}.items() if value]
+        reading = {"on_invalid": self.on_invalid, "decimal": self.decimal}
+        needless = [name for name, value in {**files, **reading}.items() if value]
         if self.name == "simulated" and needless:
             raise InputError(f"`{needless[0]}` needs files, but the dataset is `simulated`; pass `dataset` as well")
         table, report = load(
@@ -76,6 +81,7 @@ class Data:
             merge_dos=self.merge_dos,
             exclude=self.exclude,
             benign=self.benign,
+            decimal=self.decimal,
         )
         table, repeated = deduplicate(table)
         leaks = leakage_report(table)

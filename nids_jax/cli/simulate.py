@@ -21,6 +21,7 @@ from nids_jax.cli.output import say
 from nids_jax.errors import InputError
 from nids_jax.files import make_folder, whole_or_absent
 from nids_jax.settings import setting
+from nids_jax.sheets import guarded
 
 if TYPE_CHECKING:
     import numpy as np
@@ -211,7 +212,7 @@ def _write_labels(file: BinaryIO, found: "Labelled", labels: Sequence[str]) -> N
         addresses(found.destination),
         found.destination_port.tolist(),
         found.protocol.tolist(),
-        labels,
+        map(guarded, labels),
     )
     lines = io.StringIO()
     csv.writer(lines, lineterminator="\n").writerows(zip(*columns, strict=True))

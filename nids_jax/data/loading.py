@@ -10,10 +10,11 @@ import numpy as np
 
 from nids_jax.data.datasets import DATASETS, Dataset
 from nids_jax.data.duplicates import repeats
-from nids_jax.data.io.collector import OnInvalid
+from nids_jax.data.io.notation import Decimal
 from nids_jax.data.io.read_report import Counts, ReadReport
 from nids_jax.data.io.readers import read_flows
 from nids_jax.data.io.sources import PathLike, find_files
+from nids_jax.data.io.survey import OnInvalid
 from nids_jax.data.table import FlowTable
 from nids_jax.errors import InputError
 from nids_jax.flows.schema import CICIDS2017, normalise
@@ -35,6 +36,7 @@ def load(
     merge_dos: bool = False,
     exclude: Sequence[str] = (),
     benign: str | None = None,
+    decimal: Decimal | None = None,
     seed: int = 0,
     progress: bool = True,
 ) -> tuple[FlowTable, ReadReport]:
@@ -58,6 +60,7 @@ def load(
       exclude: classes to leave out, by the names that they have after all merging.
       benign: the class of traffic that is no attack; None is the dataset's own, or the one that is called benign,
         normal, background or legitimate.
+      decimal: see `read_flows`.
       seed: of the simulation; nothing else here is random.
       progress: show a bar of bytes on standard error.
 
@@ -86,13 +89,13 @@ def load(
         raise InputError(
             f"merge_dos is for cicids2017 and cicids2017_improved, not for {name or 'files of no dataset'}"
         )
-    files = _dataset_files(entry, data_dir) if data is None else find_files(data)
+    source = _dataset_files(entry, data_dir) if data is None else data
     cap = max_per_class
     if cap == "dataset":
         cap = entry.cap if entry else None
     rename = _Renamer(entry, attempted, merge_spellings, merge_dos, frozenset(exclude))
     table, report = read_flows(
-        files,
+        source,
         label_column=label_column,
         keep_ports=keep_ports,
         on_invalid=on_invalid or (entry.on_invalid if entry else "drop"),
@@ -100,6 +103,7 @@ def load(
         rename=rename,
         order=rename.order,
         identifiers=_identifiers(entry),
+        decimal=decimal,
         progress=progress,
     )
     rename.check_excluded(table.classes)
@@ -138,7 +142,7 @@ def _dataset_files(entry: Dataset | None, data_dir: PathLike | None) -> list[Pat
         raise InputError(f"there is no folder {folder}: pass another `data_dir`, set NIDS_DATA_DIR, or use `simulated`")
     if (folder / "flows.parquet").is_file():
         return [folder / "flows.parquet"]
-    files = find_files(folder)
+    files = find_files(folder).read
     return [file for file in files if "raw" not in file.relative_to(folder).parts[:-1]] or files
 
 

@@ -28,6 +28,7 @@ from nids_jax.report import (
 )
 from nids_jax.report.conditions import Condition, Group, Record, Table, difference, grouped, interval
 from nids_jax.report.few_shot import COMPARED, FOREST, METRICS, against_copies
+from nids_jax.sheets import guarded
 
 SECTIONS = (
     *(few_shot, generator_comparison, imbalance, detector_comparison),
@@ -126,7 +127,8 @@ def write_summary(output_dir: str | os.PathLike[str], records: Sequence[Record])
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, list(rows[0]) if rows else [*Group._fields, *Condition._fields], lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    for row in rows:
+        writer.writerow({name: guarded(cell) if isinstance(cell, str) else cell for name, cell in row.items()})
     write_atomic(Path(output_dir) / "summary.csv", text.getvalue().encode("utf-8", "replace"))
     lines = ["# Results", "", *(f"- {sentence}" for sentence in verdict(records)), ""]
     lines += [markdown(table) for table in tables(records)]

@@ -99,7 +99,7 @@ def test_bad_flags_end_with_one_sentence(captures: Path, tmp_path: Path, argumen
     (tmp_path / "captures.csv").mkdir()
     (tmp_path / "arp.pcap").write_bytes(pcap([], 1))
     done = meter(*arguments, cwd=tmp_path)
-    lines = [line for line in done.stderr.splitlines() if not line.startswith("passed over")]
+    lines = [line for line in done.stderr.splitlines() if not line.startswith("files passed over")]
     assert (done.returncode, len(lines)) == (2, 1), done.stderr
     assert said in lines[0] + "\n"
     assert not list(tmp_path.glob("flows.*"))

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from nids_jax.data.io.collector import OnInvalid
+from nids_jax.data.io.survey import OnInvalid
 from nids_jax.flows.meter import Compat
 
 Method = tuple[str, str]  # a training set and the classifier trained on it, as in the records

@@ -4,12 +4,15 @@ Source: the format's description in Weka's documentation; the gas pipeline data 
 """
 
 import re
+from collections.abc import Mapping
 
 import numpy as np
+import pyarrow as pa
 
 from nids_jax.data.io.columns import Chunk, Kind, Layout
 from nids_jax.data.io.delimited import DelimitedFile
 from nids_jax.data.io.labels import clean_label
+from nids_jax.data.io.sources import EmptyFileError
 from nids_jax.errors import InputError
 
 _TOKEN = r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\""""
@@ -24,10 +27,12 @@ _NUMERIC = ("numeric", "real", "integer")
 class ArffFile(DelimitedFile):
     """An ARFF file: attributes first, the rows by `chunks`."""
 
+    always_plain = True
+
     def _read_header(self) -> list[str]:
         block = next(self._blocks, None)
         if block is None:
-            raise InputError(f"{self.path} is empty")
+            raise EmptyFileError(f"{self.path} is empty")
         names: list[str] = []
         self._kinds: list[Kind] = []
         rest = block.text
@@ -78,7 +83,7 @@ class ArffFile(DelimitedFile):
                     raise InputError(f"{self.path} does not declare the value {value!r} of {self.header[column]!r}")
         return chunk
 
-    def kinds(self) -> list[Kind]:
+    def kinds(self, sample: Mapping[int, pa.Array]) -> list[Kind]:
         """What each attribute was declared to hold."""
         return self._kinds
 

@@ -1,40 +1,25 @@
 """Chunks of rows → the rows to keep, with a running account of all of them."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Literal, Protocol
 
 import numpy as np
 
 from nids_jax.data.duplicates import repeats
-from nids_jax.data.io.columns import Chunk, Coded, Kind, Layout, Schema, make_layout, make_schema
-from nids_jax.data.io.labels import label_key, natural_order
+from nids_jax.data.io.columns import Chunk, Coded, Schema, make_layout
+from nids_jax.data.io.labels import is_unlabelled, label_key, natural_order
+from nids_jax.data.io.notation import Decimal
 from nids_jax.data.io.read_report import Counts, ReadReport
+from nids_jax.data.io.survey import DataFile, OnInvalid, Survey
 from nids_jax.data.table import FlowTable
 from nids_jax.errors import InputError
-
-OnInvalid = Literal["drop", "error", "impute"]
 
 _MAX_CLASSES = 1000
 _MAX_CATEGORIES = 256  # a text column with more distinct values is free text,
 _FEW_CATEGORIES = 20  # and so is one with more than these and than half as many as there are rows
 _NO_LABEL, _LEFT_OUT = -1, -2
 _UNKNOWN = "?"  # the category of imputed names
-
-
-class DataFile(Protocol):
-    """What the collector asks of a CSV, ARFF or Parquet file."""
-
-    path: Path
-    header: list[str]
-    declared: dict[int, tuple[str, ...]]
-    default_label: int | None
-
-    @property
-    def has_rows(self) -> bool: ...
-    def kinds(self) -> list[Kind]: ...
-    def chunks(self, layout: Layout, advance: Callable[[int], object]) -> Iterator[Chunk]: ...
 
 
 class Collector:
@@ -48,14 +33,12 @@ class Collector:
         cap: int | None,
         rename: Callable[[str], str | None] | None,
         identifiers: frozenset[str] = frozenset(),
+        decimal: Decimal | None = None,
     ) -> None:
-        self._label_column = label_column
-        self._keep_ports = keep_ports
+        self._survey = Survey(label_column, keep_ports, on_invalid, identifiers, decimal)
         self._on_invalid = on_invalid
         self._cap = cap
-        self._identifiers = identifiers
         self._rename = rename or (lambda name: name)
-        self._schema: Schema | None = None  # fixed by the first file with rows
         self._ids: dict[str, int] = {}  # label as published -> class id, or _LEFT_OUT
         self._names: list[str] = []  # class names by id
         self._keys: dict[str, int] = {}  # what a name's spellings have in common -> class id
@@ -67,6 +50,7 @@ class Collector:
         self._files: dict[str, Counter[str]] = {}
         self._classes: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self._invalid_values: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        self._unlabelled: set[str] = set()  # labels that say that there is none
 
     def read(self, file: DataFile, advance: Callable[[int], object]) -> None:
         """Collect the rows of one file.
@@ -78,7 +62,7 @@ class Collector:
         tally = self._files[str(file.path)] = Counter()
         if not file.has_rows:
             return
-        schema = self._fix_schema(file)
+        schema = self._look(file)
         layout = make_layout(schema, file.header, file.path)
         found: defaultdict[str, Counter[str]] = defaultdict(Counter)
         for chunk in file.chunks(layout, advance):
@@ -88,24 +72,16 @@ class Collector:
         for column, kinds in found.items():
             self._invalid_values[column] += kinds
 
-    def _fix_schema(self, file: DataFile) -> Schema:
-        if self._schema is None:
-            self._schema = make_schema(
-                file.header,
-                file.kinds(),
-                file.path,
-                label_column=self._label_column,
-                default_label=file.default_label,
-                keep_ports=self._keep_ports,
-                identifiers=self._identifiers,
-                declared=file.declared,
-            )
-            self._x = _Rows(len(self._schema.features))
-            for feature in self._schema.features:
-                if feature in self._schema.text:
-                    names = self._schema.declared.get(feature, ())
+    def _look(self, file: DataFile) -> Schema:
+        first = self._survey.schema is None
+        schema = self._survey.look(file)
+        if first:
+            self._x = _Rows(len(schema.features))
+            for feature in schema.features:
+                if feature in schema.text:
+                    names = schema.declared.get(feature, ())
                     self._encoders[feature] = {name: code for code, name in enumerate(names)}
-        return self._schema
+        return schema
 
     def _add(self, chunk: Chunk, schema: Schema, tally: Counter[str], found: defaultdict[str, Counter[str]]) -> None:
         skipped = chunk.malformed
@@ -149,6 +125,9 @@ class Collector:
         table = np.full(len(labels.names) + 1, _NO_LABEL, np.int32)
         for code in np.unique(labels.codes[labels.codes >= 0]):
             name = labels.names[code]
+            if is_unlabelled(name):
+                self._unlabelled.add(name)
+                continue
             if name not in self._ids:
                 new = self._rename(name)
                 self._ids[name] = _LEFT_OUT if new is None else self._class_id(new)
@@ -208,14 +187,14 @@ class Collector:
             self._classes[labels.names[code]].update(read=rows, excluded=rows)
         tally.update(excluded=int((y == _LEFT_OUT).sum()), **{what: int(mask.sum()) for what, mask in masks.items()})
 
-    def finish(self, order: Sequence[str]) -> tuple[FlowTable, ReadReport]:
-        """The table of all kept rows, its classes in `order` and then sorted, and the report.
+    def finish(self, order: Sequence[str], remarks: Sequence[str]) -> tuple[FlowTable, ReadReport]:
+        """The table of all kept rows, its classes in `order` and then sorted, and the report with these remarks.
 
         Raises:
           InputError: no row was kept, or no feature is left.
         """
         total = sum(self._files.values(), Counter[str]())
-        schema = self._schema
+        schema = self._survey.schema
         if schema is None or not self._y:
             raise InputError(self._why_nothing(total))
         y = np.concatenate(self._y)
@@ -227,7 +206,7 @@ class Collector:
         classes += natural_order([name for name in named if name not in classes])
         y = np.array([classes.index(name) if name in named else 0 for name in self._names], np.int32)[y]
         table = FlowTable(x=x, y=y, features=features, classes=tuple(classes), categories=categories)
-        return table, self._report(table, total, imputed, {**schema.dropped, **free_text})
+        return table, self._report(table, total, imputed, {**schema.dropped, **free_text}, remarks)
 
     def _why_nothing(self, total: Counter[str]) -> str:
         files = list(self._files)
@@ -235,11 +214,16 @@ class Collector:
         if not total["read"]:
             return f"{where} hold{'s' if len(files) == 1 else ''} no data row, only a header"
         total["invalid"] -= total["malformed"]
+        schema = self._survey.schema
+        judged = total["invalid"] + total["capped"]
+        if schema is not None and judged and self._invalid_values[schema.label]["missing"] == judged:
+            found = f"holds only {', '.join(map(repr, sorted(self._unlabelled)))}" if self._unlabelled else "is empty"
+            return f"no row of {where} has a label: column {schema.label!r} {found}; label them, or pass `label_column`"
         reasons = [f"{total[what]:,} {text}" for what, text in _REASONS.items() if total[what]]
         worst = max(self._invalid_values, key=lambda name: self._invalid_values[name].total(), default=None)
         if worst is not None:
             reasons[-1] += f" (column {worst!r} has {_kinds(self._invalid_values[worst])})"
-            if self._schema is not None and worst in self._schema.features:
+            if schema is not None and worst in schema.features:
                 reasons.append("pass `on_invalid=impute` to fill them")
         return f"no row of {where} can be used: of {total['read']:,} rows " + "; ".join(reasons)
 
@@ -289,7 +273,12 @@ class Collector:
         return features, x[:, kept] if free_text else x, categories, free_text
 
     def _report(
-        self, table: FlowTable, total: Counter[str], imputed: Mapping[str, int], dropped: Mapping[str, str]
+        self,
+        table: FlowTable,
+        total: Counter[str],
+        imputed: Mapping[str, int],
+        dropped: Mapping[str, str],
+        remarks: Sequence[str],
     ) -> ReadReport:
         duplicate = repeats(table.x, table.y)
         total["duplicate"] = int(duplicate.sum())
@@ -307,7 +296,16 @@ class Collector:
             imputed=imputed,
             spellings=self._spellings,
             dropped_columns=dropped,
+            remarks=(*self._survey.remarks, *self._costly(total["read"]), *remarks),
         )
+
+    def _costly(self, rows: int) -> list[str]:
+        """Columns for whose missing values most rows are dropped."""
+        return [
+            f"column {name!r} has no value in {kinds['missing']:,} of {rows:,} rows, which are dropped for that"
+            for name, kinds in self._invalid_values.items()
+            if self._on_invalid == "drop" and 2 * kinds["missing"] > rows
+        ]
 
 
 _REASONS = {

@@ -14,10 +14,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from nids_jax.data.io.labels import clean_label, decode
+from nids_jax.data.io.notation import MISSING
 from nids_jax.errors import InputError
 from nids_jax.flows.schema import FEATURES, canonical_name, canonical_names, is_identifier, normalise
+from nids_jax.sheets import unguarded
 
-Kind = Literal["number", "text", "empty", "other"]
+Kind = Literal["number", "text", "empty", "sparse", "other"]  # sparse: hardly any row has a value
 
 # Names under which the public intrusion datasets publish their answer, best first.  All of them are kept out of the
 # features: `attack_cat` beside `label` would give it away.
@@ -37,11 +39,11 @@ LABELS = (
     "label_multiclass",
 )
 
+# Of these, the names that say enough where others stand beside them.
+_SURE = ("label", "class", "result", "categorized_result", "specific_result", "binary_result")
+
 # Columns that name the kind of attack beside a label of another name; too general to be taken for the label.
 _BESIDE_LABELS = ("type", "category", "subcategory", "traffic_type")
-
-# What stands for "no value" in the published files.
-MISSING = ["", "?", "nan", "NaN", "NAN", "-nan", "null", "NULL", "Null", "N/A", "n/a", "#N/A", "<NA>"]
 
 AFTER_LAST = "empty field at the end of each row"  # a column that the header does not name
 
@@ -49,8 +51,8 @@ _LONG_SAMPLE = 20  # rows without any value, from which a column counts as empty
 
 _METERED = frozenset(feature.name for feature in FEATURES if feature.kind != "category")
 
+_NUMBER_LIKE = r"^[+-]?[.,]?[0-9][0-9.,'\x{2019}\s_]*(?:[eE][+-]?[0-9]+)?\s*(?:%|[a-zA-Z]{1,2})?$"
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|[+-]?inf(?:inity)?", re.IGNORECASE | re.ASCII)
-_NUMBER_RE2 = r"^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$|^[+-]?(?i:inf(?:inity)?)$"
 
 
 class Coded(NamedTuple):
@@ -103,7 +105,7 @@ def column_names(header: Sequence[str], path: Path) -> tuple[str, ...]:
     Raises:
       InputError: two columns end up with one name.
     """
-    cells = [cell.strip() for cell in header]
+    cells = [unguarded(cell.strip()) for cell in header]
     names = [name if normalise(cell) else cell for cell, name in zip(cells, canonical_names(cells), strict=True)]
     used = [name for name in names if name]
     for name in used:
@@ -142,7 +144,7 @@ def make_schema(
     # A flow meter writes numbers: where a sample of such a column looks like text, its values are broken.
     kinds = ["number" if kind == "text" and name in _METERED else kind for name, kind in zip(names, kinds, strict=True)]
     label = _find_label(header, names, path, label_column, default_label)
-    if kinds[label] in ("other", "empty"):
+    if kinds[label] == "other":
         raise InputError(
             f"column {header[label].strip()!r} of {path} holds neither numbers nor text, so it is no label"
         )
@@ -186,9 +188,12 @@ def _find_label(
             if key and key in spellings:
                 return list(spellings).index(key)
         raise InputError(f"{path} has no column {wanted!r} for the label; its columns are: {listed}")
-    for candidate in LABELS:
-        if candidate in names:
-            return names.index(candidate)
+    found = [name for name in LABELS if name in names]
+    rivals = [cell for cell, name in zip(cells, names, strict=True) if name in (*LABELS, "category", "subcategory")]
+    if found and found[0] not in _SURE and len(rivals) > 1:
+        raise InputError(f"{path} has several columns that may be the label: {', '.join(rivals)}; pass `label_column`")
+    if found:
+        return names.index(found[0])
     if default is not None:
         return default
     raise InputError(f"{path} has no label column; name one with label_column, out of: {listed}")
@@ -206,9 +211,26 @@ def _not_a_feature(name: str, kind: Kind, keep_ports: bool, identifiers: frozens
         return "identifier"
     if re.sub(r"_\d+$", "", name) in (*LABELS, *_BESIDE_LABELS):
         return "another label"
-    if kind == "empty":
-        return "no values"
+    if kind in ("empty", "sparse"):
+        return "no values" if kind == "empty" else "hardly any values"
     return "neither number nor text" if kind == "other" else None
+
+
+def columns_read(
+    header: Sequence[str], path: Path, label_column: str | None, identifiers: frozenset[str]
+) -> list[tuple[int, str]]:
+    """The number and the name of each column that may become a feature.
+
+    Raises:
+      InputError: two columns have one name, or there is no such label column.
+    """
+    names = column_names(header, path)
+    label = None if label_column is None else _find_label(header, names, path, label_column, None)
+    return [
+        (index, header[index].strip())
+        for index, name in enumerate(names)
+        if index != label and not _not_a_feature(name, "number", False, identifiers)
+    ]
 
 
 def make_layout(schema: Schema, header: Sequence[str], path: Path) -> Layout:
@@ -245,18 +267,40 @@ def refuse_headless(header: Sequence[str], path: Path) -> None:
         raise InputError(f"{path} has no header line: its first line holds numbers, such as {numbers[0]!r}")
 
 
-def guess_kind(values: pa.Array, header: str) -> Kind:
-    """`text` where most values of a sample are no numbers, `empty` where a long sample has no value at all."""
+def guess_kind(values: pa.Array, header: str, number: str) -> Kind:
+    """`text` where most values of a sample do not match `number`, `empty` where a long sample has no value at all."""
     rows = len(values)
     values = pc.drop_null(pc.utf8_trim_whitespace(values))
     known = pc.and_(
         pc.invert(pc.is_in(values, value_set=pa.array(MISSING, values.type))), pc.not_equal(values, header.strip())
     )
     values = values.filter(known)
-    numeric = pc.sum(pc.match_substring_regex(values, _NUMBER_RE2)).as_py() or 0
+    numeric = pc.sum(pc.match_substring_regex(values, number)).as_py() or 0
     if not len(values) and rows >= _LONG_SAMPLE:
         return "empty"
     return "text" if numeric * 2 < len(values) else "number"
+
+
+def share_filled(values: pa.Array) -> float:
+    """The share of a sample's cells that have a value; 1 of a short sample."""
+    rows = len(values)
+    if rows < _LONG_SAMPLE:
+        return 1
+    values = pc.drop_null(values)
+    if pa.types.is_string(values.type) or pa.types.is_large_string(values.type):
+        missing = pc.is_in(pc.utf8_trim_whitespace(values), value_set=pa.array(MISSING, values.type))
+        values = values.filter(pc.invert(missing))
+    elif pa.types.is_floating(values.type):
+        values = values.filter(pc.invert(pc.is_nan(values)))
+    return len(values) / rows
+
+
+def looks_numeric(values: pa.Array) -> str | None:
+    """A value of a sample of text, if most of its values hold little but digits, such as `12%` or `1,23,456`."""
+    values = pc.utf8_trim_whitespace(pc.drop_null(values))
+    values = values.filter(pc.invert(pc.is_in(values, value_set=pa.array(MISSING, values.type))))
+    odd = values.filter(pc.match_substring_regex(values, _NUMBER_LIKE))
+    return odd[0].as_py() if len(odd) * 2 > len(values) else None
 
 
 def to_numbers(values: pa.Array) -> tuple[np.ndarray, np.ndarray | None]:

@@ -6,7 +6,7 @@ the float64 nearest to the decimal text.
 """
 
 import csv
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -17,7 +17,6 @@ import pyarrow.csv as pacsv
 from nids_jax.compressed import ENDINGS, Unpacked
 from nids_jax.data.io.columns import (
     AFTER_LAST,
-    MISSING,
     Chunk,
     Coded,
     Kind,
@@ -29,6 +28,8 @@ from nids_jax.data.io.columns import (
     without_skipped,
 )
 from nids_jax.data.io.labels import decode
+from nids_jax.data.io.notation import MISSING, Notation
+from nids_jax.data.io.sources import EmptyFileError
 from nids_jax.errors import InputError
 
 _BLOCK = 8 << 20  # bytes read at once
@@ -108,6 +109,8 @@ class DelimitedFile:
     """A CSV file: header and kinds of the columns at once, the rows by `chunks`."""
 
     default_label: int | None = None
+    notation = Notation()  # until another is found
+    always_plain = False  # whether the format allows no other notation of numbers
 
     def __init__(self, path: Path) -> None:
         """Open the file and read its header.
@@ -157,7 +160,7 @@ class DelimitedFile:
                 raise InputError(f"{self.path} has a header line that cannot be parsed: {error}") from error
             refuse_headless(names, self.path)
             return [*names, AFTER_LAST] if self._ends_in_separators(len(names), rest) else names
-        raise InputError(f"{self.path} is empty")
+        raise EmptyFileError(f"{self.path} is empty")
 
     def _ends_in_separators(self, width: int, text: bytes) -> bool:
         """Whether every one of the first rows has an empty field more than the header has names."""
@@ -180,14 +183,19 @@ class DelimitedFile:
             self._pending.append(block)
         return True
 
-    def kinds(self) -> list[Kind]:
-        """What each column holds, from the first 2 MiB of rows."""
+    def sample(self) -> dict[int, pa.Array]:
+        """The cells of the first 2 MiB of rows, by column, as text."""
         sample = self._pending[-1].text if self.has_rows else b""
-        sample = sample[: sample.rfind(b"\n", 0, _SAMPLE) + 1 or _SAMPLE]
-        names = [str(index) for index in range(len(self.header))]
-        table = _parse(sample, self.delimiter, len(names), dict.fromkeys(names, pa.string()), self.path).table
+        sample = self.prepare(sample[: sample.rfind(b"\n", 0, _SAMPLE) + 1 or _SAMPLE])
+        columns = range(len(self.header))
+        types: dict[str, pa.DataType] = {str(column): pa.string() for column in columns}
+        table = _parse(sample, self.delimiter, len(columns), types, self.path).table
+        return {column: table.column(str(column)).combine_chunks() for column in columns}
+
+    def kinds(self, sample: Mapping[int, pa.Array]) -> list[Kind]:
+        """What each column holds, by a sample of its cells."""
         return [
-            guess_kind(table.column(name).combine_chunks(), cell) for name, cell in zip(names, self.header, strict=True)
+            guess_kind(sample[column], cell, self.notation.pattern(column)) for column, cell in enumerate(self.header)
         ]
 
     def chunks(self, layout: Layout, advance: Callable[[int], object]) -> Iterator[Chunk]:
@@ -220,15 +228,18 @@ class DelimitedFile:
         strings = {name: pa.string() if kind == pa.float64() else kind for name, kind in types.items()}
         headers = 0
         try:
-            parsed = _parse(text, self.delimiter, layout.width, types, self.path)
+            parsed = self._parse(text, layout.width, types)
         except pa.ArrowInvalid:
             text, headers = self._without_headers(text)
             try:
-                parsed = _parse(text, self.delimiter, layout.width, types if headers else strings, self.path)
+                parsed = self._parse(text, layout.width, types if headers else strings)
             except pa.ArrowInvalid:
-                parsed = _parse(text, self.delimiter, layout.width, strings, self.path)
-        chunk = _assemble(parsed, layout)
+                parsed = self._parse(text, layout.width, strings)
+        chunk = _assemble(parsed, layout, self.notation)
         return without_skipped(chunk._replace(headers=headers), layout)
+
+    def _parse(self, text: bytes, width: int, types: dict[str, pa.DataType]) -> "_Parsed":
+        return _parse(text, self.delimiter, width, types, self.path, self.notation.decimal)
 
     def _without_headers(self, text: bytes) -> tuple[bytes, int]:
         """The lines other than exact repeats of the header line, and the number of those."""
@@ -249,7 +260,9 @@ class _Parsed(NamedTuple):
     malformed: int
 
 
-def _parse(text: bytes, delimiter: str, width: int, types: dict[str, pa.DataType], path: Path) -> _Parsed:
+def _parse(
+    text: bytes, delimiter: str, width: int, types: dict[str, pa.DataType], path: Path, decimal: str = "."
+) -> _Parsed:
     """Parse lines; the columns' names are their numbers.
 
     Raises:
@@ -271,7 +284,11 @@ def _parse(text: bytes, delimiter: str, width: int, types: dict[str, pa.DataType
             read_options=pacsv.ReadOptions(column_names=[str(i) for i in range(width)], block_size=_PIECE),
             parse_options=pacsv.ParseOptions(delimiter=delimiter, invalid_row_handler=skip),
             convert_options=pacsv.ConvertOptions(
-                column_types=types, include_columns=list(types), null_values=MISSING, strings_can_be_null=True
+                column_types=types,
+                include_columns=list(types),
+                null_values=MISSING,
+                strings_can_be_null=True,
+                decimal_point=decimal,
             ),
         )
     except pa.ArrowInvalid as error:
@@ -289,7 +306,7 @@ def _parse(text: bytes, delimiter: str, width: int, types: dict[str, pa.DataType
     return _Parsed(table, blank + sum(empty), len(empty) - sum(empty))
 
 
-def _assemble(parsed: _Parsed, layout: Layout) -> Chunk:
+def _assemble(parsed: _Parsed, layout: Layout, notation: Notation) -> Chunk:
     table = parsed.table
     x = np.empty((table.num_rows, len(layout.features)))
     x[:, np.array(layout.text)] = np.nan
@@ -304,7 +321,7 @@ def _assemble(parsed: _Parsed, layout: Layout) -> Chunk:
         elif kind == pa.float64():
             numeric.append((index, name))
         else:
-            x[:, index], wrong = to_numbers(table.column(name).combine_chunks())
+            x[:, index], wrong = to_numbers(notation.plain(table.column(name).combine_chunks(), column))
             if wrong is not None:
                 garbled = np.zeros(x.shape, bool) if garbled is None else garbled
                 garbled[:, index] = wrong

@@ -3,6 +3,8 @@
 import codecs
 import re
 
+from nids_jax.sheets import unguarded
+
 _DASH = re.compile(
     "\u00e2\u20ac[\u201c\u201d]"  # an en or em dash of UTF-8 that was read as cp1252 and written again
     "|[\u2010-\u2015\u2212\ufffd\x96\x97]"  # dashes; the mark a lossy decoder leaves; cp1252's dashes read as latin-1
@@ -29,7 +31,12 @@ def decode(text: bytes) -> str:
 
 def clean_label(text: str) -> str:
     """A class name without outer blanks, with single blanks and ASCII hyphens: `Web Attack \\x96 XSS` → `… - XSS`."""
-    return " ".join(_DASH.sub("-", text).split())
+    return unguarded(" ".join(_DASH.sub("-", text).split()))
+
+
+def is_unlabelled(name: str) -> bool:
+    """Whether a label says that nobody has labelled the row, as CICFlowMeter writes it."""
+    return label_key(name).replace(" ", "") in ("needmanuallabel", "nolabel", "unlabelled", "unlabeled")
 
 
 def label_key(name: str) -> str:

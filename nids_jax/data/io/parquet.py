@@ -2,7 +2,7 @@
 # (pyarrow.compute makes its functions at import, where no checker sees them)
 """Parquet → chunks of rows."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,15 +12,20 @@ import pyarrow.parquet as pq
 
 from nids_jax.data.io.columns import Chunk, Coded, Kind, Layout, guess_kind, to_coded, to_numbers, without_skipped
 from nids_jax.data.io.labels import decode
+from nids_jax.data.io.notation import Notation
+from nids_jax.data.io.sources import EmptyFileError
 from nids_jax.errors import InputError
 
 _ROWS = 1 << 16  # rows read at once
+_DAMAGE = (OSError, pa.ArrowException, ValueError, LookupError, ArithmeticError)  # what Arrow raises on meeting it
 
 
 class ParquetFile:
     """A Parquet file: header and kinds of the columns at once, the rows by `chunks`."""
 
     default_label: int | None = None
+    notation = Notation()  # of text columns that hold numbers; until another is found
+    always_plain = False
 
     def __init__(self, path: Path) -> None:
         """Open the file and read its schema.
@@ -32,27 +37,36 @@ class ParquetFile:
         self.declared: dict[int, tuple[str, ...]] = {}
         try:
             self._file = pq.ParquetFile(path)
-        except (OSError, pa.ArrowException) as error:
+            self.header: list[str] = self._file.schema_arrow.names
+        except _DAMAGE as error:
             raise self._refusal(error) from error
-        self.header: list[str] = self._file.schema_arrow.names
         self.has_rows: bool = self._file.metadata.num_rows > 0
         self._size = path.stat().st_size
 
     def _refusal(self, error: BaseException) -> InputError:
         if self.path.stat().st_size == 0:
-            return InputError(f"{self.path} is empty")
+            return EmptyFileError(f"{self.path} is empty")
         reason = str(error).splitlines()[0][:120]
         return InputError(f"{self.path} is not a whole Parquet file (truncated, or another format): {reason}")
 
-    def kinds(self) -> list[Kind]:
-        """What each column holds, from its type and, for text, from the first rows."""
+    def sample(self) -> dict[int, pa.Array]:
+        """The cells of the first rows, by column: text as strings, numbers as they are."""
         types = self._file.schema_arrow.types
-        texts = [column for column, kind in enumerate(types) if _is_text(kind)]
-        sample = next(self._batches(texts), None) if texts else None
+        columns = [column for column, kind in enumerate(types) if _is_text(kind) or _is_number(kind)]
+        rows = next(self._batches(columns), None) if columns else {}
+        if rows is None:
+            raise self._refusal(ValueError("it holds none of the rows that it announces"))
+        try:
+            return {column: _strings(cells) if _is_text(types[column]) else cells for column, cells in rows.items()}
+        except _DAMAGE as error:
+            raise self._refusal(error) from error
+
+    def kinds(self, sample: Mapping[int, pa.Array]) -> list[Kind]:
+        """What each column holds, by its type and, where that is text, by a sample of its cells."""
         kinds: list[Kind] = []
-        for column, (name, kind) in enumerate(zip(self.header, types, strict=True)):
-            if sample is not None and column in sample:
-                kinds.append(guess_kind(_strings(sample[column]), name))
+        for column, (name, kind) in enumerate(zip(self.header, self._file.schema_arrow.types, strict=True)):
+            if _is_text(kind) and column in sample:
+                kinds.append(guess_kind(sample[column], name, self.notation.pattern(column)))
             else:
                 kinds.append("number" if _is_number(kind) else "text" if _is_text(kind) else "other")
         return kinds
@@ -65,7 +79,7 @@ class ParquetFile:
         try:
             for batch in self._file.iter_batches(batch_size=_ROWS, columns=names, use_threads=True):
                 yield dict(zip(read, batch.columns, strict=True))
-        except (OSError, pa.ArrowException) as error:
+        except _DAMAGE as error:
             raise self._refusal(error) from error
 
     def chunks(self, layout: Layout, advance: Callable[[int], object]) -> Iterator[Chunk]:
@@ -78,7 +92,7 @@ class ParquetFile:
         for batch in self._batches([*layout.features, layout.label]):
             try:
                 chunk = self._chunk(batch, layout)
-            except (pa.ArrowException, UnicodeDecodeError) as error:
+            except _DAMAGE as error:
                 raise self._refusal(error) from error
             yield without_skipped(chunk, layout)
             done += len(batch[layout.label])
@@ -97,7 +111,7 @@ class ParquetFile:
             elif _is_number(values.type):
                 x[:, index] = pc.cast(values, pa.float64(), safe=False).to_numpy(zero_copy_only=False)
             else:
-                x[:, index], wrong = to_numbers(_strings(values))
+                x[:, index], wrong = to_numbers(self.notation.plain(_strings(values), column))
                 if wrong is not None:
                     garbled = np.zeros(x.shape, bool) if garbled is None else garbled
                     garbled[:, index] = wrong
@@ -129,7 +143,20 @@ def _strings(values: pa.Array) -> pa.Array:
         values = pc.if_else(pc.is_nan(values), pa.scalar(None, values.type), values)
         if pc.all(pc.and_(pc.is_finite(values), pc.equal(values, pc.round(values)))).as_py():
             values = pc.cast(values, pa.int64(), safe=False)
+    if _is_text(values.type) and not _is_utf8(values):
+        values = pc.cast(values, pa.large_binary())
     if pa.types.is_binary(values.type) or pa.types.is_large_binary(values.type):
         coded = values.dictionary_encode()
         return pa.array([decode(text) for text in coded.dictionary.to_pylist()], pa.large_string()).take(coded.indices)
     return values if _is_text(values.type) else pc.cast(values, pa.large_string())
+
+
+def _is_utf8(values: pa.Array) -> bool:
+    """Whether strings are what their type says, which no writer of a file has to keep to."""
+    try:
+        values.validate(full=True)
+    except pa.ArrowInvalid as error:
+        if "UTF8" in str(error):
+            return False
+        raise
+    return True

@@ -31,6 +31,7 @@ class ReadReport(Counts):
     imputed: Mapping[str, int] = field(default_factory=dict)  # column -> cells that received the column's median
     spellings: Mapping[str, str] = field(default_factory=dict)  # label as spelt in the files -> the class it counts as
     dropped_columns: Mapping[str, str] = field(default_factory=dict)  # header -> why it is no feature
+    remarks: tuple[str, ...] = ()  # whatever else a reader of the report would not expect, a sentence each
 
     def __str__(self) -> str:
         """A table of the classes, and a line for everything else that happened."""
@@ -62,7 +63,7 @@ class ReadReport(Counts):
             lines.append(
                 "columns left out: " + ", ".join(f"{name} ({why})" for name, why in self.dropped_columns.items())
             )
-        return "\n".join(lines)
+        return "\n".join([*lines, *self.remarks])
 
 
 def _row(name: str, counts: Counts) -> tuple[str, ...]:

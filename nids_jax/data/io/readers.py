@@ -18,13 +18,16 @@ from typing import get_args
 from tqdm import tqdm
 
 from nids_jax.data.io.arff import ArffFile
-from nids_jax.data.io.collector import Collector, OnInvalid
+from nids_jax.data.io.collector import Collector
 from nids_jax.data.io.delimited import DelimitedFile
+from nids_jax.data.io.notation import Decimal
 from nids_jax.data.io.parquet import ParquetFile
 from nids_jax.data.io.read_report import ReadReport
-from nids_jax.data.io.sources import PathLike, data_extension, find_files
+from nids_jax.data.io.sources import EmptyFileError, PathLike, data_extension, find_files
+from nids_jax.data.io.survey import OnInvalid
 from nids_jax.data.table import FlowTable
 from nids_jax.errors import InputError
+from nids_jax.folders import passed_over
 
 _OPENERS = {".csv": DelimitedFile, ".parquet": ParquetFile, ".arff": ArffFile}
 
@@ -39,6 +42,7 @@ def read_flows(
     rename: Callable[[str], str | None] | None = None,
     order: Sequence[str] = (),
     identifiers: Collection[str] = (),
+    decimal: Decimal | None = None,
     progress: bool = True,
 ) -> tuple[FlowTable, ReadReport]:
     """Read labelled flow records.
@@ -56,6 +60,8 @@ def read_flows(
       rename: class name → class name, or None to leave the class out; applied to cleaned names, before the cap.
       order: classes to list first, in this order; the others follow sorted.
       identifiers: normalised headers of further columns that are no features.
+      decimal: the mark before decimals; the other one of point and comma may then stand between thousands.  None
+        goes by what each file shows (see `notation`).
       progress: show a bar of bytes on standard error.
 
     Returns:
@@ -69,14 +75,26 @@ def read_flows(
         raise InputError(f"on_invalid is {on_invalid!r}; choose from {', '.join(get_args(OnInvalid))}")
     if cap is not None and cap < 1:
         raise InputError(f"the cap is {cap} rows per class; it must be at least 1")
-    files = find_files(source)
-    collector = Collector(label_column, keep_ports, on_invalid, cap, rename, frozenset(identifiers))
+    if decimal not in (None, *get_args(Decimal)):
+        raise InputError(f"decimal is {decimal!r}; choose from {' '.join(get_args(Decimal))}")
+    files, others = find_files(source)
+    collector = Collector(label_column, keep_ports, on_invalid, cap, rename, frozenset(identifiers), decimal)
+    empty: list[EmptyFileError] = []
     size = sum(path.stat().st_size for path in files)
     with tqdm(total=size, unit="B", unit_scale=True, desc="reading", leave=False, disable=not progress) as bar:
         for path in files:
-            file = _OPENERS[data_extension(path.name)](path)
+            try:
+                file = _OPENERS[data_extension(path.name)](path)
+            except EmptyFileError as error:
+                if len(files) == 1:
+                    raise
+                empty.append(error)
+                continue
             try:
                 collector.read(file, bar.update)
             finally:
                 file.close()
-    return collector.finish(order)
+    if len(empty) == len(files):
+        raise empty[0]
+    remarks = [f"{error}, and passed over" for error in empty]
+    return collector.finish(order, [*remarks, *filter(None, [passed_over(others)])])

@@ -3,9 +3,11 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from nids_jax.compressed import ENDINGS
 from nids_jax.errors import InputError
+from nids_jax.folders import search
 
 EXTENSIONS = (".csv", ".parquet", ".arff")
 COMPRESSED = (".csv", ".arff")  # of these, compressed files are read too
@@ -13,7 +15,18 @@ COMPRESSED = (".csv", ".arff")  # of these, compressed files are read too
 PathLike = str | os.PathLike[str]
 
 
-def find_files(source: PathLike | Sequence[PathLike]) -> list[Path]:
+class EmptyFileError(InputError):
+    """A file holds nothing at all."""
+
+
+class Files(NamedTuple):
+    """What a source holds."""
+
+    read: list[Path]
+    passed_over: list[Path]  # in its folders
+
+
+def find_files(source: PathLike | Sequence[PathLike]) -> Files:
     """Every data file that `source` names; those of a folder sorted by path, those of a list in its order.
 
     Folders are searched recursively for `*.csv`, `*.parquet` and `*.arff` in any case, and for compressed CSV and ARFF;
@@ -24,14 +37,15 @@ def find_files(source: PathLike | Sequence[PathLike]) -> list[Path]:
     """
     if isinstance(source, str | os.PathLike):
         path = Path(source)
-        return _below(path) if path.is_dir() else [_checked(path)]
+        return _below(path) if path.is_dir() else Files([_checked(path)], [])
     if not source:
         raise InputError("no data file was named")
-    files = [file for entry in source for file in find_files(entry)]
+    found = [find_files(entry) for entry in source]
+    files = [file for each in found for file in each.read]
     repeated = {file for file in files if files.count(file) > 1}
     if repeated:
         raise InputError(f"{min(repeated)} is named twice; each file can be read once")
-    return files
+    return Files(files, [file for each in found for file in each.passed_over])
 
 
 def data_extension(name: str) -> str:
@@ -40,20 +54,12 @@ def data_extension(name: str) -> str:
     return os.path.splitext(stem)[1] if last in ENDINGS else last
 
 
-def _below(folder: Path) -> list[Path]:
-    def refuse(error: OSError) -> None:
-        raise InputError(f"the folder {error.filename} cannot be read: {error.strerror}") from error
-
-    found = []
-    for parent, folders, names in os.walk(folder, onerror=refuse):
-        folders[:] = [name for name in folders if not name.startswith(".") and name != "__MACOSX"]
-        found += [Path(parent, name) for name in names if not name.startswith(".") and _is_read(name)]
-    broken = [path for path in found if not path.is_file()]
-    if broken:
-        raise InputError(f"{min(broken)} is no file that can be read (a link to nowhere?); remove it or restore it")
-    if not found:
-        raise InputError(f"the folder {folder} holds no .csv, .parquet or .arff file")
-    return sorted(found)
+def _below(folder: Path) -> Files:
+    found = Files(*search(folder, _is_read))
+    if not found.read:
+        held = f", but {len(found.passed_over):,} other files" if found.passed_over else ""
+        raise InputError(f"the folder {folder} holds no .csv, .parquet or .arff file{held}")
+    return found
 
 
 def _is_read(name: str) -> bool:

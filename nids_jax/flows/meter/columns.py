@@ -5,7 +5,7 @@ import numpy as np
 from nids_jax.flows.capture.hosts import Hosts
 from nids_jax.flows.meter.flows import Flows
 from nids_jax.flows.schema import FEATURES
-from nids_jax.sheet import Kind
+from nids_jax.sheets import Kind
 
 _NAMES: dict[str, Kind] = {
     "timestamp": "time",

@@ -7,7 +7,7 @@ from nids_jax.flows.meter import Compat
 from nids_jax.flows.schema import FEATURES
 from nids_jax.flows.simulate.tool import Tool
 from nids_jax.flows.simulate.tools import flow_pieces
-from nids_jax.sheet import Form, Kind, Sheet
+from nids_jax.sheets import Form, Kind, Sheet
 
 
 def write_flows(

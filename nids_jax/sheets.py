@@ -1,5 +1,12 @@
-"""A table on disk, CSV or Parquet, written piece by piece."""
+"""Tables on disk, CSV or Parquet, written piece by piece; CSV cells that no spreadsheet takes for formulas.
 
+A class may be called `=HYPERLINK(…)`, and whoever opens the file would run that.  Such texts are written with an
+apostrophe before them, which spreadsheets take for "this is text", and read without it.
+
+Source: OWASP, "CSV Injection".
+"""
+
+import re
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, BinaryIO, Literal, Self, get_args
@@ -7,6 +14,20 @@ from typing import Any, BinaryIO, Literal, Self, get_args
 import numpy as np
 
 from nids_jax.errors import InputError
+
+_FORMULA = re.compile(r"'*[=+\-@\t\r]")
+_NUMBER = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
+
+
+def guarded(text: str) -> str:
+    """The text as a cell: an apostrophe before what begins like a formula and is no number."""
+    return f"'{text}" if _FORMULA.match(text) and not _NUMBER.fullmatch(text) else text
+
+
+def unguarded(cell: str) -> str:
+    """The text that `guarded` wrote."""
+    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell, 1) else cell
+
 
 Form = Literal["csv", "parquet"]
 Kind = Literal["integer", "number", "text", "few texts", "time"]  # of a column
@@ -31,6 +52,7 @@ class Sheet:
         few = pa.dictionary(pa.int32(), pa.string()) if form == "parquet" else pa.string()
         self._times = pa.timestamp("us", tz="UTC")
         kinds = {"integer": pa.int64(), "number": pa.float64(), "text": pa.string(), "few texts": few}
+        self._csv = form == "csv"
         self._schema = pa.schema([pa.field(n, kinds.get(kind, self._times)) for n, kind in columns.items()])
         sink: Any = pa.PythonFile(file, mode="w")
         self._sheet: Any
@@ -54,7 +76,8 @@ class Sheet:
         for each, field in zip(columns, self._schema, strict=True):
             if field.type == pa.string() or pa.types.is_dictionary(field.type):
                 few, places = np.unique([each] if isinstance(each, str) else each.astype(str), return_inverse=True)
-                texts = [text.encode("utf-8", "backslashreplace") for text in few.tolist()]
+                cells = map(guarded, few.tolist()) if self._csv else few.tolist()
+                texts = [cell.encode("utf-8", "backslashreplace") for cell in cells]
                 ends = np.cumsum([0, *map(len, texts)]).astype(np.int32)
                 known = pa.StringArray.from_buffers(len(texts), pa.py_buffer(ends), pa.py_buffer(b"".join(texts)))
                 codes = np.broadcast_to(places.astype(np.int32), size).copy()

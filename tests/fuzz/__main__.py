@@ -1,0 +1,45 @@
+"""Coverage-guided fuzzing of one reader until it breaks or so many inputs have been tried.
+
+    python -m tests.fuzz csv --inputs=200000
+
+What was found worth keeping lies in out/fuzz/TARGET and is begun with the next time; an input that breaks something is
+written to out/fuzz/ and named.
+"""
+
+import argparse
+import sys
+import warnings
+from pathlib import Path
+
+import atheris
+
+
+def main() -> None:
+    """Fuzz what the arguments name."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("target", choices=["csv", "arff", "parquet", "compressed", "capture"])
+    parser.add_argument("--inputs", type=int, default=200_000, help="inputs to try")
+    parser.add_argument("--seconds", type=int, default=0, help="at most so long; 0: until all were tried")
+    parser.add_argument("--seed", type=int, default=1, help="of the mutations; 0 draws one")
+    given = parser.parse_args()
+    with atheris.instrument_imports(include=["nids_jax"]):
+        from tests.fuzz.targets import TARGETS
+
+    target = TARGETS[given.target]
+    base = Path("out/fuzz")
+    corpus, work = base / given.target, base / "work"
+    corpus.mkdir(parents=True, exist_ok=True)
+    work.mkdir(exist_ok=True)
+    for number, seed in enumerate(target.seeds()):
+        (corpus / f"seed{number}").write_bytes(seed)
+    warnings.simplefilter("error")  # as in the tests
+    options = ["-max_len=4096", "-timeout=30", "-rss_limit_mb=2048", "-print_final_stats=1"]
+    options += [f"-runs={given.inputs}", f"-seed={given.seed}", f"-artifact_prefix={base}/{given.target}-"]
+    if given.seconds:
+        options.append(f"-max_total_time={given.seconds}")
+    atheris.Setup([sys.argv[0], *options, str(corpus)], lambda data: target.read(data, work))
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()
