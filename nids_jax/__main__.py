@@ -39,6 +39,9 @@ COMMANDS = {
     "cost": Command("protocols.cost", "Cost", "what each generator costs (P1, Table VI)"),
     "generate": Command("cli.generate", "", "any number of flows from a trained model, to Parquet or CSV files"),
     "meter": Command("cli.meter", "", "captures (pcap, pcapng) to flow records, as a CSV or Parquet file", jax=False),
+    "detect": Command(
+        "cli.detect", "", "a trained model's verdicts on captures, tables, or packets as they come", jax=False
+    ),
     "tools": Command("cli.tools", "", "the traffic tools that can be simulated, and the labels they answer", jax=False),
     "simulate": Command(
         "cli.simulate", "", "simulated conversations to a capture (pcap, pcapng), with labels", jax=False

@@ -80,7 +80,7 @@ def captures_in(names: Sequence[str], flag: str) -> list[Named]:
         path = Path(name)
         inside = [path]
         if path.is_dir():
-            inside, others = search(path, _is_capture)
+            inside, others = search(path, is_capture)
             if not inside:
                 raise InputError(
                     f"`{flag}` names the folder {path}, but no file in it is named like a capture (*.pcap)"
@@ -92,7 +92,7 @@ def captures_in(names: Sequence[str], flag: str) -> list[Named]:
     return list(found.values())
 
 
-def _is_capture(name: str) -> bool:
+def is_capture(name: str) -> bool:
     """Whether a name is that of a capture, numbered as tcpdump does (day.pcap1), compressed or neither."""
     name = name.lower()
     for ending in PACKED:

@@ -28,6 +28,20 @@ def say(*lines: str) -> None:
         warn(f"standard output cannot be written ({error.strerror}); the work goes on without it")
 
 
+def emit(text: str) -> None:
+    """Write whole lines that other programs read, as they are.
+
+    Raises:
+      BrokenPipeError: nobody reads them any more.
+    """
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _silence()
+        raise
+
+
 def warn(line: str) -> None:
     """Print a line on standard error."""
     with contextlib.suppress(OSError):

@@ -5,7 +5,6 @@ addressing whose capacity is a power of two.
 """
 
 import ipaddress
-from collections.abc import Iterable
 
 import numpy as np
 from numba import njit
@@ -38,19 +37,19 @@ class Hosts:
     def __getitem__(self, number: int) -> str:
         """The address of the host with this number."""
         number = int(number)
-        if number < FIRST:
-            return str(ipaddress.IPv4Address(number))
-        high, low = self.known[: self.count[0]][number - FIRST].tolist()
-        return str(ipaddress.IPv6Address(high << 64 | low))
+        return str(ipaddress.ip_address(self.packed(number)))
 
     def names(self, numbers: np.ndarray) -> np.ndarray:
         """The addresses of hosts: numbers [n] → objects [n]."""
         some, place = np.unique(numbers, return_inverse=True)
         return np.array([self[number] for number in some], object)[place]
 
-    def packed(self, numbers: Iterable[int]) -> list[bytes]:
-        """The addresses as sent, of 4 or 16 bytes."""
-        return [ipaddress.ip_address(self[number]).packed for number in numbers]
+    def packed(self, number: int) -> bytes:
+        """The address of the host with this number, as sent: 4 or 16 bytes."""
+        if number < FIRST:
+            return number.to_bytes(4)
+        high, low = self.known[: self.count[0]][number - FIRST].tolist()
+        return high.to_bytes(8) + low.to_bytes(8)
 
 
 @njit(cache=True, nogil=True)

@@ -1,0 +1,255 @@
+"""Verdicts of a trained model on captures, tables of flows, or packets as they are captured.
+
+Captures and tables (CSV, ARFF, Parquet; plain or compressed) are told by their names, folders are searched, and - is a
+capture on standard input.  Without --output alerts are printed, a line each, and a summary after them.
+
+    nids_jax detect --model=model monday.pcap tuesday.pcapng.zst --output=alerts.json
+    tcpdump -U -w - | nids_jax detect --model=model -
+"""
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nids_jax.cli.flags import Flags
+from nids_jax.cli.frame import importing
+from nids_jax.cli.metering import Metering, Named, captures_in, is_capture
+from nids_jax.cli.output import emit, say, warn
+from nids_jax.errors import InputError
+from nids_jax.files import whole_or_absent
+from nids_jax.settings import setting
+
+if TYPE_CHECKING:
+    from nids_jax.bundle.model import Model
+    from nids_jax.detection.output import Output
+    from nids_jax.detection.verdict import Judged
+
+LIVE = "-"
+FORMATS = {".json": "eve", ".jsonl": "eve", ".csv": "csv", ".parquet": "parquet"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Detect:
+    """The model and its verdicts:"""
+
+    model: str | None = setting(None, "Folder that `nids_jax train` wrote.")
+    output: str | None = setting(
+        None, "File to write: NAME.json (or .jsonl), NAME.csv, NAME.parquet; or - for standard output."
+    )
+    format: str = setting(
+        "auto",
+        "How verdicts are written; default: by the output's name, EVE on standard output, a table for people without "
+        "--output.",
+        choices=["auto", "eve", "csv", "parquet", "table"],
+    )
+    max_false_positives: float = setting(0.01, "Share of benign flows that may raise an alert.")
+    explain: int = setting(0, "Features to name for each alert, by Shapley values; 0: none.")
+
+    def __post_init__(self) -> None:
+        if not self.model:
+            raise InputError("`model` is missing; name a folder that `nids_jax train` wrote")
+        if not 0 < self.max_false_positives < 1:
+            raise InputError(f"`max_false_positives` is {self.max_false_positives}; give a share between 0 and 1")
+        if self.explain < 0:
+            raise InputError(f"`explain` is {self.explain}; give a number of features, or 0")
+
+
+FLAGS = (Detect, Metering)
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Judge what the arguments name."""
+    given = Flags(FLAGS)
+    files = given.parse(arguments, positional=True)
+    wanted, metering = given.build(Detect), given.build(Metering)
+    if not files:
+        raise InputError("no file is named; give captures, tables of flows, folders, or - for standard input")
+    live = LIVE in files
+    if live and len(files) > 1:
+        raise InputError("- is standard input, which goes alone; leave out the other files")
+    tables, captures = ([], []) if live else _sorted_out(files)
+
+    with importing():
+        from nids_jax.bundle.model import load_model
+        from nids_jax.detection.summary import Summary
+
+    model = load_model(Path(wanted.model or ""))
+    threshold = model.threshold(wanted.max_false_positives)
+    if not threshold.supported:
+        warn(f"note: {threshold.sentence}")
+    summary = Summary(model.classes, model.benign)
+    # Whoever reads the events may stop; there is nothing left to do then.
+    with suppress(BrokenPipeError), ExitStack() as stack:
+        output = _output(wanted, live, model.classes, stack)
+        notes = _Notes(stream_is_free=wanted.output not in (LIVE,))
+        for judged in _judged(model, wanted, metering, given.given("compat"), tables, captures, live, notes):
+            summary.add(judged)
+            output.put(judged)
+        output.close()
+    for line in summary.lines():
+        notes.say(line)
+    if not summary.flows:
+        notes.say("there were no flows")
+
+
+class _Notes:
+    """What is said beside the verdicts: on standard error where these take standard output."""
+
+    def __init__(self, stream_is_free: bool):
+        self.say = say if stream_is_free else warn
+
+
+def _sorted_out(files: Sequence[str]) -> tuple[list[Path], list[Named]]:
+    """The tables, and the captures, folders' content included."""
+    from nids_jax.data.io.sources import data_extension
+    from nids_jax.folders import passed_over, search
+
+    tables: dict[Path, Path] = {}
+    captures: list[Named] = []
+
+    def is_table(name: str) -> bool:
+        return data_extension(name) in (".csv", ".parquet", ".arff")
+
+    for name in files:
+        path = Path(name)
+        if path.is_dir():
+            found, others = search(path, lambda each: is_table(each) or is_capture(each))
+            if not found:
+                raise InputError(f"the folder {path} holds neither captures nor tables of flows")
+            if others:
+                warn(passed_over(others))
+            tables |= {each.resolve(): each for each in found if is_table(each.name)}
+            captures += [Named(each, True) for each in found if is_capture(each.name)]
+        elif is_table(path.name):
+            tables.setdefault(path.resolve(), path)
+        else:
+            captures += captures_in([name], "captures")
+    once = {each.path.resolve(): each for each in reversed(captures)}
+    return [*tables.values()], [*reversed(once.values())]
+
+
+def _judged(
+    model: "Model",
+    wanted: Detect,
+    metering: Metering,
+    compat_given: bool,
+    tables: Sequence[Path],
+    captures: Sequence[Named],
+    live: bool,
+    notes: _Notes,
+) -> Iterator["Judged"]:
+    from nids_jax.detection.tables import table_pieces
+    from nids_jax.detection.verdict import judge
+
+    for path in tables:
+        malformed = 0
+        for piece in table_pieces(path, model.features, model.categories):
+            malformed += piece.malformed
+            if len(piece.row):
+                yield judge(
+                    model,
+                    model.rows(piece.frame),
+                    piece.observed,
+                    max_false_positives=wanted.max_false_positives,
+                    reasons=wanted.explain,
+                    row=piece.row,
+                )
+        if malformed:
+            warn(f"{path}: {malformed:,} rows left out, which have more or fewer fields than the header")
+    if captures or live:
+        yield from _of_captures(model, wanted, metering, compat_given, captures, live, notes)
+
+
+def _of_captures(
+    model: "Model",
+    wanted: Detect,
+    metering: Metering,
+    compat_given: bool,
+    captures: Sequence[Named],
+    live: bool,
+    notes: _Notes,
+) -> Iterator["Judged"]:
+    from dataclasses import replace
+
+    from nids_jax.detection.observed import of_flows
+    from nids_jax.detection.verdict import judge
+    from nids_jax.flows.capture.source import Source
+    from nids_jax.flows.meter import Flows
+    from nids_jax.flows.metering import CaptureMeter
+
+    compat = metering.compat if compat_given or model.meter is None else model.meter
+    if live and compat == "cicflowmeter":
+        warn("note: CICFlowMeter's records need a whole capture, so packets of standard input are judged at its end")
+    if model.meter is None:
+        warn(f"note: it is not known how the rows that the model was trained on were metered; here --compat={compat}")
+    elif compat != model.meter:
+        warn(
+            f"warning: the model was trained on records of --compat={model.meter}, and these are of --compat={compat}; "
+            "its verdicts mean less"
+        )
+    work = CaptureMeter(replace(metering, compat=compat).options(), live=live)
+
+    def verdicts(flows: Flows) -> "Judged":
+        return judge(
+            model,
+            model.arrange(flows.features, flows.x),
+            of_flows(flows, work.hosts),
+            max_false_positives=wanted.max_false_positives,
+            reasons=wanted.explain,
+        )
+
+    if live:
+        source = Source(sys.stdin.buffer, "standard input")
+        yield from map(verdicts, work.take(source, "standard input"))
+        yield from map(verdicts, work.finish())
+        notes.say(f"standard input: {work.new_account()}")
+        return
+    for path, in_folder in captures:
+        try:
+            with Source.open(path) as source:
+                yield from map(verdicts, work.take(source, str(path)))
+        except InputError as error:
+            if not in_folder:
+                raise
+            warn(f"passed over: {error}")
+        yield from map(verdicts, work.finish())
+        notes.say(f"{path}: {work.new_account()}")
+
+
+def _output(wanted: Detect, live: bool, classes: Sequence[str], stack: ExitStack) -> "Output":
+    """Where the verdicts go; what is to be closed is on the stack.
+
+    Raises:
+      InputError: an output that its name or the format does not fit.
+    """
+    from nids_jax.detection.output import Events, LiveFile, Rows, Table
+
+    name = wanted.output
+    form = wanted.format
+    if form == "auto":
+        form = "table" if name is None else "eve" if name == LIVE else FORMATS.get(Path(name).suffix.lower(), "")
+    if not form:
+        raise InputError(f"`output` is {name!r}; name a file that ends in .json, .jsonl, .csv or .parquet")
+    if form == "table":
+        if name not in (None, LIVE):
+            raise InputError("a table is for people; leave out `output`, or choose another `format`")
+        return Table(say)
+    if name in (None, LIVE):
+        if form != "eve":
+            raise InputError(f"{form} is no format for standard output; name a file with `output`")
+        return Events(emit, classes)
+    path = Path(name or "")
+    if path.is_dir():
+        raise InputError(f"`output` is {name!r}, which is a folder; name a file")
+    if form == "eve":
+        if live:
+            file = LiveFile(path)
+            stack.callback(file.close)
+            return Events(file.write, classes)
+        opened = stack.enter_context(whole_or_absent(path, "output"))
+        return Events(lambda text: opened.write(text.encode()), classes)
+    opened = stack.enter_context(whole_or_absent(path, "output"))
+    return Rows(opened, "csv" if form == "csv" else "parquet")

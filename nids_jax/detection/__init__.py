@@ -1,0 +1,1 @@
+"""Verdicts of a model on captures and tables of flows, and how they are told."""
