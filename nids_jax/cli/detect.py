@@ -80,11 +80,10 @@ def main(arguments: Sequence[str]) -> None:
     threshold = model.threshold(wanted.max_false_positives)
     if not threshold.supported:
         warn(f"note: {threshold.sentence}")
-    summary = Summary(model.classes, model.benign)
+    summary, notes = Summary(model.classes, model.benign), _Notes(stream_is_free=wanted.output != LIVE)
     # Whoever reads the events may stop; there is nothing left to do then.
     with suppress(BrokenPipeError), ExitStack() as stack:
         output = _output(wanted, live, model.classes, stack)
-        notes = _Notes(stream_is_free=wanted.output not in (LIVE,))
         for judged in _judged(model, wanted, metering, given.given("compat"), tables, captures, live, notes):
             summary.add(judged)
             output.put(judged)

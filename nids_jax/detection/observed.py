@@ -129,20 +129,24 @@ def _id_of(found: Mapping[str, np.ndarray | None], row: int) -> str:
         values = found[name]
         return otherwise if values is None else int(values[row])
 
+    def address(name: str) -> bytes:
+        values = found[name]
+        return ipaddress.ip_address("" if values is None else str(values[row]).strip()).packed
+
     try:
-        ends = [ipaddress.ip_address(str(found[name][row]).strip()).packed for name in ("source_ip", "destination_ip")]  # pyright: ignore[reportOptionalSubscript]
+        source, destination = address("source_ip"), address("destination_ip")
     except ValueError:
         return ""
-    protocol, ports = at("protocol", -1), (at("source_port", -1), at("destination_port", -1))
+    protocol, source_port, destination_port = at("protocol", -1), at("source_port", -1), at("destination_port", -1)
     icmp = found["icmp"]
     kind, code = (-1, -1) if icmp is None else icmp[row].tolist()
-    if not 0 <= protocol <= 255 or len(ends[0]) != len(ends[1]):
+    if not 0 <= protocol <= 255 or len(source) != len(destination):
         return ""
-    if protocol in (1, 58):
-        return community_id(*ends, 0, 0, protocol, (kind, code)) if kind >= 0 and code >= 0 else ""
-    if protocol in (6, 17, 132) and min(ports) < 0:
+    if protocol in (1, 58) and min(kind, code) < 0:
         return ""
-    return community_id(*ends, *(max(port, 0) for port in ports), protocol, (0, 0))
+    if protocol in (6, 17, 132) and min(source_port, destination_port) < 0:
+        return ""
+    return community_id(source, destination, max(source_port, 0), max(destination_port, 0), protocol, (kind, code))
 
 
 def _moments(cells: np.ndarray) -> np.ndarray | None:

@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO, Literal, Protocol
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from nids_jax.detection.events import event_lines
 from nids_jax.detection.summary import alert_lines
 from nids_jax.detection.verdict import Judged
 from nids_jax.errors import InputError
-from nids_jax.sheets import Form, Kind, Sheet
+from nids_jax.sheets import Kind, Sheet
 
 
 class Output(Protocol):
@@ -79,7 +79,7 @@ _COLUMNS: dict[str, Kind] = {
 class Rows:
     """CSV or Parquet: a row a flow."""
 
-    def __init__(self, file: BinaryIO, form: Form):
+    def __init__(self, file: BinaryIO, form: Literal["csv", "parquet"]):
         self._file, self._form = file, form
         self._sheet: Sheet | None = None
         self._kinds: dict[str, Kind] = {}

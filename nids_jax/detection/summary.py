@@ -43,14 +43,15 @@ class Summary:
         """The summary."""
         width = max(map(len, [*self._classes, "class"]))
         lines = [f"{'class':{width}}  {'flows':>10}  {'of these unknown':>16}"]
-        for name in sorted(self._classes, key=lambda name: (name != self._benign, -self._by_class[name])):
-            if self._by_class[name]:
-                lines.append(f"{name:{width}}  {self._by_class[name]:10,}  {self._unknown[name]:16,}")
+        order = sorted(self._by_class, key=lambda name: (name != self._benign, -self._by_class[name]))
+        lines += [f"{name:{width}}  {self._by_class[name]:10,}  {self._unknown[name]:16,}" for name in order]
         lines.append(f"{'all':{width}}  {self.flows:10,}  {self._unknown.total():16,}")
-        for what, counter in (("sources", self._sources), ("targets", self._targets)):
-            if counter:
-                most = ", ".join(f"{host} ({count:,})" for host, count in counter.most_common(_TALKERS))
-                lines.append(f"{what} of most alerts: {most}")
+        lines += [
+            f"{what} of most alerts: "
+            + ", ".join(f"{host} ({count:,})" for host, count in counter.most_common(_TALKERS))
+            for what, counter in (("sources", self._sources), ("targets", self._targets))
+            if counter
+        ]
         if self._incomplete:
             lines.append(
                 f"{self._incomplete:,} flows had missing or infinite values; the training rows' medians stood in"

@@ -43,13 +43,9 @@ def judge(
     found = model.verdicts(x, max_false_positives)
     why: list[Sequence[Contribution]] | None = None
     if reasons:
-        why = [()] * len(x)
         alerts = np.flatnonzero(found.alert)
-        if len(alerts):
-            for place, each in zip(
-                alerts.tolist(), model.explain(x[alerts], reasons, found.label[alerts]), strict=True
-            ):
-                why[place] = each
+        explained = iter(model.explain(x[alerts], reasons, found.label[alerts]) if len(alerts) else ())
+        why = [next(explained) if alert else () for alert in found.alert.tolist()]
     return Judged(
         observed=observed,
         names=[model.classes[label] for label in found.label.tolist()],
