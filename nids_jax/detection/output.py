@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, Protocol
+from typing import Any, BinaryIO, Protocol
 
 import numpy as np
 
@@ -79,8 +79,9 @@ _COLUMNS: dict[str, Kind] = {
 class Rows:
     """CSV or Parquet: a row a flow."""
 
-    def __init__(self, file: BinaryIO, form: Literal["csv", "parquet"]):
-        self._file, self._form = file, form
+    def __init__(self, file: BinaryIO, form: Form):
+        self._file = file
+        self._form: Form = form
         self._sheet: Sheet | None = None
         self._kinds: dict[str, Kind] = {}
 
