@@ -12,7 +12,7 @@ from nids_jax.detection.events import event_lines
 from nids_jax.detection.summary import alert_lines
 from nids_jax.detection.verdict import Judged
 from nids_jax.errors import InputError
-from nids_jax.sheets import Kind, Sheet
+from nids_jax.sheets import Form, Kind, Sheet
 
 
 class Output(Protocol):

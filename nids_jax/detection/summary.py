@@ -47,8 +47,7 @@ class Summary:
         lines += [f"{name:{width}}  {self._by_class[name]:10,}  {self._unknown[name]:16,}" for name in order]
         lines.append(f"{'all':{width}}  {self.flows:10,}  {self._unknown.total():16,}")
         lines += [
-            f"{what} of most alerts: "
-            + ", ".join(f"{host} ({count:,})" for host, count in counter.most_common(_TALKERS))
+            f"{what} of most alerts: " + ", ".join(f"{host} ({n:,})" for host, n in counter.most_common(_TALKERS))
             for what, counter in (("sources", self._sources), ("targets", self._targets))
             if counter
         ]
