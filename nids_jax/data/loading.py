@@ -36,6 +36,7 @@ def load(
     exclude: Sequence[str] = (),
     benign: str | None = None,
     seed: int = 0,
+    keep_times: bool = False,
     progress: bool = True,
 ) -> tuple[FlowTable, ReadReport]:
     """Read a dataset.
@@ -59,6 +60,7 @@ def load(
       benign: the class of traffic that is no attack; None is the dataset's own, or the one that is called benign,
         normal, background or legitimate.
       seed: of the simulation; nothing else here is random.
+      keep_times: see `read_flows`.
       progress: show a bar of bytes on standard error.
 
     Returns:
@@ -79,6 +81,8 @@ def load(
     if entry and entry.simulated_rows:
         if data is not None or merge_dos:
             raise InputError("the simulated dataset reads no files and has no DoS tools to merge")
+        if keep_times:
+            raise InputError("the simulated dataset has no times")
         rows = max_per_class if isinstance(max_per_class, int) else entry.simulated_rows
         table, report = _simulate(entry, rows, seed, keep_ports, exclude)
         return _with_benign(table, entry, benign), report
@@ -100,6 +104,7 @@ def load(
         rename=rename,
         order=rename.order,
         identifiers=_identifiers(entry),
+        keep_times=keep_times,
         progress=progress,
     )
     rename.check_excluded(table.classes)

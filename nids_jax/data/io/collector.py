@@ -8,8 +8,9 @@ from typing import Literal, Protocol
 import numpy as np
 
 from nids_jax.data.duplicates import repeats
-from nids_jax.data.io.columns import Chunk, Coded, Kind, Layout, Schema, make_layout, make_schema
+from nids_jax.data.io.columns import TIME, Chunk, Coded, Kind, Layout, Schema, make_layout, make_schema
 from nids_jax.data.io.labels import label_key, natural_order
+from nids_jax.data.io.moments import seconds
 from nids_jax.data.io.read_report import Counts, ReadReport
 from nids_jax.data.table import FlowTable
 from nids_jax.errors import InputError
@@ -48,12 +49,14 @@ class Collector:
         cap: int | None,
         rename: Callable[[str], str | None] | None,
         identifiers: frozenset[str] = frozenset(),
+        keep_times: bool = False,
     ) -> None:
         self._label_column = label_column
         self._keep_ports = keep_ports
         self._on_invalid = on_invalid
         self._cap = cap
         self._identifiers = identifiers
+        self._keep_times = keep_times
         self._rename = rename or (lambda name: name)
         self._schema: Schema | None = None  # fixed by the first file with rows
         self._ids: dict[str, int] = {}  # label as published -> class id, or _LEFT_OUT
@@ -97,12 +100,13 @@ class Collector:
                 label_column=self._label_column,
                 default_label=file.default_label,
                 keep_ports=self._keep_ports,
+                keep_times=self._keep_times,
                 identifiers=self._identifiers,
                 declared=file.declared,
             )
             self._x = _Rows(len(self._schema.features))
             for feature in self._schema.features:
-                if feature in self._schema.text:
+                if feature in self._schema.text and feature != TIME:
                     names = self._schema.declared.get(feature, ())
                     self._encoders[feature] = {name: code for code, name in enumerate(names)}
         return self._schema
@@ -124,9 +128,11 @@ class Collector:
         y = self._class_ids(chunk.labels, schema.label)
         x = chunk.x
         for column, coded in chunk.text.items():
-            x[:, column] = self._encode(schema, schema.features[column], coded)
+            feature = schema.features[column]
+            x[:, column] = seconds(coded) if feature == TIME else self._encode(schema, feature, coded)
         asked = y != _LEFT_OUT
-        incomplete = ~np.isfinite(x).all(axis=1)
+        judged = [column for column, feature in enumerate(schema.features) if feature != TIME]
+        incomplete = ~np.isfinite(x if len(judged) == x.shape[1] else x[:, judged]).all(axis=1)
         faulty = (incomplete | (y == _NO_LABEL)) & asked
         if faulty.any():
             _note_faults(chunk, y, faulty, schema, found)
@@ -249,6 +255,8 @@ class Collector:
         if self._on_invalid != "impute":
             return imputed
         for column, feature in enumerate(schema.features):
+            if feature == TIME:
+                continue
             if feature in self._encoders:
                 unknown = self._encoders[feature].get(_UNKNOWN)
                 cells = int((x[:, column] == unknown).sum()) if unknown is not None else 0

@@ -40,6 +40,7 @@ def read_flows(
     rename: Callable[[str], str | None] | None = None,
     order: Sequence[str] = (),
     identifiers: Collection[str] = (),
+    keep_times: bool = False,
     progress: bool = True,
 ) -> tuple[FlowTable, ReadReport]:
     """Read labelled flow records.
@@ -57,6 +58,7 @@ def read_flows(
       rename: class name → class name, or None to leave the class out; applied to cleaned names, before the cap.
       order: classes to list first, in this order; the others follow sorted.
       identifiers: normalised headers of further columns that are no features.
+      keep_times: keep the column `timestamp`, as seconds since 1970 (NaN where it cannot be read), among the features.
       progress: show a bar of bytes on standard error.
 
     Returns:
@@ -71,7 +73,7 @@ def read_flows(
     if cap is not None and cap < 1:
         raise InputError(f"the cap is {cap} rows per class; it must be at least 1")
     files = find_files(source)
-    collector = Collector(label_column, keep_ports, on_invalid, cap, rename, frozenset(identifiers))
+    collector = Collector(label_column, keep_ports, on_invalid, cap, rename, frozenset(identifiers), keep_times)
     size = sum(path.stat().st_size for path in files)
     with tqdm(total=size, unit="B", unit_scale=True, desc="reading", leave=False, disable=not progress) as bar:
         for path in files:
