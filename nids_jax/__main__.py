@@ -37,6 +37,7 @@ COMMANDS = {
     ),
     "sampler_tradeoff": Command("protocols.sampler_tradeoff", "SamplerTradeoff", "how few calls of the network do"),
     "cost": Command("protocols.cost", "Cost", "what each generator costs (P1, Table VI)"),
+    "train": Command("cli.train", "", "a detector from labelled flows: tested, calibrated, written to a folder"),
     "generate": Command("cli.generate", "", "any number of flows from a trained model, to Parquet or CSV files"),
     "meter": Command("cli.meter", "", "captures (pcap, pcapng) to flow records, as a CSV or Parquet file", jax=False),
     "detect": Command(

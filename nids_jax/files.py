@@ -40,7 +40,7 @@ def whole_or_absent(path: str | os.PathLike[str], argument: str) -> Iterator[Bin
             os.replace(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)
-        _flush_folder(path.parent)
+        flush_folder(path.parent)
     except OSError as error:
         reason = error.strerror or str(error) or type(error).__name__
         raise InputError(f"cannot write {path}: {reason}; choose another `{argument}`") from error
@@ -58,7 +58,7 @@ def make_folder(folder: Path, argument: str) -> None:
         raise InputError(f"cannot make the folder {folder}: {error.strerror}; name another `{argument}`") from error
 
 
-def _flush_folder(folder: Path) -> None:
+def flush_folder(folder: Path) -> None:
     """Put the folder's entries on the disk, where the system can: Windows and some network folders cannot."""
     with suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)

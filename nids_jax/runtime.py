@@ -1,12 +1,13 @@
-"""The process's JAX settings: where compiled functions are kept, and a count of compilations."""
+"""The process's JAX settings: where compiled functions are kept, and a count of compilations.
+
+JAX is imported when a function needs it: what only counts the cores starts without it.
+"""
 
 import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-
-import jax
 
 _COMPILE_EVENT = "/jax/core/compile/backend_compile_duration"
 
@@ -16,6 +17,8 @@ def enable_compilation_cache() -> None:
 
     The folder is $JAX_COMPILATION_CACHE_DIR, else `nids_jax` in the user's cache folder.
     """
+    import jax
+
     if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
         try:
             base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
@@ -38,6 +41,8 @@ def use_all_cores() -> None:
     Raises:
       RuntimeError: JAX has started already.
     """
+    import jax
+
     set_by_user = "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
     if not set_by_user and jax.config.values["jax_num_cpu_devices"] < 1:
         jax.config.update("jax_num_cpu_devices", cores())
@@ -47,6 +52,8 @@ class CompileClock:
     """Counts compilations (cached ones too) and their seconds since its creation."""
 
     def __init__(self) -> None:
+        import jax
+
         self.count = 0
         self.seconds = 0.0
         jax.monitoring.register_event_duration_secs_listener(self._listen)

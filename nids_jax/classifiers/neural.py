@@ -156,6 +156,15 @@ class NeuralClassifier:
         self.checkpoint_dir = checkpoint_dir
         self.progress = progress
 
+    @classmethod
+    def trained(cls, config: DetectorConfig, params: nnx.State, rest: nnx.State, features: int, classes: int) -> Self:
+        """A classifier of the classes 0, 1, … that need not be trained: its network has these parameters."""
+        found = cls(config)
+        found.features_, found.classes_ = features, np.arange(classes)
+        found.state_ = TrainState(params, rest, (), params, jnp.zeros((), jnp.int32))
+        found.losses_ = np.zeros(0, np.float32)
+        return found
+
     def fit(self, x: np.ndarray, y: np.ndarray, sample_weight: np.ndarray | None = None) -> Self:
         """Train on scaled rows x [n, d] with integer labels y [n]; `sample_weight` [n] says how much each row counts.
 

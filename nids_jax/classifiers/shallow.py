@@ -31,21 +31,21 @@ def forest(options: ClassifierOptions) -> RandomForestClassifier:
 
 
 class Forests:
-    """The mean of a random forest's and of extremely randomised trees' probabilities."""
+    """The mean of a random forest's and of extremely randomised trees' probabilities; fitted, they are `parts`."""
 
     def __init__(self, options: ClassifierOptions):
-        self._parts = [_trees(kind, options) for kind in (RandomForestClassifier, ExtraTreesClassifier)]
+        self.parts = [_trees(kind, options) for kind in (RandomForestClassifier, ExtraTreesClassifier)]
 
     def fit(self, x: np.ndarray, y: np.ndarray, sample_weight: np.ndarray | None = None) -> Self:
         """x [n, d] scaled rows, y [n] integer labels, weights [n]."""
-        for part in self._parts:
+        for part in self.parts:
             part.fit(x, y, sample_weight)
-        self.classes_ = self._parts[0].classes_
+        self.classes_ = self.parts[0].classes_
         return self
 
     def predict_proba(self, x: np.ndarray) -> np.ndarray:
         """x [n, d] → probabilities [n, c]."""
-        return np.mean([part.predict_proba(x) for part in self._parts], axis=0)
+        return np.mean([part.predict_proba(x) for part in self.parts], axis=0)
 
 
 def _decision_tree(options: ClassifierOptions) -> Classifier:
@@ -73,7 +73,7 @@ class Neighbours:
 
 
 class Boosting:
-    """XGBoost with its own defaults; it wants labels without gaps."""
+    """XGBoost with its own defaults, fitted as `model`; it wants labels without gaps."""
 
     def __init__(self, options: ClassifierOptions):
         self.options = options
@@ -89,13 +89,13 @@ class Boosting:
             if chosen is None
             else compute_sample_weight(chosen, y) * (1.0 if sample_weight is None else sample_weight)
         )
-        self._model: Any = XGBClassifier(random_state=self.options.seed, n_jobs=-1)
-        self._model.fit(x, codes, sample_weight=weights)
+        self.model: Any = XGBClassifier(random_state=self.options.seed, n_jobs=-1)
+        self.model.fit(x, codes, sample_weight=weights)
         return self
 
     def predict_proba(self, x: np.ndarray) -> np.ndarray:
         """x [n, d] → probabilities [n, c]."""
-        return np.asarray(self._model.predict_proba(x))
+        return np.asarray(self.model.predict_proba(x))
 
 
 _ALL = frozenset({"detector_comparison", "generator_comparison"})

@@ -38,6 +38,7 @@ def load(
     benign: str | None = None,
     decimal: Decimal | None = None,
     seed: int = 0,
+    keep_times: bool = False,
     progress: bool = True,
 ) -> tuple[FlowTable, ReadReport]:
     """Read a dataset.
@@ -62,6 +63,7 @@ def load(
         normal, background or legitimate.
       decimal: see `read_flows`.
       seed: of the simulation; nothing else here is random.
+      keep_times: see `read_flows`.
       progress: show a bar of bytes on standard error.
 
     Returns:
@@ -82,6 +84,8 @@ def load(
     if entry and entry.simulated_rows:
         if data is not None or merge_dos:
             raise InputError("the simulated dataset reads no files and has no DoS tools to merge")
+        if keep_times:
+            raise InputError("the simulated dataset has no times")
         rows = max_per_class if isinstance(max_per_class, int) else entry.simulated_rows
         table, report = _simulate(entry, rows, seed, keep_ports, exclude)
         return _with_benign(table, entry, benign), report
@@ -104,6 +108,7 @@ def load(
         order=rename.order,
         identifiers=_identifiers(entry),
         decimal=decimal,
+        keep_times=keep_times,
         progress=progress,
     )
     rename.check_excluded(table.classes)

@@ -6,17 +6,52 @@ simulated *benign* rows differ from real benign rows says more about the simulat
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 from scipy.stats import ks_2samp
 
 from nids_jax.classifiers.base import Classifier
+from nids_jax.data.scaling import Scaler
+from nids_jax.data.table import FlowTable
 from nids_jax.errors import InputError
+from nids_jax.pipeline.simulation import Simulation
 
 # Greatest distances between simulated and real benign rows.  No single one was best on each of three datasets; see
 # docs/results/zero-shot.md.
 LEVELS = (0.3, 0.4, 0.5)
+
+
+EVERYDAY = 60  # flows of each benign tool, whatever stands behind the benign class
+
+
+class SimulatedRows(NamedTuple):
+    """Scaled flows of tools, for training without attack rows."""
+
+    x: np.ndarray  # [m, width] of the attacks
+    y: np.ndarray  # [m] their classes
+    everyday: np.ndarray  # [k, width] of every benign tool
+    distances: np.ndarray  # [width] how much each column of these differs from the real benign rows
+
+
+def simulated_attacks(
+    simulation: Simulation, train: FlowTable, scaler: Scaler, scaled: np.ndarray, seed: int
+) -> SimulatedRows:
+    """Flows of the tools behind the attack classes and of every benign tool, beside real benign rows.
+
+    Args:
+      train: the benign rows, with all classes; `scaled` [n, width] are the same.
+
+    Raises:
+      InputError: nothing can be simulated, or no class is benign.
+    """
+    if train.benign is None:
+        raise InputError(f"no class is benign: {', '.join(train.classes)}")
+    counts = np.full(len(train.classes), simulation.rows or 0)
+    counts[train.classes.index(train.benign)] = 0
+    x, y = simulation.flows(train, counts, seed)
+    everyday = scaler.transform(simulation.everyday(train, EVERYDAY, seed))
+    return SimulatedRows(scaler.transform(x), y, everyday, distances(scaled, everyday))
 
 
 def distances(real: np.ndarray, simulated: np.ndarray) -> np.ndarray:
@@ -34,7 +69,7 @@ class Aligned:
     """A classifier for each level, on the columns whose distance is less; the mean of their probabilities.
 
     Attributes: `columns`, by level the numbers of its columns; levels with the same ones count once, those with none do
-    not.  Fitted: `classes_` [c].
+    not.  Fitted: `classes_` [c], `parts_`, the columns and the classifier of each.
     """
 
     make: Callable[[], Classifier]
@@ -64,10 +99,10 @@ class Aligned:
             )
         known = {columns.tobytes(): columns for columns in self.columns.values() if len(columns)}
         weights = () if sample_weight is None else (sample_weight,)
-        self._parts = [(columns, self.make().fit(x[:, columns], y, *weights)) for columns in known.values()]
+        self.parts_ = [(columns, self.make().fit(x[:, columns], y, *weights)) for columns in known.values()]
         self.classes_ = np.unique(y)
         return self
 
     def predict_proba(self, x: np.ndarray) -> np.ndarray:
         """x [n, d] → probabilities [n, c]."""
-        return np.mean([part.predict_proba(x[:, columns]) for columns, part in self._parts], axis=0)
+        return np.mean([part.predict_proba(x[:, columns]) for columns, part in self.parts_], axis=0)

@@ -24,7 +24,7 @@ from nids_jax.data.table import FlowTable
 from nids_jax.errors import InputError, check_names
 from nids_jax.evaluation.metrics import ALLOWED, recall_at
 from nids_jax.flows.meter import Compat
-from nids_jax.pipeline.alignment import Aligned, distances
+from nids_jax.pipeline.alignment import Aligned, SimulatedRows, simulated_attacks
 from nids_jax.pipeline.detector import probabilities
 from nids_jax.pipeline.runner import Runner
 from nids_jax.pipeline.simulation import Simulation
@@ -33,7 +33,6 @@ from nids_jax.presets import Preset
 from nids_jax.settings import setting
 
 TRAINING_SETS = ("simulated", "simulated_benign", "aligned")
-EVERYDAY = 60  # flows of each benign tool, whatever stands behind the benign class
 BENIGN_TESTED = 10  # times as many benign test rows as of an attack, so that a rate of 0.1 % can be told
 
 
@@ -166,22 +165,10 @@ class _SplitRuns:
         return self.scaler.transform(train.x), self.scaler.transform(test.x)
 
     @cached_property
-    def simulated(self) -> tuple[np.ndarray, np.ndarray]:
-        """Flows of the attacks' tools and of every benign tool, scaled [m, width], and their classes [m]."""
-        train, _ = self.rows
+    def simulated(self) -> SimulatedRows:
+        """Flows of the attacks' tools and of every benign tool."""
         seed = SIMULATION_SEED + 1000 * self.seed
-        counts = np.full(len(train.classes), self.job.simulated_rows)
-        counts[self.benign] = 0
-        x, y = self.job.simulation.flows(train, counts, seed)
-        everyday = self.job.simulation.everyday(train, EVERYDAY, seed)
-        whole = self.scaler.transform(np.concatenate([x, everyday]))
-        return whole, np.concatenate([y, np.full(len(everyday), self.benign, y.dtype)])
-
-    @cached_property
-    def distances(self) -> np.ndarray:
-        """How much each scaled column of the simulated benign rows differs from the real ones, [width]."""
-        x, y = self.simulated
-        return distances(self.scaled[0], x[y == self.benign])
+        return simulated_attacks(self.job.simulation, self.rows[0], self.scaler, self.scaled[0], seed)
 
     def anomalies(self, name: str) -> None:
         """The run of an anomaly detector, if it is not recorded yet."""
@@ -200,9 +187,11 @@ class _SplitRuns:
         key = self._key(training_set, classifier)
         if self.runner.is_done(key):
             return
-        (train, test), (x, y) = self.rows, self.simulated
-        if training_set != "simulated_benign":
-            x, y = x[y != self.benign], y[y != self.benign]
+        (train, test), found = self.rows, self.simulated
+        x, y = found.x, found.y
+        if training_set == "simulated_benign":
+            x = np.concatenate([x, found.everyday])
+            y = np.concatenate([y, np.full(len(found.everyday), self.benign, y.dtype)])
         rows = np.concatenate([self.scaled[0], x]), np.concatenate([train.y, y])
         options = ClassifierOptions(
             detector=self.job.preset.detector, seed=self.seed, progress=classifier if self.runner.progress else None
@@ -211,7 +200,7 @@ class _SplitRuns:
         def make() -> Classifier:
             return make_classifier(classifier, options)
 
-        aligned = Aligned(make, self.distances) if training_set == "aligned" else None
+        aligned = Aligned(make, found.distances) if training_set == "aligned" else None
         if aligned and not aligned.possible:
             self.runner.say(f"split {self.seed}: simulated benign rows differ in every column, so none is `aligned`")
             return

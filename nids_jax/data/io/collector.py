@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from nids_jax.data.duplicates import repeats
-from nids_jax.data.io.columns import Chunk, Coded, Schema, make_layout
+from nids_jax.data.io.columns import TIME, Chunk, Coded, Schema, make_layout
 from nids_jax.data.io.labels import is_unlabelled, label_key, natural_order
+from nids_jax.data.io.moments import seconds
 from nids_jax.data.io.notation import Decimal
 from nids_jax.data.io.read_report import Counts, ReadReport
 from nids_jax.data.io.survey import DataFile, OnInvalid, Survey
@@ -34,8 +35,9 @@ class Collector:
         rename: Callable[[str], str | None] | None,
         identifiers: frozenset[str] = frozenset(),
         decimal: Decimal | None = None,
+        keep_times: bool = False,
     ) -> None:
-        self._survey = Survey(label_column, keep_ports, on_invalid, identifiers, decimal)
+        self._survey = Survey(label_column, keep_ports, on_invalid, identifiers, decimal, keep_times)
         self._on_invalid = on_invalid
         self._cap = cap
         self._rename = rename or (lambda name: name)
@@ -78,7 +80,7 @@ class Collector:
         if first:
             self._x = _Rows(len(schema.features))
             for feature in schema.features:
-                if feature in schema.text:
+                if feature in schema.text and feature != TIME:
                     names = schema.declared.get(feature, ())
                     self._encoders[feature] = {name: code for code, name in enumerate(names)}
         return schema
@@ -100,9 +102,11 @@ class Collector:
         y = self._class_ids(chunk.labels, schema.label)
         x = chunk.x
         for column, coded in chunk.text.items():
-            x[:, column] = self._encode(schema, schema.features[column], coded)
+            feature = schema.features[column]
+            x[:, column] = seconds(coded) if feature == TIME else self._encode(schema, feature, coded)
         asked = y != _LEFT_OUT
-        incomplete = ~np.isfinite(x).all(axis=1)
+        judged = [column for column, feature in enumerate(schema.features) if feature != TIME]
+        incomplete = ~np.isfinite(x if len(judged) == x.shape[1] else x[:, judged]).all(axis=1)
         faulty = (incomplete | (y == _NO_LABEL)) & asked
         if faulty.any():
             _note_faults(chunk, y, faulty, schema, found)
@@ -233,6 +237,8 @@ class Collector:
         if self._on_invalid != "impute":
             return imputed
         for column, feature in enumerate(schema.features):
+            if feature == TIME:
+                continue
             if feature in self._encoders:
                 unknown = self._encoders[feature].get(_UNKNOWN)
                 cells = int((x[:, column] == unknown).sum()) if unknown is not None else 0

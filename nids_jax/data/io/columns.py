@@ -45,6 +45,8 @@ _SURE = ("label", "class", "result", "categorized_result", "specific_result", "b
 # Columns that name the kind of attack beside a label of another name; too general to be taken for the label.
 _BESIDE_LABELS = ("type", "category", "subcategory", "traffic_type")
 
+TIME = "timestamp"  # an identifier that is read where it is asked for: the moment at which the flow started
+
 AFTER_LAST = "empty field at the end of each row"  # a column that the header does not name
 
 _LONG_SAMPLE = 20  # rows without any value, from which a column counts as empty rather than its rows as invalid
@@ -122,6 +124,7 @@ def make_schema(
     label_column: str | None,
     default_label: int | None,
     keep_ports: bool,
+    keep_times: bool = False,
     identifiers: frozenset[str] = frozenset(),
     declared: Mapping[int, tuple[str, ...]],
 ) -> Schema:
@@ -134,6 +137,7 @@ def make_schema(
       label_column: the label's name in any spelling; None looks for `LABELS`.
       default_label: index of the label where neither finds one (ARFF's last nominal attribute).
       keep_ports: keep `destination_port` as a feature.
+      keep_times: keep `timestamp` among the features, for whoever takes it out again.
       identifiers: normalised headers of further columns that are no features.
       declared: category names of the columns for which the file lists them.
 
@@ -143,6 +147,10 @@ def make_schema(
     names = column_names(header, path)
     # A flow meter writes numbers: where a sample of such a column looks like text, its values are broken.
     kinds = ["number" if kind == "text" and name in _METERED else kind for name, kind in zip(names, kinds, strict=True)]
+    if keep_times:
+        if TIME not in names:
+            raise InputError(f"{path} has no column {TIME!r}, so its rows cannot be ordered by time")
+        kinds = ["text" if name == TIME else kind for name, kind in zip(names, kinds, strict=True)]
     label = _find_label(header, names, path, label_column, default_label)
     if kinds[label] == "other":
         raise InputError(
@@ -151,7 +159,7 @@ def make_schema(
     dropped: dict[str, str] = {}
     features: list[int] = []
     for index, (name, kind) in enumerate(zip(names, kinds, strict=True)):
-        reason = _not_a_feature(name, kind, keep_ports, identifiers)
+        reason = None if keep_times and name == TIME else _not_a_feature(name, kind, keep_ports, identifiers)
         if index == label:
             continue
         if reason:

@@ -43,6 +43,7 @@ def read_flows(
     order: Sequence[str] = (),
     identifiers: Collection[str] = (),
     decimal: Decimal | None = None,
+    keep_times: bool = False,
     progress: bool = True,
 ) -> tuple[FlowTable, ReadReport]:
     """Read labelled flow records.
@@ -62,6 +63,7 @@ def read_flows(
       identifiers: normalised headers of further columns that are no features.
       decimal: the mark before decimals; the other one of point and comma may then stand between thousands.  None
         goes by what each file shows (see `notation`).
+      keep_times: keep the column `timestamp`, as seconds since 1970 (NaN where it cannot be read), among the features.
       progress: show a bar of bytes on standard error.
 
     Returns:
@@ -78,7 +80,9 @@ def read_flows(
     if decimal not in (None, *get_args(Decimal)):
         raise InputError(f"decimal is {decimal!r}; choose from {' '.join(get_args(Decimal))}")
     files, others = find_files(source)
-    collector = Collector(label_column, keep_ports, on_invalid, cap, rename, frozenset(identifiers), decimal)
+    collector = Collector(
+        label_column, keep_ports, on_invalid, cap, rename, frozenset(identifiers), decimal, keep_times
+    )
     empty: list[EmptyFileError] = []
     size = sum(path.stat().st_size for path in files)
     with tqdm(total=size, unit="B", unit_scale=True, desc="reading", leave=False, disable=not progress) as bar:

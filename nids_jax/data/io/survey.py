@@ -51,12 +51,14 @@ class Survey:
         on_invalid: OnInvalid,
         identifiers: frozenset[str],
         decimal: Decimal | None,
+        keep_times: bool,
     ) -> None:
         """See `read_flows` for the arguments."""
         self._label_column = label_column
         self._keep_ports = keep_ports
         self._leave_out_sparse = on_invalid == "drop"
         self._identifiers = identifiers
+        self._keep_times = keep_times
         self._wanted: Decimal | None = decimal
         self._shown: Decimal | None = None  # by the files so far
         self._notations: defaultdict[str, list[Path]] = defaultdict(list)  # what is said of one -> files
@@ -110,6 +112,7 @@ class Survey:
             label_column=self._label_column,
             default_label=file.default_label,
             keep_ports=self._keep_ports,
+            keep_times=self._keep_times,
             identifiers=self._identifiers,
             declared=file.declared,
         )

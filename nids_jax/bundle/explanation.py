@@ -1,0 +1,85 @@
+"""Which features spoke for a verdict, and how much: Shapley values by feature, beside the values measured."""
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from nids_jax.bundle.parts import Trees
+from nids_jax.errors import InputError
+
+if TYPE_CHECKING:
+    from nids_jax.bundle.model import Model
+
+CLUSTERS = 5  # of the background rows, where a network is explained
+SAMPLES = 800  # coalitions tried of each row then, at least twice the columns
+
+
+class Contribution(NamedTuple):
+    """What one feature of a row did."""
+
+    feature: str
+    value: float  # as measured, in raw units; NaN where it was missing; of a category its code
+    weight: float  # > 0: it speaks for the class
+
+
+def explain(model: "Model", x: np.ndarray, top: int, labels: np.ndarray | None) -> list[list[Contribution]]:
+    """For each raw row x [n, d] the `top` features by size of their Shapley values for one class, largest first.
+
+    Of trees the values are exact (path-dependent Tree SHAP), in probability, and of boosted trees in log-odds; a
+    network's are Kernel SHAP's against the model's background rows.  A category's columns count together.
+
+    Args:
+      labels: [n] the class to explain of each row; None: the likeliest.
+
+    Raises:
+      InputError: x is not [n, d], `top` is below 1, or labels that are no classes.
+    """
+    if top < 1:
+        raise InputError(f"`explain` is {top}; give a number of features from 1")
+    raw = np.asarray(x, np.float64)
+    cleaned, _ = model.clean(raw)
+    z = model.scaler.transform(cleaned)
+    chosen = model.probabilities(cleaned).argmax(axis=1) if labels is None else np.asarray(labels)
+    if chosen.shape != (len(raw),) or ((chosen < 0) | (chosen >= len(model.classes))).any():
+        raise InputError(f"there are {len(raw)} rows to explain, and the labels are not one class of each")
+    phi = np.zeros(z.shape)
+    if all(isinstance(part, Trees) for part in model.parts):
+        for part in model.parts:
+            assert isinstance(part, Trees)
+            phi += part.forest.shapley(z, chosen)[0] / len(model.parts)
+    elif len(raw):
+        phi = _sampled(model, z, chosen)
+    whole = np.zeros(raw.shape)
+    np.add.at(whole.T, model.feature_of, phi.T)
+    order = np.argsort(-np.abs(whole), axis=1, kind="stable")[:, :top]
+    return [
+        [
+            Contribution(model.features[place], float(row[place]), float(weights[place]))
+            for place in places
+            if weights[place] != 0
+        ]
+        for row, weights, places in zip(raw, whole, order, strict=True)
+    ]
+
+
+def _sampled(model: "Model", z: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+    """Kernel SHAP's values [n, width] of the chosen classes, on the columns that the model uses."""
+    from nids_jax.evaluation import explain as kernel
+
+    columns = model.columns
+
+    def predict(rows: np.ndarray) -> np.ndarray:
+        whole = np.zeros((len(rows), z.shape[1]), np.float32)
+        whole[:, columns] = rows
+        return np.mean([part.predict_proba(whole) for part in model.parts], axis=0)
+
+    found = kernel.explain(
+        predict,
+        model.background[:, columns],
+        z[:, columns],
+        clusters=CLUSTERS,
+        samples=max(SAMPLES, 2 * len(columns)),
+    )
+    phi = np.zeros(z.shape)
+    phi[:, columns] = found.values[np.arange(len(z)), :, chosen]
+    return phi

@@ -1,0 +1,117 @@
+"""One fit: raw rows → scaler and parts of a model, with simulated flows where there are few real rows or none."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from nids_jax.bundle import conversion
+from nids_jax.bundle.parts import Network, Part, Trees
+from nids_jax.classifiers.base import Classifier, ClassifierOptions
+from nids_jax.classifiers.registry import make_classifier
+from nids_jax.classifiers.shallow import Boosting, Forests
+from nids_jax.data.scaling import Scaler, fit_scaler
+from nids_jax.data.table import FlowTable
+from nids_jax.errors import InputError
+from nids_jax.pipeline.alignment import Aligned
+from nids_jax.pipeline.simulation import Simulation
+from nids_jax.pipeline.training_sets import SIMULATION_SEED
+from nids_jax.presets import get_preset
+
+DETECTORS = ("cnn_bigru", "random_forest", "extra_trees", "forests", "xgboost", "decision_tree")
+STEPS = (400, 1500)  # of a neural detector's training: 100 passes over the rows within these limits
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Fitted:
+    """A detector of raw rows."""
+
+    scaler: Scaler
+    parts: tuple[Part, ...]
+    background: np.ndarray  # [m, width] scaled training rows
+
+    def probabilities(self, x: np.ndarray) -> np.ndarray:
+        """P(class | row) of raw rows x [n, d] → [n, classes]."""
+        z = self.scaler.transform(x)
+        return np.mean([part.predict_proba(z) for part in self.parts], axis=0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fitter:
+    """How detectors are trained; the same for every fold and for the final model."""
+
+    detector: str
+    simulation: Simulation
+    augmented: tuple[int, ...] = ()  # classes to which simulated flows are added
+    without_attacks: bool = False  # every attack row is simulated; see `pipeline.alignment`
+    seed: int = 0
+    progress: bool = False
+
+    def fit(self, table: FlowTable) -> Fitted:
+        """Train on all rows of a table.
+
+        Raises:
+          InputError: rows that cannot be trained on.
+          TrainingError: the training diverged.
+        """
+        if self.without_attacks:
+            return self._fit_without_attacks(table)
+        scaler = fit_scaler(get_preset("cpu").scaler, table)
+        z, y, weights = scaler.transform(table.x), table.y, None
+        background = _background(z, y, self.seed)
+        if self.augmented:
+            counts = np.zeros(len(table.classes), np.int64)
+            counts[[*self.augmented]] = self.simulation.rows or 0
+            x, labels = self.simulation.flows(table, counts, SIMULATION_SEED + 1000 * self.seed)
+            more = scaler.transform(x)
+            each = self.simulation.class_weights(more, labels, z, y)
+            shared = each / np.maximum(np.bincount(labels, minlength=len(each)), 1)
+            weights = np.concatenate([np.ones(len(y)), shared[labels]])
+            z, y = np.concatenate([z, more]), np.concatenate([y, labels])
+        classifier = self._make()
+        classifier.fit(z, y, *(() if weights is None else (weights,)))
+        if len(classifier.classes_) != len(table.classes):
+            raise InputError(f"of {len(table.classes)} classes only {len(classifier.classes_)} have rows to train on")
+        return Fitted(scaler=scaler, parts=_parts(classifier, z, np.arange(z.shape[1])), background=background)
+
+    def _fit_without_attacks(self, table: FlowTable) -> Fitted:
+        from nids_jax.pipeline.alignment import simulated_attacks
+
+        scaler = fit_scaler(get_preset("cpu").scaler, table)
+        z = scaler.transform(table.x)
+        found = simulated_attacks(self.simulation, table, scaler, z, SIMULATION_SEED + 1000 * self.seed)
+        model = Aligned(self._make, found.distances)
+        rows = np.concatenate([z, found.x])
+        model.fit(rows, np.concatenate([table.y, found.y]))
+        parts = tuple(part for columns, each in model.parts_ for part in _parts(each, rows[:, columns], columns))
+        return Fitted(scaler=scaler, parts=parts, background=_background(z, table.y, self.seed))
+
+    def _make(self) -> Classifier:
+        detector = replace(get_preset("cpu").table, limits=STEPS)
+        options = ClassifierOptions(
+            detector=detector, seed=self.seed, progress=self.detector if self.progress else None
+        )
+        return make_classifier(self.detector, options)
+
+
+def _parts(classifier: Any, z: np.ndarray, columns: np.ndarray) -> tuple[Part, ...]:
+    """A fitted classifier of the scaled rows z [n, k], which are these columns of all, as parts of a model."""
+    if isinstance(classifier, Forests):
+        return tuple(part for each in classifier.parts for part in _parts(each, z, columns))
+    if isinstance(classifier, Boosting):
+        return (Trees(conversion.of_boosting(classifier.model, len(classifier.classes_), columns)),)
+    if hasattr(classifier, "estimators_"):
+        return (Trees(conversion.of_trees(classifier.estimators_, columns)),)
+    if hasattr(classifier, "tree_"):
+        return (Trees(conversion.of_trees([classifier], columns)),)
+    varying = (z != z[:1]).any(axis=0)
+    return (Network(classifier, columns.astype(np.int32), varying),)
+
+
+def _background(z: np.ndarray, y: np.ndarray, seed: int, most: int = 200) -> np.ndarray:
+    """Some of the rows, of every class as many as it has up to its share."""
+    draws = np.random.default_rng([seed, 1])
+    labels = np.unique(y)
+    each = max(most // len(labels), 1)
+    rows = [draws.permutation(np.flatnonzero(y == label))[:each] for label in labels]
+    return np.ascontiguousarray(z[np.sort(np.concatenate(rows))], np.float32)
