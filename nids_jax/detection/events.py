@@ -7,13 +7,13 @@ headers of 20 or 40 bytes.  Source: Suricata 7's documentation of the EVE format
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
 
-from nids_jax.detection.observed import Observed, ended
+from nids_jax.detection.observed import Observed
 from nids_jax.detection.verdict import Judged
+from nids_jax.flows.meter import ENDS
 
 _PROTOCOLS = {1: "ICMP", 2: "IGMP", 6: "TCP", 17: "UDP", 33: "DCCP", 47: "GRE", 50: "ESP", 51: "AH"}
 _PROTOCOLS |= {58: "IPv6-ICMP", 132: "SCTP"}
@@ -25,13 +25,16 @@ _REASONS = {
     "stopped": "shutdown",
     "crowded out": "forced",
 }
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 FIRST_SIGNATURE = 1_000_000  # of local rules: the number of a class is added to it
 
 
-def moment(microseconds: int) -> str:
-    """A time as Suricata writes it, in UTC: 2017-07-07T12:00:00.123456+0000."""
-    return (_EPOCH + timedelta(microseconds=microseconds)).strftime("%Y-%m-%dT%H:%M:%S.%f+0000")
+_ENCODE = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+
+
+def moments(microseconds: np.ndarray) -> list[str]:
+    """Times [n] as Suricata writes them, in UTC: 2017-07-07T12:00:00.123456+0000."""
+    texts = np.datetime_as_string(microseconds.astype("datetime64[us]"), unit="us")
+    return [f"{text}+0000" for text in texts.tolist()]
 
 
 def event_lines(judged: Judged, classes: Sequence[str]) -> Iterator[str]:
@@ -40,107 +43,104 @@ def event_lines(judged: Judged, classes: Sequence[str]) -> Iterator[str]:
     Args:
       classes: the model's, whose numbers are those of the alerts' signatures.
     """
-    for row in range(judged.observed.count):
-        common = _common(judged.observed, row)
-        flow = _flow(judged.observed, row)
-        verdict = _verdict(judged, row)
-        if judged.alert[row]:
-            name = judged.names[row]
-            alert = {
+    signature = {name: FIRST_SIGNATURE + number for number, name in enumerate(classes)}
+    rows = zip(_common(judged.observed), _flows(judged.observed), _verdicts(judged), strict=True)
+    for (common, flow, verdict), alert in zip(rows, judged.alert.tolist(), strict=True):
+        if alert:
+            name = verdict["class"]
+            told = {
                 "action": "allowed",
                 "gid": 1,
-                "signature_id": FIRST_SIGNATURE + classes.index(name),
+                "signature_id": signature[name],
                 "rev": 1,
                 "signature": f"nids_jax: {name}",
                 "category": "Attack recognised by its flow",
-                "severity": 2 if judged.unknown[row] else 1,
+                "severity": 2 if verdict["unknown"] else 1,
             }
-            brief = {key: flow[key] for key in flow if key.startswith(("pkts", "bytes")) or key == "start"}
-            yield _line({**common, "event_type": "alert"}, {"alert": alert}, brief, verdict)
-        more = {"alerted": bool(judged.alert[row])}
-        yield _line({**common, "event_type": "flow"}, {}, {**flow, **more}, verdict)
+            brief = {key: flow[key] for key in _IN_ALERTS if key in flow}
+            yield _ENCODE({**common, "event_type": "alert", "alert": told, "flow": brief, "nids_jax": verdict})
+        yield _ENCODE({**common, "event_type": "flow", "flow": {**flow, "alerted": alert}, "nids_jax": verdict})
 
 
-def _line(common: dict[str, Any], alert: dict[str, Any], flow: dict[str, Any], verdict: dict[str, Any]) -> str:
-    return json.dumps({**common, **alert, "flow": flow, "nids_jax": verdict}, separators=(",", ":"), allow_nan=False)
+_IN_ALERTS = ("pkts_toserver", "pkts_toclient", "bytes_toserver", "bytes_toclient", "start")
 
 
-def _common(o: Observed, row: int) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    if o.start is not None:
-        length = 0 if o.duration is None else int(o.duration[row])
-        found["timestamp"] = moment(int(o.start[row]) + length)
-    community = o.community_ids[row] if o.community_ids else ""
-    # 52 bits, which every reader of JSON keeps, of the flow's name and start.
-    start = 0 if o.start is None else int(o.start[row])
-    if community:
-        named = hashlib.blake2b(f"{community} {start}".encode(), digest_size=8).digest()
-        found["flow_id"] = int.from_bytes(named) >> 12
-    for key, values in (
-        ("src_ip", o.source_ip),
-        ("src_port", o.source_port),
-        ("dest_ip", o.destination_ip),
-        ("dest_port", o.destination_port),
-    ):
-        if values is not None and not (key.endswith("port") and int(values[row]) < 0):
-            found[key] = int(values[row]) if key.endswith("port") else str(values[row])
-    protocol = -1 if o.protocol is None else int(o.protocol[row])
-    if protocol >= 0:
-        found["proto"] = _PROTOCOLS.get(protocol, f"{protocol:03d}")
-    if protocol in _ICMP:
-        found.pop("src_port", None)
-        found.pop("dest_port", None)
-        if o.icmp is not None and int(o.icmp[row, 0]) >= 0:
-            found["icmp_type"], found["icmp_code"] = map(int, o.icmp[row])
-    if community:
-        found["community_id"] = community
-    return found
+def _common(o: Observed) -> Iterator[dict[str, Any]]:
+    """What events of both kinds begin with, of each flow."""
+    empty: list[Any] = [None] * o.count
+    start = empty if o.start is None else o.start.tolist()
+    end = empty if o.start is None else moments(o.start if o.duration is None else o.start + o.duration)
+    ports = [empty if each is None else each.tolist() for each in (o.source_port, o.destination_port)]
+    hosts = [empty if each is None else each.tolist() for each in (o.source_ip, o.destination_ip)]
+    protocols = empty if o.protocol is None else o.protocol.tolist()
+    icmp = empty if o.icmp is None else o.icmp.tolist()
+    communities = o.community_ids or empty
+    for row, protocol in enumerate(protocols):
+        found: dict[str, Any] = {}
+        if end[row] is not None:
+            found["timestamp"] = end[row]
+        community = communities[row]
+        if community:
+            # 52 bits, which every reader of JSON keeps, of the flow's name and start.
+            named = hashlib.blake2b(f"{community} {start[row]}".encode(), digest_size=8).digest()
+            found["flow_id"] = int.from_bytes(named) >> 12
+        for key, place in (("src", 0), ("dest", 1)):
+            if hosts[place][row] is not None:
+                found[f"{key}_ip"] = hosts[place][row]
+            port = ports[place][row]
+            if port is not None and port >= 0 and protocol not in _ICMP:
+                found[f"{key}_port"] = port
+        if protocol is not None and protocol >= 0:
+            found["proto"] = _PROTOCOLS.get(protocol) or f"{protocol:03d}"
+            if protocol in _ICMP and icmp[row] is not None and icmp[row][0] >= 0:
+                found["icmp_type"], found["icmp_code"] = icmp[row]
+        if community:
+            found["community_id"] = community
+        yield found
 
 
-def _flow(o: Observed, row: int) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+def _flows(o: Observed) -> Iterator[dict[str, Any]]:
+    """The object `flow` of each flow."""
+    columns: dict[str, list[Any]] = {}
     if o.packets is not None:
-        found["pkts_toserver"], found["pkts_toclient"] = map(int, o.packets[row])
+        columns["pkts_toserver"], columns["pkts_toclient"] = o.packets.T.tolist()
     if o.sizes is not None:
-        found["bytes_toserver"], found["bytes_toclient"] = map(int, o.sizes[row])
+        columns["bytes_toserver"], columns["bytes_toclient"] = o.sizes.T.tolist()
     if o.start is not None:
-        found["start"] = moment(int(o.start[row]))
+        columns["start"] = moments(o.start)
         if o.duration is not None:
-            found["end"] = moment(int(o.start[row]) + int(o.duration[row]))
+            columns["end"] = moments(o.start + o.duration)
     if o.duration is not None:
-        found["age"] = int(o.duration[row]) // 1_000_000
-    why = ended(o, row)
-    if why:
-        answered = o.packets is not None and bool((o.packets[row] > 0).all())
-        found["state"] = "closed" if why in ("closed", "reset") else "established" if answered else "new"
-        found["reason"] = _REASONS[why]
-    return found
-
-
-def _verdict(judged: Judged, row: int) -> dict[str, Any]:
-    found: dict[str, Any] = {
-        "class": judged.names[row],
-        "probability": _short(judged.probability[row]),
-        "score": _short(judged.score[row]),
-        "unknown": bool(judged.unknown[row]),
-    }
-    if judged.incomplete[row]:
-        found["incomplete"] = True
-    if judged.row is not None:
-        found["row"] = int(judged.row[row])
-    if judged.reasons is not None and judged.reasons[row]:
-        found["reasons"] = [
-            {"feature": each.feature, "value": _finite(each.value), "weight": _short(each.weight)}
-            for each in judged.reasons[row]
+        columns["age"] = (o.duration // 1_000_000).tolist()
+    if o.end is not None:
+        answered = [False] * o.count if o.packets is None else np.all(o.packets > 0, axis=1).tolist()
+        why = [ENDS[end] for end in o.end.tolist()]
+        columns["state"] = [
+            "closed" if end in ("closed", "reset") else "established" if both else "new"
+            for end, both in zip(why, answered, strict=True)
         ]
-    return found
+        columns["reason"] = [_REASONS[end] for end in why]
+    for row in range(o.count):
+        yield {key: values[row] for key, values in columns.items()}
 
 
-def _short(value: float | np.floating) -> float:
-    return round(float(value), 6)
+def _verdicts(judged: Judged) -> Iterator[dict[str, Any]]:
+    """The object `nids_jax` of each flow."""
+    numbers = [np.round(each, 6).tolist() for each in (judged.probability, judged.score)]
+    rows = zip(judged.names, *numbers, judged.unknown.tolist(), judged.incomplete.tolist(), strict=True)
+    for row, (name, probability, score, unknown, incomplete) in enumerate(rows):
+        found: dict[str, Any] = {"class": name, "probability": probability, "score": score, "unknown": unknown}
+        if incomplete:
+            found["incomplete"] = True
+        if judged.row is not None:
+            found["row"] = int(judged.row[row])
+        if judged.reasons is not None and judged.reasons[row]:
+            found["reasons"] = [
+                {"feature": each.feature, "value": _finite(each.value), "weight": round(float(each.weight), 6)}
+                for each in judged.reasons[row]
+            ]
+        yield found
 
 
-def _finite(value: float | str) -> float | str | None:
-    if isinstance(value, str):
-        return value
+def _finite(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None

@@ -9,7 +9,7 @@ import numpy as np
 from nids_jax.detection.community_id import community_id
 from nids_jax.flows.capture import Hosts
 from nids_jax.flows.capture.hosts import FIRST
-from nids_jax.flows.meter import ENDS, Flows
+from nids_jax.flows.meter import Flows
 
 # What a table calls the columns that name a flow, as `schema.normalise` spells them, best first.
 SPELLINGS = {
@@ -169,8 +169,3 @@ def _zoned(cells: np.ndarray) -> np.ndarray | None:
         moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
         found.append(round(moment.timestamp() * 1e6))
     return np.array(found, np.int64)
-
-
-def ended(observed: Observed, row: int) -> str:
-    """Why a metered flow ended."""
-    return "" if observed.end is None else ENDS[int(observed.end[row])]

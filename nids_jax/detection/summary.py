@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from nids_jax.detection.events import moment
+from nids_jax.detection.events import moments
 from nids_jax.detection.verdict import Judged
 
 _TALKERS = 5
@@ -68,7 +68,7 @@ def alert_lines(judged: Judged) -> Iterator[str]:
                 text = str(host[row])
                 number = -1 if port is None else int(port[row])
                 ends.append((f"[{text}]" if ":" in text else text) + (f":{number}" if number > 0 else ""))
-        parts = [moment(int(o.start[row]))[:-5] if o.start is not None else ""]
+        parts = [moments(o.start[[row]])[0][:-5] if o.start is not None else ""]
         parts.append(" -> ".join(ends) if ends or judged.row is None else f"row {int(judged.row[row]):,}")
         parts.append(
             f"{judged.names[row]} ({judged.probability[row]:.2f})" + (", unknown" if judged.unknown[row] else "")

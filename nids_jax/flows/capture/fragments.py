@@ -79,11 +79,12 @@ class Fragments:
     def _give_up(self, now: int) -> int:
         """Forget those that have waited too long, or are too many; how many that were."""
         before = self._count
-        for key in list(self._waiting):
-            each = self._waiting[key]
-            if self._count > _MOST or now - int(each[-1].time[0]) > LASTING:
-                del self._waiting[key]
-                self._count -= len(each)
+        while self._waiting:
+            key, oldest = next(iter(self._waiting.items()))  # in order of their first fragments
+            if self._count <= _MOST and now - int(oldest[0].time[0]) <= LASTING:
+                break
+            del self._waiting[key]
+            self._count -= len(oldest)
         return before - self._count
 
 
