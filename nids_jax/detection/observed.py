@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 from nids_jax.detection.community_id import community_id
 from nids_jax.flows.capture import Hosts
@@ -152,20 +153,6 @@ def _id_of(found: Mapping[str, np.ndarray | None], row: int) -> str:
 def _moments(cells: np.ndarray) -> np.ndarray | None:
     """Times in ISO 8601 as µs; None where not all of them are so written: other orders of day and month are a guess."""
     try:
-        return cells.astype("datetime64[us]").astype(np.int64)
+        return pd.to_datetime(pd.Series(cells), utc=True, format="ISO8601").dt.as_unit("us").astype(np.int64).to_numpy()
     except ValueError:
-        return _zoned(cells)
-
-
-def _zoned(cells: np.ndarray) -> np.ndarray | None:
-    from datetime import UTC, datetime
-
-    found = []
-    for cell in cells.tolist():
-        try:
-            moment = datetime.fromisoformat(cell.strip())
-        except ValueError:
-            return None
-        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        found.append(round(moment.timestamp() * 1e6))
-    return np.array(found, np.int64)
+        return None

@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow as pa
 
 from nids_jax.data.io.arff import ArffFile
-from nids_jax.data.io.columns import Coded, Layout, column_names
+from nids_jax.data.io.columns import NO_LABEL, Coded, Layout, column_names
 from nids_jax.data.io.delimited import DelimitedFile
 from nids_jax.data.io.notation import find_notation
 from nids_jax.data.io.parquet import ParquetFile
@@ -70,7 +70,7 @@ def table_pieces(path: Path, wanted: Collection[str], names: Collection[str]) ->
             width=len(file.header),
             features=(*(place[name] for name in numbers), *texts.values()),
             text=(*(name in names for name in numbers), *(True for _ in texts)),
-            label=_unread({*(place[name] for name in numbers), *texts.values()}, len(file.header)),
+            label=NO_LABEL,
             label_header="",
         )
         done = 0
@@ -90,11 +90,6 @@ def table_pieces(path: Path, wanted: Collection[str], names: Collection[str]) ->
 _COUNTED = (
     *("flow_duration", "total_fwd_packets", "total_bwd_packets", "icmp_type", "icmp_code"),
 )  # what an event says of a flow, whether or not the model uses it
-
-
-def _unread(read: Collection[int], width: int) -> int:
-    """A column to stand where the readers want a label: one that is not read otherwise, where there is one."""
-    return next((column for column in range(width) if column not in read), 0)
 
 
 def _cells(coded: Coded) -> np.ndarray:

@@ -57,6 +57,9 @@ _NUMBER_LIKE = r"^[+-]?[.,]?[0-9][0-9.,'\x{2019}\s_]*(?:[eE][+-]?[0-9]+)?\s*(?:%
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|[+-]?inf(?:inity)?", re.IGNORECASE | re.ASCII)
 
 
+NO_LABEL = -1  # in place of a label's column
+
+
 class Coded(NamedTuple):
     """A column of names: `names[codes[i]]`, code -1 where the file has no value."""
 
@@ -97,7 +100,7 @@ class Layout:
     width: int  # columns of the file
     features: tuple[int, ...]  # column of each feature
     text: tuple[bool, ...]  # whether that feature holds names
-    label: int
+    label: int  # NO_LABEL where rows are read without
     label_header: str
 
 
@@ -341,6 +344,11 @@ def to_coded(values: pa.Array | pa.ChunkedArray) -> Coded:
     known = np.array([name not in MISSING for name in names] + [False])
     codes = values.indices.fill_null(len(names)).to_numpy().astype(np.int32)
     return Coded(np.where(known[codes], codes, -1), names)
+
+
+def unlabelled(count: int) -> Coded:
+    """The labels of rows that are read without."""
+    return Coded(np.full(count, -1, np.int32), [])
 
 
 def without_skipped(chunk: Chunk, layout: Layout) -> Chunk:

@@ -17,6 +17,7 @@ import pyarrow.csv as pacsv
 from nids_jax.compressed import ENDINGS, Unpacked
 from nids_jax.data.io.columns import (
     AFTER_LAST,
+    NO_LABEL,
     Chunk,
     Coded,
     Kind,
@@ -25,6 +26,7 @@ from nids_jax.data.io.columns import (
     refuse_headless,
     to_coded,
     to_numbers,
+    unlabelled,
     without_skipped,
 )
 from nids_jax.data.io.labels import decode
@@ -251,7 +253,8 @@ class DelimitedFile:
 
 
 def _used(layout: Layout) -> list[tuple[int, bool]]:
-    return [*zip(layout.features, layout.text, strict=True), (layout.label, True)]
+    label = [] if layout.label == NO_LABEL else [(layout.label, True)]
+    return [*zip(layout.features, layout.text, strict=True), *label]
 
 
 class _Parsed(NamedTuple):
@@ -331,5 +334,6 @@ def _assemble(parsed: _Parsed, layout: Layout, notation: Notation) -> Chunk:
         rows = slice(start, start + batch.num_rows)
         x[rows, columns] = np.array([values.to_numpy(zero_copy_only=False) for values in batch.columns]).T
         start += batch.num_rows
-    labels = to_coded(table.column(str(layout.label)))
+    without = layout.label == NO_LABEL
+    labels = unlabelled(table.num_rows) if without else to_coded(table.column(str(layout.label)))
     return Chunk(x, garbled, text, labels, blank=parsed.blank, malformed=parsed.malformed)

@@ -10,7 +10,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from nids_jax.data.io.columns import Chunk, Coded, Kind, Layout, guess_kind, to_coded, to_numbers, without_skipped
+from nids_jax.data.io.columns import (
+    NO_LABEL,
+    Chunk,
+    Coded,
+    Kind,
+    Layout,
+    guess_kind,
+    to_coded,
+    to_numbers,
+    unlabelled,
+    without_skipped,
+)
 from nids_jax.data.io.labels import decode
 from nids_jax.data.io.notation import Notation
 from nids_jax.data.io.sources import EmptyFileError
@@ -89,19 +100,20 @@ class ParquetFile:
           InputError: the file cannot be read.
         """
         done = read = 0
-        for batch in self._batches([*layout.features, layout.label]):
+        for batch in self._batches([*layout.features, *([] if layout.label == NO_LABEL else [layout.label])]):
             try:
                 chunk = self._chunk(batch, layout)
             except _DAMAGE as error:
                 raise self._refusal(error) from error
             yield without_skipped(chunk, layout)
-            done += len(batch[layout.label])
+            done += len(next(iter(batch.values())))
             now = self._size * done // max(self._file.metadata.num_rows, 1)
             advance(now - read)
             read = now
 
     def _chunk(self, batch: dict[int, pa.Array], layout: Layout) -> Chunk:
-        x = np.full((len(batch[layout.label]), len(layout.features)), np.nan)
+        count = len(next(iter(batch.values())))
+        x = np.full((count, len(layout.features)), np.nan)
         garbled = None
         text: dict[int, Coded] = {}
         for index, column in enumerate(layout.features):
@@ -115,7 +127,7 @@ class ParquetFile:
                 if wrong is not None:
                     garbled = np.zeros(x.shape, bool) if garbled is None else garbled
                     garbled[:, index] = wrong
-        labels = to_coded(_strings(batch[layout.label]))
+        labels = unlabelled(count) if layout.label == NO_LABEL else to_coded(_strings(batch[layout.label]))
         return Chunk(x, garbled, text, labels)
 
     def close(self) -> None:
