@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nids_jax.api import compare, explain, make_classifier, make_generator, meter, simulate, split
+    from nids_jax.bundle.model import load_model
     from nids_jax.classifiers.registry import CLASSIFIERS
     from nids_jax.data.datasets import DATASETS
     from nids_jax.data.loading import load
@@ -16,9 +17,11 @@ if TYPE_CHECKING:
     from nids_jax.data.table import FlowTable
     from nids_jax.errors import InputError
     from nids_jax.generators.registry import GENERATORS
+    from nids_jax.modelling.job import train
 
 _HOMES = {
     "api": ("compare", "explain", "make_classifier", "make_generator", "meter", "simulate", "split"),
+    "bundle.model": ("load_model",),
     "classifiers.registry": ("CLASSIFIERS",),
     "data.datasets": ("DATASETS",),
     "data.loading": ("load",),
@@ -27,6 +30,7 @@ _HOMES = {
     "data.table": ("FlowTable",),
     "errors": ("InputError",),
     "generators.registry": ("GENERATORS",),
+    "modelling.job": ("train",),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -42,12 +46,14 @@ __all__ = [
     "few_shot",
     "fit_scaler",
     "load",
+    "load_model",
     "make_classifier",
     "make_generator",
     "meter",
     "simulate",
     "split",
     "stratified",
+    "train",
 ]
 
 

@@ -32,7 +32,7 @@ def encode(arrays: Mapping[str, np.ndarray]) -> bytes:
     parts: list[bytes] = []
     end = 0
     for name in sorted(arrays, key=lambda each: (-arrays[each].dtype.itemsize, each)):
-        array = np.ascontiguousarray(arrays[name])
+        array = np.asarray(arrays[name], order="C")
         if array.dtype not in _NAMES:
             raise TypeError(f"{name} is of type {array.dtype}")
         start, end = end, end + array.nbytes

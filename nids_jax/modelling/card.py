@@ -90,19 +90,17 @@ def figures(evaluation: dict[str, Any]) -> list[tuple[str, str]]:
     for each in evaluation["at"]:
         rate = f"{each['rate'] * 100:g} %"
         if each["recall"] is None:
-            rows.append((f"at {rate} false positives", "–"))
+            rows.append((f"at {rate} false positives: mean recall of attacks", "–"))
             continue
-        few = "" if each["supported"] else f" (only {each['benign_rows']:,} benign rows: the highest of their scores)"
+        few = "" if each["supported"] else f"; of only {each['benign_rows']:,} benign rows the highest score"
         rows += [
             (
-                f"mean recall of the attack classes at {rate} false positives{few}",
-                _figure(each["recall"], interval.get(f"recall_at_{each['rate']:g}")),
+                f"at {rate} false positives: mean recall of attacks",
+                _figure(each["recall"], interval.get(f"recall_at_{each['rate']:g}")) + few,
             ),
-            (f"false positives measured at {rate}", f"{each['measured_rate']:.4%}"),
-            (
-                f"alerts a day at {rate}, precision",
-                f"{each['alerts_per_day']:,.0f}, {each['precision']:.4f}",
-            ),
+            (f"at {rate}: false positives measured", f"{each['measured_rate'] * 100:.3f} %"),
+            (f"at {rate}: alerts a day", f"{each['alerts_per_day']:,.0f}"),
+            (f"at {rate}: precision", f"{each['precision']:.4f}"),
         ]
     return rows
 

@@ -88,7 +88,8 @@ def evaluate(held: HeldOut, rates: Sequence[float], seed: int, calibrated: np.nd
 def _at(held: HeldOut, rate: float, calibrated: np.ndarray | None) -> dict[str, Any]:
     alerts = held.alerts(rate, calibrated)
     calm = held.y == held.benign
-    rows = int(calm.sum()) if calibrated is None else len(calibrated)
+    folds = [int((calm & (held.fold != fold)).sum()) for fold in np.unique(held.fold)]
+    rows = min(folds) if calibrated is None else len(calibrated)
     result: dict[str, Any] = {"rate": rate, "benign_rows": rows, "supported": rate * (rows + 1) >= 1}
     if alerts is None:
         return {**result, "recall": None, "measured_rate": None, "per_class_recall": {}}

@@ -57,7 +57,7 @@ def cross_validation(x: np.ndarray, y: np.ndarray, count: int, seed: int) -> Fol
 def by_time(times: np.ndarray, share: float = LATER) -> np.ndarray:
     """Mask [n] of the later rows: those after the moment that the first 1 − share of the rows have passed.
 
-    Rows of that very moment count as earlier.
+    Rows of that very moment count as earlier, unless it is the last one.
 
     Raises:
       InputError: a time that could not be read, or all rows at one moment.
@@ -68,8 +68,9 @@ def by_time(times: np.ndarray, share: float = LATER) -> np.ndarray:
             f"{unread:,} of {len(times):,} rows have no time that can be read, so they cannot be split by time;"
             " use `split=folds`"
         )
-    moment = np.sort(times)[max(int(len(times) * (1 - share)) - 1, 0)]
-    later = times > moment
+    moment = np.sort(times)[max(round(len(times) * (1 - share)) - 1, 0)]
+    later = times > min(moment, times[times < times.max()].max(initial=-np.inf))
+    later &= np.isfinite(moment) & (times.min() < times.max())
     if not later.any():
         raise InputError("all rows are of one moment, so they cannot be split by time; use `split=folds`")
     return later

@@ -158,6 +158,9 @@ class _Work:
         figures = evaluate(held, self.rates, self.settings.seed, calibrated)
         doubt = Calibration.of(uncertainty(held.p)).threshold(UNKNOWN_SHARE)
         scores = held.score[held.y == self.benign]
+        if not len(scores) and calibrated is not None and len(calibrated):
+            self.say("warning: no later row is benign: thresholds are set on the earlier ones")
+            scores = calibrated
         if not len(scores):
             raise InputError("no benign row was held out, so no threshold can be set; add benign rows that differ")
         evaluation = {

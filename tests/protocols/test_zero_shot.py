@@ -48,9 +48,9 @@ def test_no_attack_row_is_trained_on_and_every_draw_is_its_own(table: FlowTable,
     assert not seen & {row.tobytes() for row in test.x}
     other, _ = _SplitRuns(JOB, table, Runner(output_dir=tmp_path, progress=False), 1).rows
     assert not np.array_equal(train.x, other.x)
-    x, y = runs.simulated
-    assert set(y) == {0, 1}  # of the attack without a tool nothing is simulated
-    assert x.shape[1] == len(CICIDS2017)
+    x, y, everyday, _ = runs.simulated
+    assert set(y) == {0}  # of the attack without a tool nothing is simulated
+    assert x.shape[1] == everyday.shape[1] == len(CICIDS2017)
     again = _SplitRuns(JOB, table, Runner(output_dir=tmp_path, progress=False), 0).simulated
     np.testing.assert_array_equal(x, again[0])
 
@@ -130,8 +130,8 @@ def test_columns_are_judged_as_they_are_trained_on(table: FlowTable, tmp_path: P
     )
     runner = Runner(output_dir=tmp_path, progress=False)
     plain, coded = _SplitRuns(JOB, table, runner, 0), _SplitRuns(JOB, names, runner, 0)
-    assert len(coded.distances) == len(plain.distances) + 4
-    np.testing.assert_allclose(coded.distances[4:], plain.distances)
+    assert len(coded.simulated.distances) == len(plain.simulated.distances) + 4
+    np.testing.assert_allclose(coded.simulated.distances[4:], plain.simulated.distances)
     coded.trained("aligned", "decision_tree")
 
 

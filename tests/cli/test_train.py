@@ -1,0 +1,100 @@
+"""`nids_jax train` from files to a folder."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from nids_jax.__main__ import main
+from nids_jax.bundle.model import load_model
+from tests.bundle.models import FEATURES, rows
+
+
+def frame(seed: int = 0) -> pd.DataFrame:
+    table = rows(30, seed)
+    found = pd.DataFrame(table.x, columns=[*FEATURES])
+    found["Timestamp"] = (
+        pd.date_range("2024-05-01", periods=len(table), freq="1min")
+        .astype(str)
+        .to_numpy()[np.random.default_rng(0).permutation(len(table))]
+    )
+    found["Label"] = [table.classes[k] for k in table.y]
+    return found
+
+
+def test_files_to_a_model(tmp_path, capsys):
+    frame().to_csv(tmp_path / "flows.csv", index=False)
+    calm = frame(1).query("Label == 'BENIGN'").drop(columns=["Label", "Timestamp"])
+    calm.iloc[0, 0] = np.inf
+    calm.to_parquet(tmp_path / "calm.parquet")
+    frame(2).drop(columns="Label").to_csv(tmp_path / "more.csv", index=False)
+    arguments = [
+        "train",
+        f"--data={tmp_path / 'flows.csv'}",
+        f"--benign={tmp_path / 'calm.parquet'}",
+        f"--unlabelled={tmp_path / 'more.csv'}",
+        "--detector=random_forest",
+        "--folds=2",
+        "--max_false_positives=0.05",
+        f"--output={tmp_path / 'model'}",
+    ]
+    assert main(arguments) == 0
+    said = capsys.readouterr().out
+    for text in (
+        "BENIGN: 59 real",
+        "benign rows: 29 of 30",
+        "macro F1",
+        "at 5 % false positives",
+        "alerts a day",
+        "rows without labels: 90, not trained on",
+        "Worm",
+    ):
+        assert text in said, said
+    model = load_model(tmp_path / "model")
+    assert model.meter is None
+    assert [each["rate"] for each in json.loads((tmp_path / "model" / "model.json").read_text())["thresholds"]] == [
+        0.001,
+        0.01,
+        0.05,
+    ]
+    assert (model.predict(frame(3), 0.05) == frame(3)["Label"]).mean() > 0.9
+
+
+@pytest.mark.parametrize("name", ["flows.csv", "flows.parquet"])
+def test_split_by_time_from_files(name, tmp_path, capsys):
+    whole = frame()
+    if name.endswith("parquet"):
+        whole.assign(Timestamp=pd.to_datetime(whole["Timestamp"])).to_parquet(tmp_path / name)
+    else:
+        whole.to_csv(tmp_path / name, index=False)
+    arguments = [f"--data={tmp_path / name}", "--detector=random_forest", "--folds=2", f"--output={tmp_path / 'm'}"]
+    assert main(["train", "--split=time", *arguments]) == 0
+    assert "Trained on the earlier 70 %" in capsys.readouterr().out
+    assert load_model(tmp_path / "m").told["evaluation"]["rows"] == 27
+    assert "timestamp" not in load_model(tmp_path / "m").features
+    whole.drop(columns="Timestamp").to_csv(tmp_path / "flows.csv", index=False)
+    arguments[0] = f"--data={tmp_path / 'flows.csv'}"
+    assert main(["train", "--split=time", *arguments]) == 2
+    assert "cannot be ordered by time" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        ([], "--output is missing"),
+        (["--output=OUT"], "nothing to train on"),
+        (["--output=HERE", "--data=x.csv"], "is no model"),
+        (["--output=OUT", "--data=nowhere.csv"], "nowhere.csv does not exist"),
+        (["--output=OUT", "--benign=HERE/attacks.csv"], "rows of 'Scan', which is not benign"),
+        (["--output=OUT", "--data=HERE/attacks.csv", "--detector=random"], "random"),
+    ],
+)
+def test_bad_input_is_one_sentence(arguments, why, tmp_path, capsys):
+    frame().to_csv(tmp_path / "attacks.csv", index=False)
+    given = [each.replace("HERE", str(tmp_path)).replace("OUT", str(tmp_path / "model")) for each in arguments]
+    assert main(["train", *given]) == 2
+    error = capsys.readouterr().err
+    assert why in error
+    assert "Traceback" not in error
+    assert not (tmp_path / "model").exists()
