@@ -20,6 +20,7 @@ from nids_jax.compressed import Unpacked
 from nids_jax.data.io.readers import read_flows
 from nids_jax.errors import InputError
 from nids_jax.flows.capture import read_capture
+from nids_jax.flows.meter import meter
 
 _CONTENT = 1 << 24  # bytes that a compressed input may unpack to here: more only takes time
 
@@ -61,12 +62,14 @@ def _unpack(data: bytes, folder: Path) -> None:
 def _capture(data: bytes, folder: Path) -> None:
     path = folder / f"{os.getpid()}.pcap"
     path.write_bytes(data)
-    try:
-        found = read_capture(path)
-    except InputError as error:
-        _check_sentence(error)
-        return
-    assert found.frames == sum(found.left_out.values()) + len(found.packets.time)
+    for decapsulate in (False, True):
+        try:
+            found = read_capture(path, decapsulate=decapsulate)
+        except InputError as error:
+            _check_sentence(error)
+            return
+        assert found.frames == sum(found.left_out.values()) + len(found.packets)
+        assert meter(found.packets).packets.sum() == len(found.packets)
 
 
 def _check_sentence(error: InputError) -> None:
@@ -142,7 +145,12 @@ def _capture_seeds() -> list[bytes]:
     pcapng = section + block(1, struct.pack("<HHI", 1, 0, 0) + options)
     for frame in frames:
         pcapng += block(6, struct.pack("<IIIII", 0, 0, 9, len(frame), len(frame)) + frame)
-    return [pcap, pcapng, gzip.compress(pcap)]
+    inside = struct.pack(">HHHH", 9, 4789, 16 + len(frames[0]), 0) + b"\x08" + bytes(7) + frames[0]  # VXLAN
+    outside = struct.pack(">BBHHHBBH4s4s", 0x45, 0, 20 + len(inside), 1, 0, 64, 17, 0, b"\n\0\0\1", b"\n\0\0\2")
+    ppp = b"\xff\x03\0\x21" + outside + inside
+    tunnel = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 9)
+    tunnel += struct.pack("<IIII", 5, 6, len(ppp), len(ppp)) + ppp
+    return [pcap, pcapng, gzip.compress(pcap), tunnel]
 
 
 TARGETS = {
