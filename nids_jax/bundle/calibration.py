@@ -1,6 +1,5 @@
 """Thresholds of the attack score 1 − P(benign), from scores of benign rows that the scored model was not trained on."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -71,7 +70,3 @@ class Calibration:
         k = int(np.floor(rate * (self.rows + 1) * (1 + 1e-12)))
         place = min(max(k, 1), len(self.scores)) - 1
         return Threshold(rate=rate, value=float(self.scores[place]), rows=self.rows, supported=k >= 1)
-
-    def table(self, rates: Iterable[float]) -> list[dict[str, float | int | bool]]:
-        """The thresholds of some rates as JSON."""
-        return [vars(self.threshold(rate)) for rate in sorted({*RATES, *rates})]

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nids_jax.bundle import explanation, folder, parts
-from nids_jax.bundle.calibration import Calibration, Threshold
+from nids_jax.bundle.calibration import RATES, Calibration, Threshold
 from nids_jax.bundle.columns import arranged, rows_of
 from nids_jax.bundle.explanation import Contribution
 from nids_jax.bundle.fields import entry, names
@@ -30,7 +30,7 @@ _AT_ONCE = 65_536  # rows judged together: what bounds memory
 _MOST_FEATURES, _MOST_CLASSES, _MOST_PARTS = 10_000, 1000, 64
 _UNITS = {feature.name: feature.unit for feature in FEATURES}
 # Parts of the manifest that are told, not used.
-TOLD = ("detector", "data", "evaluation", "settings", "versions", "licence", "notes")
+TOLD = {"detector": str, "data": dict, "evaluation": dict, "settings": dict, "versions": dict, "licence": str}
 
 
 class Verdicts(NamedTuple):
@@ -58,6 +58,7 @@ class Model:
     fill: np.ndarray  # [d] float64, raw: what stands in for a missing value (the training rows' median)
     parts: tuple[Part, ...]
     calibration: Calibration  # of the attack score, on benign rows held out
+    rates: tuple[float, ...] = RATES  # false-positive rates whose thresholds the manifest tells
     unknown_above: float  # the uncertainty from which a row counts as unknown
     background: np.ndarray  # [m, width] float32 scaled training rows, which explanations of networks start from
     told: Mapping[str, Any] = field(default_factory=dict)  # by the names in TOLD
@@ -229,7 +230,7 @@ class Model:
             "benign": self.benign,
             "scaler": self.scaler.to_json(),
             "parts": [part.to_json() for part in self.parts],
-            "thresholds": self.calibration.table(self.told.get("settings", {}).get("max_false_positives", ())),
+            "thresholds": [vars(self.threshold(rate)) for rate in self.rates],
             "calibration": {"rows": self.calibration.rows},
             "unknown": {"measure": "entropy of the class probabilities, in nats", "above": self.unknown_above},
             **{name: self.told[name] for name in TOLD if name in self.told},
@@ -308,7 +309,8 @@ def _model(manifest: Mapping[str, Any], arrays: dict[str, np.ndarray], files: Ma
         calibration=Calibration.from_array(own["calibration"], rows),
         unknown_above=unknown,
         background=background,
-        told={name: manifest[name] for name in TOLD if name in manifest},
+        rates=_rates(entry(manifest, "thresholds", list)),
+        told={name: entry(manifest, name, kind) for name, kind in TOLD.items() if name in manifest},
         card=text[folder.CARD],
         program=files.get(folder.PROGRAM, b""),
         curves=text[folder.CURVES],
@@ -317,6 +319,18 @@ def _model(manifest: Mapping[str, Any], arrays: dict[str, np.ndarray], files: Ma
     if model.clean(fill[None])[1].any():
         raise InputError("its values for what is missing are no categories of its features")
     return model
+
+
+def _rates(found: list[Any]) -> tuple[float, ...]:
+    """The rates of the thresholds; these follow from the calibration.
+
+    Raises:
+      InputError: something else than rates.
+    """
+    rates = [entry(each, "rate", float) if isinstance(each, dict) else -1.0 for each in found]
+    if not all(0 < rate < 1 for rate in rates):
+        raise InputError("its thresholds are not those of rates between 0 and 1")
+    return tuple(rates)
 
 
 def _scaler(found: Mapping[str, Any], features: tuple[str, ...]) -> Scaler:

@@ -156,8 +156,8 @@ def main(arguments: Sequence[str]) -> None:
     width = max(len(name) for name, _ in shown)
     say("", evaluation["method"], "", *(f"{name:{width}}  {value}" for name, value in shown), "")
     say("class, rows held out found as it:", *_recalls(model))
-    for each in model.manifest()["thresholds"]:
-        say(model.threshold(each["rate"]).sentence)
+    for rate in model.rates:
+        say(model.threshold(rate).sentence)
     if rows.unlabelled:
         say(*_dry_run(model, read_frame(list(rows.unlabelled))))
     say("", f"model: {output}; its card: {Path(output) / folder.CARD}")
@@ -173,8 +173,8 @@ def _dry_run(model: Model, frame: pd.DataFrame) -> list[str]:
     """What the model says of rows without labels."""
     lines = [f"rows without labels: {len(frame):,}, not trained on"]
     x = model.rows(frame)
-    for each in model.manifest()["thresholds"]:
-        verdicts = model.verdicts(x, each["rate"])
+    for rate in model.rates:
+        verdicts = model.verdicts(x, rate)
         alerts, unknown = int(verdicts.alert.sum()), int(verdicts.unknown.sum())
-        lines.append(f"  at {each['rate']:.3%} false positives: {alerts:,} alerts; unknown: {unknown:,}")
+        lines.append(f"  at {rate:.3%} false positives: {alerts:,} alerts; unknown: {unknown:,}")
     return lines

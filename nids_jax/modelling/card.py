@@ -55,7 +55,7 @@ def write(model: Model) -> str:
         "",
         "## Thresholds",
         "",
-        *(f"- {model.threshold(each['rate']).sentence}" for each in model.manifest()["thresholds"]),
+        *(f"- {model.threshold(rate).sentence}" for rate in model.rates),
         "",
         f"A row is *unknown* where the entropy of its class probabilities exceeds {model.unknown_above:.6g} nats, as it"
         " does for at most 1 % of held-out rows of the classes trained on.",

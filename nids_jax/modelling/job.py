@@ -274,6 +274,7 @@ class _Work:
             fill=_typical(table),
             parts=fitted.parts,
             calibration=calibration,
+            rates=self.rates,
             unknown_above=unknown,
             background=fitted.background,
             told=told,

@@ -82,7 +82,7 @@ def test_columns_may_be_some_of_more():
 
 def test_float32_thresholds_decide_as_float64_ones():
     draws = np.random.default_rng(0)
-    thresholds = np.concatenate([draws.normal(size=200), [0.0, 1e-42, -1e-42, 1e300, -1e300, 0.1]])
+    thresholds = np.concatenate([draws.normal(size=200), [0.0, 1e-42, -1e-42, 1e300, 0.1]])
     kept = float32_not_above(thresholds)
     with np.errstate(over="ignore", under="ignore"):
         beside = [np.nextafter(kept, np.float32(side)) for side in (np.inf, -np.inf)]

@@ -15,6 +15,7 @@ import pytest
 
 from nids_jax.bundle import folder
 from nids_jax.bundle.model import load_model
+from nids_jax.bundle.parts import Trees
 from nids_jax.errors import InputError
 from tests.bundle.models import FEATURES, model, rows
 
@@ -105,7 +106,7 @@ def test_explanations_add_up_over_a_category(detector):
     made = model(detector)
     labels = made.probabilities(x).argmax(axis=1)
     z = made.scaler.transform(x)
-    phi = np.mean([part.forest.shapley(z, labels)[0] for part in made.parts], axis=0)
+    phi = np.mean([part.forest.shapley(z, labels)[0] for part in made.parts if isinstance(part, Trees)], axis=0)
     for row, contributions in enumerate(made.explain(x, top=9)):
         weights = {each.feature: each.weight for each in contributions}
         assert weights["flow_duration"] == pytest.approx(phi[row, 0])
@@ -252,6 +253,8 @@ CHANGES = {
     "an unknown link": (lambda m: m["parts"][0].update(link=7), "put together"),
     "a part too many": (lambda m: m["parts"].append(m["parts"][0]), "arrays"),
     "rows of calibration": (lambda m: m["calibration"].update(rows=10**9), "calibration"),
+    "rates out of range": (lambda m: m["thresholds"][0].update(rate=7), "rates between"),
+    "no object of data": (lambda m: m.update(data=[1]), "another type"),
     "a threshold of text": (lambda m: m["unknown"].update(above="low"), "another type"),
     "a file outside": (lambda m: m["files"].update({"../../etc/passwd": {"bytes": 1, "sha256": ""}}), "other files"),
     "no files": (lambda m: m.update(files={}), "other files"),
