@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -123,6 +124,16 @@ def test_other_programs_read_the_events(saved: Path, capture: Path, tmp_path: Pa
     ids = {event["flow_id"]: event for event in found if event["event_type"] == "flow"}
     assert all(event["flow_id"] in ids for event in found)
     assert len(ids) == sum(event["event_type"] == "flow" for event in found)
+
+
+@pytest.mark.skipif(shutil.which("jq") is None, reason="there is no jq")
+def test_jq_reads_the_alerts(saved: Path, capture: Path, tmp_path: Path) -> None:
+    out = tmp_path / "eve.json"
+    assert main(["detect", f"--model={saved}", str(capture), f"--output={out}"]) == 0
+    query = 'select(.event_type == "alert") | .alert.signature'
+    done = subprocess.run(["jq", "-r", query, str(out)], capture_output=True, text=True, check=True)
+    want = [event["alert"]["signature"] for event in events(out) if event["event_type"] == "alert"]
+    assert done.stdout.splitlines() == want
 
 
 def test_tables_by_name_in_any_order(saved: Path, capture: Path, tmp_path: Path) -> None:
