@@ -23,6 +23,8 @@ from nids_jax.errors import InputError
 from nids_jax.runtime import cores
 
 Link = Literal["mean", "softmax"]
+_ROUNDING = 1e-6  # of probabilities that add up to 1
+_LARGEST_MARGIN = 1e6  # of a leaf
 _BLOCK = 2048  # rows that go through the trees together
 
 
@@ -170,7 +172,7 @@ class Forest:
             return "their arrays of nodes differ in length"
         if self.roots.shape != (trees,) or self.output.shape != (trees,) or not trees:
             return "their arrays of trees differ in length"
-        if self.base.shape != (classes,) or self.values.ndim != 2 or self.values.shape[1] not in (1, classes):
+        if self.base.shape != (classes,) or self.values.ndim != 2 or self.values.shape[1] not in (1, classes) or not len(self.values):
             return f"their values are not those of {classes} classes"
         if self.values.shape[1] != classes and (self.output < 0).any():
             return "a tree gives one number, but no class is named to which it adds"
@@ -178,7 +180,13 @@ class Forest:
             return "a tree adds to a class that is not there"
         if not all(np.isfinite(array).all() for array in (self.threshold, self.values, self.base, self.cover)):
             return "a number is not finite"
-        if self.roots[0] != 0 or (np.diff(self.roots) <= 0).any() or self.roots[-1] >= n:
+        if self.link == "mean" and (
+            self.base.any() or (self.values < 0).any() or (np.abs(self.values.sum(axis=1) - 1) > _ROUNDING).any()
+        ):
+            return "a leaf's values are no probabilities"
+        if max(np.abs(self.values).max(), np.abs(self.base).max()) > _LARGEST_MARGIN:
+            return "a value is too large for a margin"
+        if self.roots[0] != 0 or (np.diff(self.roots.astype(np.int64)) <= 0).any() or self.roots[-1] >= n:
             return "the trees do not follow each other"
         if (self.cover <= 0).any():
             return "no training row came to one of the nodes"

@@ -113,9 +113,14 @@ def damaged(forest: Forest, name: str, place: int, value: float) -> dict[str, np
         ("right", 0, 1, "not one parent"),
         ("threshold", 0, np.nan, "not finite"),
         ("values", 0, np.inf, "not finite"),
+        ("values", 0, 0.5, "no probabilities"),
+        ("values", 0, 1e300, "no probabilities"),
+        ("base", 0, 1.0, "no probabilities"),
         ("cover", 0, 0, "no training row"),
         ("roots", 0, 1, "follow each other"),
         ("roots", 1, 10**6, "follow each other"),
+        ("roots", 1, -(2**31), "follow each other"),
+        ("roots", 1, 2**31 - 1, "follow each other"),
         ("output", 0, 3, "class that is not there"),
     ],
 )
@@ -139,6 +144,8 @@ def test_arrays_of_other_shapes_types_or_names_are_refused():
             Forest.from_arrays("mean", wrong, 6, 3)
     with pytest.raises(InputError, match="put together"):
         Forest.from_arrays("median", arrays, 6, 3)
+    with pytest.raises(InputError, match="too large"):
+        Forest.from_arrays("softmax", {**arrays, "values": arrays["values"] * 1e300}, 6, 3)
     one = replace(forest, values=forest.values[:, :1])
     with pytest.raises(InputError, match="one number"):
         Forest.from_arrays("mean", one.arrays(), 6, 3)
