@@ -10,13 +10,8 @@ from nids_jax.bundle.forest import Forest, float32_below, float32_not_above
 _LIGHTEST = np.float32(1e-30)  # training weight of a node: not 0, which could not be divided by
 
 
-def of_trees(trees: list[Any], columns: np.ndarray) -> Forest:
-    """Fitted scikit-learn decision trees, whose probabilities are averaged.
-
-    Args:
-      trees: `DecisionTreeClassifier`s of the same classes.
-      columns: [f] the scaled column behind each of their features.
-    """
+def of_trees(trees: list[Any]) -> Forest:
+    """Fitted scikit-learn decision trees of the same classes, whose probabilities are averaged."""
     parts: dict[str, list[np.ndarray]] = {name: [] for name in ("feature", "threshold", "left", "right", "cover")}
     shares, roots, start, leaves = [], [], 0, 0
     for each in trees:
@@ -24,18 +19,19 @@ def of_trees(trees: list[Any], columns: np.ndarray) -> Forest:
         inner = tree.children_left >= 0
         ends = np.flatnonzero(~inner)
         value = np.zeros(tree.node_count, np.int64)
-        value[ends] = leaves + np.arange(len(ends))
-        total = tree.value[ends, 0].sum(axis=1, keepdims=True)
-        shares.append(tree.value[ends, 0] / total)
-        parts["feature"].append(np.where(inner, columns[np.where(inner, tree.feature, 0)], -1))
+        own = tree.value[ends, 0]
+        # Most leaves hold one class, and many the same shares: each is kept once.
+        own, place = np.unique(own / own.sum(axis=1, keepdims=True), axis=0, return_inverse=True)
+        value[ends] = leaves + place.ravel()
+        shares.append(own)
+        parts["feature"].append(np.where(inner, tree.feature, -1))
         parts["threshold"].append(np.where(inner, float32_not_above(np.where(inner, tree.threshold, 0)), 0))
         parts["left"].append(np.where(inner, tree.children_left + start, value))
         parts["right"].append(np.where(inner, tree.children_right + start, value))
         parts["cover"].append(np.maximum(tree.weighted_n_node_samples.astype(np.float32), _LIGHTEST))
         roots.append(start)
         start += tree.node_count
-        leaves += len(ends)
-    # Most leaves hold one class, and many the same shares: each is kept once.
+        leaves += len(own)
     values, place = np.unique(np.concatenate(shares), axis=0, return_inverse=True)
     place = place.ravel()
     nodes = {name: np.concatenate(each) for name, each in parts.items()}
@@ -53,12 +49,8 @@ def of_trees(trees: list[Any], columns: np.ndarray) -> Forest:
     )
 
 
-def of_boosting(model: Any, classes: int, columns: np.ndarray) -> Forest:
-    """A fitted `XGBClassifier` of trees (two classes: the margin is that of the second).
-
-    Args:
-      columns: [f] the scaled column behind each of its features.
-    """
+def of_boosting(model: Any, classes: int) -> Forest:
+    """A fitted `XGBClassifier` of trees (two classes: the margin is that of the second)."""
     booster = model.get_booster()
     learner = json.loads(bytes(booster.save_raw("json")))["learner"]
     trees = learner["gradient_booster"]["model"]["trees"]
@@ -71,8 +63,7 @@ def of_boosting(model: Any, classes: int, columns: np.ndarray) -> Forest:
         inner = left >= 0
         number = len(values) + np.cumsum(~inner) - 1
         values += split[~inner].tolist()
-        feature = np.array(tree["split_indices"], np.int64)
-        parts["feature"].append(np.where(inner, columns[np.where(inner, feature, 0)], -1))
+        parts["feature"].append(np.where(inner, np.array(tree["split_indices"], np.int64), -1))
         parts["threshold"].append(np.where(inner, float32_below(split), np.float32(0)))
         parts["left"].append(np.where(inner, left + start, number))
         parts["right"].append(np.where(inner, right + start, number))

@@ -4,11 +4,14 @@ Reading opens only regular files of known names directly inside the folder, foll
 a file what `model.json` says and the disk confirms.
 """
 
+import glob
 import hashlib
 import json
 import os
+import re
 import shutil
 import stat
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -31,6 +34,7 @@ FORMAT = 1
 _LARGEST_MANIFEST = 1 << 26
 _NAMES = frozenset({WEIGHTS, CARD, PROGRAM, CURVES})
 _ATTEMPTS = 5
+_LEFTOVER_S = 24 * 3600
 
 
 def write(folder: str | os.PathLike[str], manifest: Mapping[str, Any], files: Mapping[str, bytes]) -> None:
@@ -69,6 +73,7 @@ def write(folder: str | os.PathLike[str], manifest: Mapping[str, Any], files: Ma
                     os.fsync(file.fileno())
             flush_folder(temporary)
             _put_in_place(temporary, path)
+            _remove_leftovers(path)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
         flush_folder(path.parent)
@@ -91,6 +96,14 @@ def _put_in_place(temporary: Path, path: Path) -> None:
             shutil.rmtree(old, ignore_errors=True)
             return
         shutil.rmtree(old, ignore_errors=True)
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Remove the temporary folders of writes to the same place that were killed a day ago or more."""
+    for each in path.parent.glob(f".{glob.escape(path.name)}.*"):
+        ours = re.fullmatch(r"\d+\.(tmp|old)", each.name.removeprefix(f".{path.name}."))
+        if ours and time.time() - each.lstat().st_mtime > _LEFTOVER_S:
+            shutil.rmtree(each, ignore_errors=True)
 
 
 def refuse_other(path: Path) -> None:

@@ -12,7 +12,7 @@ as 0 in thresholds, because processors and XLA may take them for 0 in rows.
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal, get_args
 
@@ -66,6 +66,11 @@ class Forest:
     def arrays(self) -> dict[str, np.ndarray]:
         """The arrays, for a bundle."""
         return {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "link"}
+
+    def over(self, columns: np.ndarray) -> "Forest":
+        """The same trees, where column j of theirs is the j-th of these columns [k] of wider rows."""
+        feature = np.where(self.feature >= 0, columns[np.maximum(self.feature, 0)], -1)
+        return replace(self, feature=feature.astype(np.int32))
 
     @property
     def classes(self) -> int:
@@ -172,7 +177,9 @@ class Forest:
             return "their arrays of nodes differ in length"
         if self.roots.shape != (trees,) or self.output.shape != (trees,) or not trees:
             return "their arrays of trees differ in length"
-        if self.base.shape != (classes,) or self.values.ndim != 2 or self.values.shape[1] not in (1, classes) or not len(self.values):
+        if self.base.shape != (classes,) or self.values.ndim != 2 or not len(self.values):
+            return f"their values are not those of {classes} classes"
+        if self.values.shape[1] not in (1, classes):
             return f"their values are not those of {classes} classes"
         if self.values.shape[1] != classes and (self.output < 0).any():
             return "a tree gives one number, but no class is named to which it adds"

@@ -1,7 +1,7 @@
 """One fit: raw rows → scaler and parts of a model, with simulated flows where there are few real rows or none."""
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -72,7 +72,7 @@ class Fitter:
         classifier.fit(z, y, *(() if weights is None else (weights,)))
         if len(classifier.classes_) != len(table.classes):
             raise InputError(f"of {len(table.classes)} classes only {len(classifier.classes_)} have rows to train on")
-        return Fitted(scaler=scaler, parts=_parts(classifier, z, np.arange(z.shape[1])), background=background)
+        return Fitted(scaler=scaler, parts=_parts(classifier, z), background=background)
 
     def _fit_without_attacks(self, table: FlowTable) -> Fitted:
         from nids_jax.pipeline.alignment import simulated_attacks
@@ -80,10 +80,10 @@ class Fitter:
         scaler = fit_scaler(get_preset("cpu").scaler, table)
         z = scaler.transform(table.x)
         found = simulated_attacks(self.simulation, table, scaler, z, SIMULATION_SEED + 1000 * self.seed)
-        model = Aligned(self._make, found.distances)
-        rows = np.concatenate([z, found.x])
-        model.fit(rows, np.concatenate([table.y, found.y]))
-        parts = tuple(part for columns, each in model.parts_ for part in _parts(each, rows[:, columns], columns))
+        # Each level's classifier is let go once it is converted: of a hundred classes it takes a gigabyte.
+        model = Aligned(lambda: _Converted(self._make()), found.distances)
+        model.fit(np.concatenate([z, found.x]), np.concatenate([table.y, found.y]))
+        parts = tuple(_over(part, columns) for columns, each in model.parts_ for part in _kept(each))
         return Fitted(scaler=scaler, parts=parts, background=_background(z, table.y, self.seed))
 
     def _make(self) -> Classifier:
@@ -94,18 +94,51 @@ class Fitter:
         return make_classifier(self.detector, options)
 
 
-def _parts(classifier: Any, z: np.ndarray, columns: np.ndarray) -> tuple[Part, ...]:
-    """A fitted classifier of the scaled rows z [n, k], which are these columns of all, as parts of a model."""
+class _Converted:
+    """A classifier that is kept as parts of a model only."""
+
+    def __init__(self, classifier: Classifier):
+        self._classifier: Classifier | None = classifier
+
+    def fit(self, x: np.ndarray, y: np.ndarray, sample_weight: np.ndarray | None = None) -> Self:
+        """As the classifier's own."""
+        assert self._classifier is not None
+        weights = () if sample_weight is None else (sample_weight,)
+        self.parts = _parts(self._classifier.fit(x, y, *weights), x)
+        self.classes_ = self._classifier.classes_
+        self._classifier = None
+        return self
+
+    def predict_proba(self, x: np.ndarray) -> np.ndarray:
+        """x [n, d] → probabilities [n, c]."""
+        return np.mean([part.predict_proba(x) for part in self.parts], axis=0)
+
+
+def _kept(classifier: Classifier) -> tuple[Part, ...]:
+    assert isinstance(classifier, _Converted)
+    return classifier.parts
+
+
+def _parts(classifier: Any, z: np.ndarray) -> tuple[Part, ...]:
+    """A classifier fitted on scaled rows z [n, k], as parts of a model of such rows."""
     if isinstance(classifier, Forests):
-        return tuple(part for each in classifier.parts for part in _parts(each, z, columns))
+        return tuple(part for each in classifier.parts for part in _parts(each, z))
     if isinstance(classifier, Boosting):
-        return (Trees(conversion.of_boosting(classifier.model, len(classifier.classes_), columns)),)
+        return (Trees(conversion.of_boosting(classifier.model, len(classifier.classes_))),)
     if hasattr(classifier, "estimators_"):
-        return (Trees(conversion.of_trees(classifier.estimators_, columns)),)
+        return (Trees(conversion.of_trees(classifier.estimators_)),)
     if hasattr(classifier, "tree_"):
-        return (Trees(conversion.of_trees([classifier], columns)),)
+        return (Trees(conversion.of_trees([classifier])),)
     varying = (z != z[:1]).any(axis=0)
-    return (Network(classifier, columns.astype(np.int32), varying),)
+    return (Network(classifier, np.arange(z.shape[1], dtype=np.int32), varying),)
+
+
+def _over(part: Part, columns: np.ndarray) -> Part:
+    """The part, where its j-th column is the j-th of these of wider rows."""
+    if isinstance(part, Trees):
+        return Trees(part.forest.over(columns))
+    assert isinstance(part, Network)
+    return Network(part.classifier, columns[part.places].astype(np.int32), part.varying)
 
 
 def _background(z: np.ndarray, y: np.ndarray, seed: int, most: int = 200) -> np.ndarray:

@@ -116,7 +116,7 @@ class _Work:
         """How tools are simulated."""
         settings = self.settings
         compat: Any = settings.compat or self.meter or "corrected"
-        return Simulation.named(settings.tool_of, settings.own_tools, rows=settings.simulated_rows, compat=compat)
+        return Simulation.named(settings.tool_of, settings.own_tools, rows=settings.flows, compat=compat)
 
     @cached_property
     def augmented(self) -> tuple[int, ...]:
@@ -209,7 +209,7 @@ class _Work:
     def added(self, k: int) -> int:
         """Simulated flows of class k."""
         simulated = k in self.augmented or not self._is_real(k)
-        return self.settings.simulated_rows if simulated else 0
+        return self.settings.flows if simulated else 0
 
     def _tested(self) -> tuple[HeldOut, np.ndarray | None]:
         """Rows tested by models not trained on them; the benign scores that their thresholds are set on, if others."""

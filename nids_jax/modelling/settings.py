@@ -9,6 +9,7 @@ from nids_jax.modelling.fitting import DETECTORS
 from nids_jax.settings import setting
 
 AUTO = "auto"
+FLOWS, FLOWS_ALONE = 1600, 400  # as in docs/results/simulated.md and zero-shot.md
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +28,11 @@ class Train:
     simulate_below: int = setting(
         20, "Add simulated flows to classes with fewer labelled rows, where a tool is known; 0: to none.", least=0
     )
-    simulated_rows: int = setting(1600, "Flows to simulate of such a class.", least=1)
+    simulated_rows: int | None = setting(
+        None,
+        f"Flows to simulate of such a class; default: {FLOWS}, without attack rows {FLOWS_ALONE}.",
+        least=1,
+    )
     tools: tuple[str, ...] = setting(
         (), "With benign rows alone: the attack tools to simulate, each a class; default: all there are."
     )
@@ -44,6 +49,11 @@ class Train:
     licence: str | None = setting(None, "Licence of the rows, for the model card; default: unknown.")
     seed: int = setting(0, "Of all random draws.", least=0)
 
+    @property
+    def flows(self) -> int:
+        """Flows to simulate of a class."""
+        return self.simulated_rows or (FLOWS if self.attacks == "real" else FLOWS_ALONE)
+
     def __post_init__(self) -> None:
         if self.detector not in (AUTO, *DETECTORS):
             raise InputError(f"`detector` is {self.detector!r}; choose from {', '.join((AUTO, *DETECTORS))}")
@@ -54,8 +64,10 @@ class Train:
                 raise InputError(f"`max_false_positives` has {rate}; give rates between 0 and 1, such as 0.01")
         if not self.seed < 2**32:
             raise InputError(f"`seed` is {self.seed}; give a number below 2^32")
-        for name, least in (("folds", 2), ("least_rows", 1), ("simulate_below", 0), ("simulated_rows", 1)):
+        for name, least in (("folds", 2), ("least_rows", 1), ("simulate_below", 0)):
             if getattr(self, name) < least:
                 raise InputError(f"`{name}` is {getattr(self, name)}; it must be at least {least}")
+        if self.simulated_rows is not None and self.simulated_rows < 1:
+            raise InputError(f"`simulated_rows` is {self.simulated_rows}; it must be at least 1")
         if self.tools and self.attacks != "simulated":
             raise InputError("`tools` is about simulated attacks; pass `attacks=simulated` as well")

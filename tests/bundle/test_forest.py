@@ -26,10 +26,9 @@ def rows(classes: int, n: int = 300, seed: int = 0) -> tuple[np.ndarray, np.ndar
 
 def forest_of(model, x, y) -> Forest:
     model.fit(x, y)
-    columns = np.arange(x.shape[1])
     if isinstance(model, XGBClassifier):
-        return of_boosting(model, len(np.unique(y)), columns)
-    return of_trees(getattr(model, "estimators_", [model]), columns)
+        return of_boosting(model, len(np.unique(y)))
+    return of_trees(getattr(model, "estimators_", [model]))
 
 
 MODELS = {
@@ -75,7 +74,7 @@ def test_shapley_values_are_those_of_the_shap_library(name):
 def test_columns_may_be_some_of_more():
     x, y = rows(3)
     model = RandomForestClassifier(5, random_state=0).fit(x[:, [4, 0]], y)
-    forest = of_trees(model.estimators_, np.array([4, 0]))
+    forest = of_trees(model.estimators_).over(np.array([4, 0]))
     np.testing.assert_allclose(forest.predict_proba(x), model.predict_proba(x[:, [4, 0]]))
     assert forest.columns.tolist() == [0, 4]
 

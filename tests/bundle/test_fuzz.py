@@ -62,13 +62,17 @@ def test_changed_bytes(bundle, tmp_path, edits, name):
     path = tmp_path / "model"
     shutil.rmtree(path, ignore_errors=True)
     shutil.copytree(bundle, path)
-    content = (path / name).read_bytes()
-    (path / name).write_bytes(changed(content, edits))
-    if changed(content, edits) != content:
+    before = (path / name).read_bytes()
+    after = changed(before, edits)
+    (path / name).write_bytes(after)
+    if name == folder.MANIFEST:
+        with contextlib.suppress(ValueError):  # other blanks between the same values change nothing
+            after, before = json.loads(after), json.loads(before)
+    if after == before:
+        load_model(path)
+    else:
         with pytest.raises(InputError):
             load_model(path)
-    else:
-        load_model(path)
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

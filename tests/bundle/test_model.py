@@ -225,6 +225,15 @@ def test_a_kill_while_saving_leaves_the_old_model_or_the_new_one(tmp_path, monke
         model().save(tmp_path / "model")
 
 
+def test_what_a_kill_left_long_ago_is_removed(tmp_path):
+    for name in (".model.1.tmp", ".model.2.old", ".model.3.tmp", ".model.mine", ".models.4.tmp"):
+        (tmp_path / name).mkdir()
+        if name != ".model.3.tmp":
+            os.utime(tmp_path / name, (0, 0))
+    model().save(tmp_path / "model")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".model.3.tmp", ".model.mine", ".models.4.tmp", "model"]
+
+
 def edited(path: Path, change) -> None:
     """A manifest with a change, and with checksums to fit."""
     found = json.loads((path / folder.MANIFEST).read_text())
