@@ -37,6 +37,43 @@ def to_columns(packets: list[Packet]) -> Packets:
     return Packets(**{name: np.array([getattr(p, name) for p in packets], kind) for name, kind in COLUMNS.items()})
 
 
+@dataclass(frozen=True)
+class Stream:
+    """Packets from whole numbers: few hosts and ports, so that packets share flows."""
+
+    pauses: tuple[int, ...]  # µs
+    flags: tuple[int, ...]
+
+    @property
+    def choices(self) -> tuple[tuple[int, ...], ...]:
+        """Of a packet's pause, end points, protocol, payload, header and flags."""
+        ends = ((1, 2, 3), (1, 2, 3), (1, 2), (1, 2))
+        return (self.pauses, *ends, (6, 6, 6, 17, 1), (0, 1, 6, 1460), (0, 20, 32), self.flags)
+
+    @property
+    def codes(self) -> int:
+        """How many packets there are to choose from."""
+        return math.prod(map(len, self.choices))
+
+    def packets(self, start: int, hosts: int, codes: list[int], longest: int = 2**62) -> list[Packet]:
+        """Packets of so many hosts from `start` on, none more than `longest` after the one before.
+
+        A code, below `codes`, is one packet's fields.
+        """
+        time, packets = start, []
+        for code in codes:
+            fields = []
+            for choices in self.choices:
+                code, digit = divmod(code, len(choices))
+                fields.append(choices[digit])
+            pause, source, destination, source_port, destination_port, protocol, payload, header, flags = fields
+            time = max(time + min(pause, longest), 0)
+            tcp, icmp = protocol == 6, len(packets) if protocol == 1 else -1
+            ends = (min(source, hosts), min(destination, hosts), source_port, destination_port)
+            packets.append(Packet(time, *ends, protocol, payload, header, flags * tcp, len(packets) * tcp, icmp))
+        return packets
+
+
 @dataclass
 class Flow:
     index: int  # of the first packet

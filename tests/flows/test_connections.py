@@ -1,7 +1,6 @@
 """The default meter against a plain program, in one piece and in many, and against values done by hand."""
 
 import itertools
-import math
 from pathlib import Path
 
 import numpy as np
@@ -17,45 +16,19 @@ from nids_jax.flows.meter.flows import join
 from nids_jax.flows.packets import ACK, FIN, ICMP, PSH, RST, SYN, TCP, UDP, URG, Packets
 from nids_jax.flows.schema import FEATURES, canonical_names
 from tests.flows.plain_connections import plain_connections
-from tests.flows.plain_meter import Packet, to_columns
+from tests.flows.plain_meter import Packet, Stream, to_columns
 from tests.flows.test_meter import CLIENT, SERVER, START, packet, value
 
 PAUSES = (0, 1, 1000, 999_999, 1_000_000, 1_000_001, 5_000_000, 5_000_001, 60_000_000, 120_000_000, 700_000_000)
 FLAGS = (0, SYN, SYN | ACK, ACK, ACK | PSH, FIN | ACK, FIN | ACK, RST, RST | ACK, URG | 64 | 128, SYN | FIN)
-CHOICES = (
-    PAUSES,
-    (1, 2, 3),
-    (1, 2, 3),
-    (1, 2),
-    (1, 2),
-    (TCP, TCP, TCP, UDP, ICMP),
-    (0, 1, 6, 1460),
-    (0, 20, 32),
-    FLAGS,
-)
-
-
-def made(hosts: int, longest: int, codes: list[int]) -> list[Packet]:
-    """Few hosts and ports, so that packets share connections.  A code is one packet's fields."""
-    time, packets = START, []
-    for code in codes:
-        fields = []
-        for choices in CHOICES:
-            code, digit = divmod(code, len(choices))
-            fields.append(choices[digit])
-        pause, source, destination, source_port, destination_port, protocol, payload, header, flags = fields
-        time += min(pause, longest)
-        tcp, icmp = protocol == TCP, len(packets) if protocol == ICMP else -1
-        ends = (min(source, hosts), min(destination, hosts), source_port, destination_port)
-        packets.append(Packet(time, *ends, protocol, payload, header, flags * tcp, len(packets) * tcp, icmp))
-    return packets
-
+STREAM = Stream(PAUSES, FLAGS)
 
 streams = st.builds(
-    made,
+    STREAM.packets,
+    st.just(START),
     st.integers(1, 3),
+    st.lists(st.integers(0, STREAM.codes - 1), max_size=60),
     st.sampled_from([1000, 2_000_000, 700_000_000]),
-    st.lists(st.integers(0, math.prod(map(len, CHOICES)) - 1), max_size=60),
 )
 timeouts = st.sampled_from([1, 10_000_000, 120_000_000])
 pauses = st.sampled_from([1, 300_000, 5_000_000])

@@ -1,7 +1,6 @@
 """The flow meter against CICFlowMeter's own output and against a plain state machine."""
 
 import ipaddress
-import math
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nids_jax.flows.meter import Flows, meter_mended
-from nids_jax.flows.packets import ACK, FIN, ICMP, PSH, RST, TCP, UDP, URG
+from nids_jax.flows.packets import ACK, FIN, PSH, RST, URG
 from nids_jax.flows.schema import FEATURES, canonical_names
 from tests.flows.capture_reader import read_packets
-from tests.flows.plain_meter import Packet, plain_meter, to_columns
+from tests.flows.plain_meter import Packet, Stream, plain_meter, to_columns
 from tests.flows.test_meter import MODES, Mode, metered
 
 START = 1_500_000_000_000_000  # µs
@@ -85,41 +84,13 @@ def test_real_packets_each_land_in_one_flow(data_dir: Path, name: str) -> None:
 
 PAUSES = (0, 1, 1000, 999_999, 1_000_000, 1_000_001, 5_000_000, 5_000_001, 60_000_000, -3, -130_000_000)
 FLAGS = (0, ACK, ACK | PSH, FIN | ACK, FIN, RST, FIN | RST, URG)
-CHOICES = (
-    PAUSES,
-    (1, 2, 3),
-    (1, 2, 3),
-    (1, 2),
-    (1, 2),
-    (TCP, TCP, TCP, UDP, ICMP),
-    (0, 1, 6, 1460),
-    (0, 20, 32),
-    FLAGS,
-)
-
-
-def stream(start: int, hosts: int, codes: list[int]) -> list[Packet]:
-    """Few hosts and ports, so that packets share flows; clocks that run backwards.  A code is one packet's fields."""
-    time, packets = start, []
-    for code in codes:
-        fields = []
-        for choices in CHOICES:
-            code, digit = divmod(code, len(choices))
-            fields.append(choices[digit])
-        pause, source, destination, source_port, destination_port, protocol, payload, header, flags = fields
-        time = max(time + pause, 0)
-        tcp = protocol == TCP
-        source, destination = min(source, hosts), min(destination, hosts)
-        ends = (source, destination, source_port, destination_port)
-        packets.append(Packet(time, *ends, protocol, payload, header, flags * tcp, len(packets) * tcp))
-    return packets
-
+STREAM = Stream(PAUSES, FLAGS)  # with clocks that run backwards
 
 streams = st.builds(
-    stream,
+    STREAM.packets,
     st.sampled_from([0, 1, START]),
     st.integers(1, 3),
-    st.lists(st.integers(0, math.prod(map(len, CHOICES)) - 1), max_size=40),
+    st.lists(st.integers(0, STREAM.codes - 1), max_size=40),
 )
 
 
