@@ -140,10 +140,11 @@ def _judged(
     live: bool,
     notes: _Notes,
 ) -> Iterator["Judged"]:
-    from nids_jax.detection.tables import table_pieces
     from nids_jax.detection.verdict import judge
 
     for path in tables:
+        from nids_jax.detection.tables import table_pieces  # here: it imports pandas, which captures do without
+
         malformed = 0
         for piece in table_pieces(path, model.features, model.categories):
             malformed += piece.malformed

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
 from nids_jax.detection.community_id import community_id
 from nids_jax.flows.capture import Hosts
@@ -152,6 +151,8 @@ def _id_of(found: Mapping[str, np.ndarray | None], row: int) -> str:
 
 def _moments(cells: np.ndarray) -> np.ndarray | None:
     """Times in ISO 8601 as µs; None where not all of them are so written: other orders of day and month are a guess."""
+    import pandas as pd  # here: half a second, and captures do without
+
     try:
         return pd.to_datetime(pd.Series(cells), utc=True, format="ISO8601").dt.as_unit("us").astype(np.int64).to_numpy()
     except ValueError:
