@@ -44,6 +44,7 @@ class Fitter:
     simulation: Simulation
     augmented: tuple[int, ...] = ()  # classes to which simulated flows are added
     without_attacks: bool = False  # every attack row is simulated; see `pipeline.alignment`
+    merged: tuple[str, ...] = ()  # tools whose flows are then one class, the second of two; none: each a class
     seed: int = 0
     progress: bool = False
 
@@ -79,10 +80,13 @@ class Fitter:
 
         scaler = fit_scaler(get_preset("cpu").scaler, table)
         z = scaler.transform(table.x)
-        found = simulated_attacks(self.simulation, table, scaler, z, SIMULATION_SEED + 1000 * self.seed)
-        # Each level's classifier is let go once it is converted: of a hundred classes it takes a gigabyte.
+        benign = table.classes[0]
+        like = table.regroup({benign: benign}, (benign, *self.merged)) if self.merged else table
+        found = simulated_attacks(self.simulation, like, scaler, z, SIMULATION_SEED + 1000 * self.seed)
+        labels = np.minimum(found.y, 1) if self.merged else found.y
+        # Each level's classifier is let go once it is converted: one of many classes takes a gigabyte.
         model = Aligned(lambda: _Converted(self._make()), found.distances)
-        model.fit(np.concatenate([z, found.x]), np.concatenate([table.y, found.y]))
+        model.fit(np.concatenate([z, found.x]), np.concatenate([table.y, labels]))
         parts = tuple(_over(part, columns) for columns, each in model.parts_ for part in _kept(each))
         return Fitted(scaler=scaler, parts=parts, background=_background(z, table.y, self.seed))
 

@@ -12,7 +12,7 @@ from nids_jax.bundle import program
 from nids_jax.bundle.calibration import RATES, Calibration
 from nids_jax.bundle.model import Model, uncertainty
 from nids_jax.data.table import FlowTable
-from nids_jax.errors import InputError
+from nids_jax.errors import InputError, check_names
 from nids_jax.flows.simulate.tools import TOOLS
 from nids_jax.modelling import card, choice
 from nids_jax.modelling.evaluation import HeldOut, curves, daily, evaluate
@@ -23,6 +23,7 @@ from nids_jax.modelling.testing import cross_validated, silent, tested
 from nids_jax.pipeline.simulation import Simulation
 from nids_jax.training.checkpoint import fingerprint
 
+ATTACK = "Attack"  # the class of all simulated attacks, where nothing names any
 UNKNOWN_SHARE = 0.01  # of held-out rows of known classes that count as unknown
 _VERSIONS = ("nids-jax", "jax", "flax", "numpy", "scikit-learn", "xgboost-cpu")
 
@@ -101,15 +102,29 @@ class _Work:
         attacks = tuple(name for name in table.classes if name != benign)
         if attacks and self.settings.tools:
             raise InputError("`tools` is for benign rows alone, and the rows name attacks of their own: leave it out")
-        if not attacks:
-            known = {**TOOLS, **Simulation.named((), self.settings.own_tools).own}
-            attacks = self.settings.tools or tuple(name for name, tool in known.items() if not tool.benign)
         calm = table.take(table.y == table.classes.index(benign))
+        if self.settings.tools:
+            check_names("tools", self.settings.tools, self.tools)
+            return calm.regroup({benign: benign}, (benign, *dict.fromkeys(self.settings.tools)))
+        if not attacks:
+            return calm.regroup({benign: benign}, (benign, ATTACK))
         # Attacks that no tool stands behind cannot be told from benign rows.
-        names = tuple(name for name in attacks if self.simulation.behind((name,)))
+        known = self.simulation.behind((benign, *attacks))
+        names = tuple(name for k, name in enumerate(attacks, start=1) if k in known)
         if not names:
             raise InputError(f"no tool stands behind any of {', '.join(attacks)}: name one with `tool_of`")
         return calm.regroup({benign: benign}, (benign, *names))
+
+    @cached_property
+    def tools(self) -> tuple[str, ...]:
+        """The attack tools that there are, one's own first."""
+        known = {**self.simulation.own, **TOOLS}
+        return tuple(name for name, tool in known.items() if not tool.benign)
+
+    @property
+    def merged(self) -> tuple[str, ...]:
+        """The tools whose flows are the one attack class, where no row and no flag names any."""
+        return self.tools if self.settings.attacks == "simulated" and ATTACK in self.table.classes else ()
 
     @cached_property
     def simulation(self) -> Simulation:
@@ -140,6 +155,7 @@ class _Work:
             simulation=self.simulation,
             augmented=self.augmented,
             without_attacks=self.settings.attacks == "simulated",
+            merged=self.merged,
             seed=self.settings.seed,
             progress=self.progress,
         )
@@ -209,7 +225,7 @@ class _Work:
     def added(self, k: int) -> int:
         """Simulated flows of class k."""
         simulated = k in self.augmented or not self._is_real(k)
-        return self.settings.flows if simulated else 0
+        return self.settings.flows * max(len(self.merged), 1) if simulated else 0
 
     def _tested(self) -> tuple[HeldOut, np.ndarray | None]:
         """Rows tested by models not trained on them; the benign scores that their thresholds are set on, if others."""

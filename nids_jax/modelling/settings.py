@@ -34,7 +34,7 @@ class Train:
         least=1,
     )
     tools: tuple[str, ...] = setting(
-        (), "With benign rows alone: the attack tools to simulate, each a class; default: all there are."
+        (), "With benign rows alone: attack tools to simulate, each a class; default: all there are, as one class."
     )
     tool_of: tuple[str, ...] = setting((), "Tools behind classes whose names do not say so, as CLASS=TOOL,….")
     own_tools: str | None = setting(None, "TOML file with tools of one's own; they answer to their labels.")

@@ -106,6 +106,8 @@ def test_benign_rows_alone_do_with_simulated_attacks():
     assert model.told["data"]["classes"]["masscan"] == {"real": 0, "simulated": 50}
     assert "every attack row is simulated" in model.card.lower()
     assert 1 <= len(model.parts) <= 3  # one for each level of alignment
+    with pytest.raises(InputError, match="`tools` names 'hulkk'"):
+        train(table, attacks="simulated", tools=("hulkk",))
     attacks = flows({"benign": 1, "hulk": 60}, seed=9)
     alerts = model.verdicts(model.rows(attacks)[1:], 0.05).alert
     assert alerts.mean() > 0.5
@@ -127,6 +129,23 @@ def test_benign_rows_alone_do_with_simulated_attacks():
 def test_what_cannot_be_trained_on(table, changes, why):
     with pytest.raises(InputError, match=why):
         train(table, **changes)
+
+
+def test_without_names_all_tools_are_one_class():
+    model = train(flows({"benign": 80}), attacks="simulated", detector="decision_tree", simulated_rows=2, folds=2)
+    assert model.classes == ("BENIGN", "Attack")
+    attacks = sum(not tool.benign for tool in TOOLS.values())
+    assert model.told["data"]["classes"]["Attack"] == {"real": 0, "simulated": 2 * attacks}
+
+
+def test_attack_rows_are_not_trained_on_when_attacks_are_simulated():
+    table = flows({"benign": 80, "hulk": 9, "xss": 7})
+    names = ("BENIGN", "Loud", "xss")
+    settings = {"attacks": "simulated", "detector": "decision_tree", "simulated_rows": 5, "folds": 2}
+    model = train(replace(table, classes=names), tool_of=("Loud=hulk",), **settings)
+    assert model.classes == names
+    assert model.told["data"]["rows"] == 80
+    assert train(replace(table, classes=names), **settings).classes == ("BENIGN", "xss")
 
 
 def test_real_rows_are_found(data_dir):
