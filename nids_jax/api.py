@@ -18,7 +18,7 @@ from nids_jax.errors import InputError
 from nids_jax.evaluation import explain as shap
 from nids_jax.evaluation.fidelity import RawRows, fidelity
 from nids_jax.flows.capture import read_capture
-from nids_jax.flows.meter import Compat
+from nids_jax.flows.meter import STREAMED, Compat
 from nids_jax.flows.meter import meter as meter_packets
 from nids_jax.flows.meter.columns import COLUMNS, values
 from nids_jax.flows.schema import CICIDS2017
@@ -130,7 +130,7 @@ def meter(capture: PathLike, *, compat: Compat = "none", decapsulate: bool = Fal
     Raises:
       InputError: what is no capture, or cannot be read.
     """
-    found = read_capture(Path(capture), decapsulate=decapsulate, orphans=compat == "cicflowmeter")
+    found = read_capture(Path(capture), decapsulate=decapsulate, orphans=compat not in STREAMED)
     flows = meter_packets(found.packets, compat=compat)
     frame = pd.DataFrame(dict(zip(COLUMNS, values(flows, found.hosts), strict=True)))
     whole = [name for name, kind in COLUMNS.items() if kind == "integer"]

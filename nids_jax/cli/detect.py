@@ -177,11 +177,11 @@ def _of_captures(
     from nids_jax.detection.observed import of_flows
     from nids_jax.detection.verdict import judge
     from nids_jax.flows.capture.source import Source
-    from nids_jax.flows.meter import Flows
+    from nids_jax.flows.meter import STREAMED, Flows
     from nids_jax.flows.metering import CaptureMeter
 
     compat = metering.compat if compat_given or model.meter is None else model.meter
-    if live and compat == "cicflowmeter":
+    if live and compat not in STREAMED:
         warn("note: CICFlowMeter's records need a whole capture, so packets of standard input are judged at its end")
     if model.meter is None:
         warn(f"note: it is not known how the rows that the model was trained on were metered; here --compat={compat}")

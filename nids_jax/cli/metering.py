@@ -32,9 +32,10 @@ class Metering:
     decapsulate: bool = setting(False, "Read the packets inside tunnels: GRE, IP in IP, VXLAN, Geneve, GTP-U.")
     compat: str = setting(
         "none",
-        "Whose flow records: those of CICFlowMeter with its defects, those of the corrected CIC-IDS2017, or a record "
-        "for each connection and features that mean what their names say.",
-        choices=["none", "corrected", "cicflowmeter"],
+        "Whose flow records: none: a record for each connection, and features that mean what their names say; "
+        "corrected: as in the corrected CIC-IDS2017; cicflowmeter: today's CICFlowMeter with its defects; or as that "
+        "dataset was metered.",
+        choices=["none", "corrected", "cicflowmeter", "cicids2017", "cicids2018", "cicddos2019"],
     )
 
     def __post_init__(self) -> None:

@@ -53,7 +53,7 @@ class Simulate:
     compat: str = setting(
         "none",
         "Whose flow records a table has (see `nids_jax meter`).",
-        choices=["none", "corrected", "cicflowmeter"],
+        choices=["none", "corrected", "cicflowmeter", "cicids2017", "cicids2018", "cicddos2019"],
     )
 
     def __post_init__(self) -> None:

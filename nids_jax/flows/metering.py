@@ -9,7 +9,7 @@ import numpy as np
 from nids_jax.flows.capture.hosts import Hosts
 from nids_jax.flows.capture.reader import CaptureReader
 from nids_jax.flows.capture.source import Source
-from nids_jax.flows.meter import Compat, Flows, Ordered, StreamMeter, meter
+from nids_jax.flows.meter import STREAMED, Compat, Flows, Ordered, StreamMeter, meter
 from nids_jax.flows.meter.stream import ACTIVITY_TIMEOUT, MOST_FLOWS, TIMEOUT
 from nids_jax.flows.packets import Packets, concatenate
 
@@ -87,7 +87,7 @@ class CaptureMeter:
         Raises:
           InputError: it cannot be read, or is no capture.
         """
-        whole = self._options.compat != "cicflowmeter"
+        whole = self._options.compat in STREAMED
         reader = CaptureReader(
             name, source.read, hosts=self.hosts, decapsulate=self._options.decapsulate, orphans=not whole
         )
@@ -103,7 +103,7 @@ class CaptureMeter:
 
     def finish(self) -> Iterator[Flows]:
         """The flows that have not ended yet; what follows is metered by itself."""
-        if self._options.compat != "cicflowmeter":
+        if self._options.compat in STREAMED:
             for ordered in self._ordered.finish():
                 yield from self._counted(self._stream.take(ordered))
             yield from self._counted(self._stream.finish())

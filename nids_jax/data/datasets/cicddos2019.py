@@ -31,7 +31,7 @@ DATASET = Dataset(
         "udplag": "UDP-lag",
     },
     cap=30_000,  # P1, Table II
-    meter="cicflowmeter",
+    meter="cicddos2019",
     test_per_class=10_000,
     source="Sharafaldin et al.: Developing realistic distributed denial of service (DDoS) attack dataset and "
     "taxonomy, IEEE ICCST 2019",

@@ -58,7 +58,7 @@ DATASET = Dataset(
         "xss": "Web Attack - XSS",
     },
     cap=30_000,  # P1, Table II
-    meter="cicflowmeter",
+    meter="cicids2017",
     dos_tools=frozenset(DOS_TOOLS),
     source="Sharafaldin, Lashkari, Ghorbani: Toward generating a new intrusion detection dataset and intrusion "
     "traffic characterization, ICISSP 2018",

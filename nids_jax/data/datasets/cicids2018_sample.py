@@ -21,7 +21,7 @@ DATASET = Dataset(
         "SQL Injection",
         "SSH-Bruteforce",
     ),
-    meter="cicflowmeter",
+    meter="cicids2018",
     packaged="cicids2018_sample.parquet",
     source="Sharafaldin, Habibi Lashkari, Ghorbani: Toward generating a new intrusion detection dataset and intrusion "
     "traffic characterization, ICISSP 2018; CSE-CIC-IDS2018, registry.opendata.aws/cse-cic-ids2018",

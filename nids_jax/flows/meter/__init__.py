@@ -6,7 +6,7 @@ over them); `modes` chooses between them.
 """
 
 from nids_jax.flows.meter.flows import ENDS, Flows
-from nids_jax.flows.meter.modes import Compat, meter, meter_mended
+from nids_jax.flows.meter.modes import STREAMED, Compat, meter, meter_mended
 from nids_jax.flows.meter.stream import TIMEOUT, Ordered, StreamMeter
 
-__all__ = ["ENDS", "TIMEOUT", "Compat", "Flows", "Ordered", "StreamMeter", "meter", "meter_mended"]
+__all__ = ["ENDS", "STREAMED", "TIMEOUT", "Compat", "Flows", "Ordered", "StreamMeter", "meter", "meter_mended"]

@@ -6,7 +6,8 @@ BasicPacketInfo, PacketReader) and were checked against what the program writes.
 al. 2022).
 """
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -33,7 +34,45 @@ MENDED: frozenset[str] = frozenset(
 )
 
 
-def cicflowmeter(packets: Packets, *, timeout_us: int, activity_timeout_us: int, mended: bool = False) -> Flows:
+@dataclass(frozen=True)
+class Early:
+    """How the version of CICFlowMeter that a published dataset was made with differs from today's.
+
+    The published rows say so: subflow features are the totals in all of them, bulks 0, and windows −1 where there is
+    none.  Flags are 0 or 1, of the first packet alone, and stand under other names: the program kept them in a Java
+    HashMap, which lists RST, PSH, ECE, SYN, ACK, FIN, URG, CWR in this order, under a header in another.  A pause
+    before the packet that ends a flow is no idle time.  The rows of CIC-IDS2017 whose packets are at hand (14) agree in
+    all features.
+    """
+
+    flags: Mapping[str, str]  # column → the flag that stands in it
+    padded: bool  # the padding of Ethernet frames of less than 60 bytes counts as payload
+
+
+_HEADER: tuple[str, ...] = ("fin", "syn", "rst", "psh", "ack", "urg", "cwr", "ece")
+_LISTED: tuple[str, ...] = (
+    "rst",
+    "psh",
+    "ece",
+    "syn",
+    "ack",
+    "fin",
+    "urg",
+    "cwr",
+)  # a HashMap of 16 buckets by String.hashCode
+_AS_LISTED: dict[str, str] = dict(zip(_HEADER, _LISTED, strict=True))
+EARLY = {
+    "cicids2017": Early(flags=_AS_LISTED, padded=True),
+    "cicids2018": Early(flags=_AS_LISTED, padded=False),
+    # Here the columns are shifted by one, and the first is 0 throughout.
+    "cicddos2019": Early(flags=dict(zip(_HEADER[1:], _LISTED[:-1], strict=True)), padded=True),
+}
+_SHORTEST = 46  # bytes of an Ethernet frame's content; shorter content is padded
+
+
+def cicflowmeter(
+    packets: Packets, *, timeout_us: int, activity_timeout_us: int, mended: bool = False, early: Early | None = None
+) -> Flows:
     """Flow records as today's CICFlowMeter (Java) makes them, with its defects: [n flows, d features].
 
     Packets are taken in order of capture, so that inter-arrival times (and with them durations and rates) can be
@@ -51,6 +90,7 @@ def cicflowmeter(packets: Packets, *, timeout_us: int, activity_timeout_us: int,
         itself apart by port, keep flows of one packet (whose rates are 0), and keep the protocol number, header and
         payload of what is neither TCP nor UDP, where CICFlowMeter writes 0 and merges all such traffic of two hosts.
         The embedded simulated dataset and packet augmentation are metered so.
+      early: as a published dataset was metered.
 
     Returns:
       The records, in order of their first packets.
@@ -58,8 +98,11 @@ def cicflowmeter(packets: Packets, *, timeout_us: int, activity_timeout_us: int,
     exact = not mended
     if exact:
         packets = _without_other_protocols(packets)
+    if early is not None and early.padded:
+        content = np.where(packets.header > 0, 20 + packets.header + packets.payload, _SHORTEST)
+        packets = replace(packets, payload=packets.payload + np.maximum(_SHORTEST - content, 0).astype(np.int32))
     split = split_flows(packets, timeout=timeout_us, by_host=exact)
-    columns = _features(packets, split, activity_timeout=activity_timeout_us, exact=exact)
+    columns = _features(packets, split, activity_timeout=activity_timeout_us, exact=exact, early=early)
     count = np.diff(split.begin, append=len(split.rows))
     first = split.rows[split.begin]
     shown = np.flatnonzero(count > 1) if exact else np.arange(len(count))
@@ -84,6 +127,7 @@ def cicflowmeter(packets: Packets, *, timeout_us: int, activity_timeout_us: int,
     )
 
 
+_NEVER = 2**62  # µs
 _KEYS = ("destination_port", "protocol")  # features that are packet columns
 
 _FLAGS = {"fin": FIN, "syn": SYN, "rst": RST, "psh": PSH, "ack": ACK, "urg": URG, "cwr": CWR, "ece": ECE}
@@ -98,7 +142,9 @@ def _without_other_protocols(packets: Packets) -> Packets:
     return replace(packets, **blank | {name: getattr(packets, name) for name in ("time", "source", "destination")})
 
 
-def _features(packets: Packets, split: Split, *, activity_timeout: int, exact: bool) -> dict[str, np.ndarray]:
+def _features(
+    packets: Packets, split: Split, *, activity_timeout: int, exact: bool, early: Early | None
+) -> dict[str, np.ndarray]:
     """Every feature but the key columns, [n] each, in the order of `split`."""
     n = len(split.begin)
     flow, forward, rows = split.flow, split.forward, split.rows
@@ -154,7 +200,7 @@ def _features(packets: Packets, split: Split, *, activity_timeout: int, exact: b
     c["down_up_ratio"] = c["total_bwd_packets"] // c["total_fwd_packets"]
     c |= _bulk_features(time, payload, flow, n)
     c |= _subflow_features(c, *_gaps(time, flow), n)
-    c |= _active_features(time, flow, split, last, activity_timeout)
+    c |= _active_features(time, flow, split, last, activity_timeout, ends_count=early is None)
 
     window = packets.window[rows]
     c["fwd_init_win_bytes"] = window[split.begin]
@@ -164,8 +210,32 @@ def _features(packets: Packets, split: Split, *, activity_timeout: int, exact: b
     c["fwd_segment_size_min"] = summarise(header[forward], flow[forward], n).min
     c["icmp_code"] = c["icmp_type"] = np.full(n, -1)
     tcp = packets.protocol[rows[split.begin]] == TCP
+    if early is not None:
+        c |= _early_features(c, flags[split.begin], packets.protocol[rows], flow, forward, early)
     c["total_tcp_flow_time"] = np.where(tcp, time[last] - time[split.begin][split.connection], 0)
     return c
+
+
+def _early_features(
+    c: dict[str, np.ndarray],
+    first: np.ndarray,
+    protocol: np.ndarray,
+    flow: np.ndarray,
+    forward: np.ndarray,
+    early: Early,
+) -> dict[str, np.ndarray]:
+    """The features that were others: `first` [n] has the flags of each flow's first packet."""
+    n = len(first)
+    found = {f"subflow_{side}_packets": c[f"total_{side}_packets"] for side in ("fwd", "bwd")}
+    found |= {f"subflow_{side}_bytes": c[f"total_length_of_{side}_packets"] for side in ("fwd", "bwd")}
+    found |= {f"bwd_{what}_avg": np.zeros(n) for what in ("bytes_bulk", "packets_bulk", "bulk_rate")}
+    for name in _FLAGS:
+        flag = early.flags.get(name)
+        found[f"{name}_flag_count"] = (first & _FLAGS[flag] > 0).astype(np.int64) if flag else np.zeros(n, np.int64)
+    for side, mask in (("fwd", forward), ("bwd", ~forward)):
+        told = _count(flow[mask & (protocol == TCP)], n) > 0
+        found[f"{side}_init_win_bytes"] = np.where(told, c[f"{side}_init_win_bytes"], -1)
+    return found
 
 
 def _count(flow: np.ndarray, n: int) -> np.ndarray:
@@ -215,14 +285,17 @@ def _subflow_features(c: dict[str, np.ndarray], gaps: np.ndarray, owner: np.ndar
 
 
 def _active_features(
-    time: np.ndarray, flow: np.ndarray, split: Split, last: np.ndarray, threshold: int
+    time: np.ndarray, flow: np.ndarray, split: Split, last: np.ndarray, threshold: int, *, ends_count: bool
 ) -> dict[str, np.ndarray]:
-    """Pauses longer than `threshold`, and how long the flow had been active before each of them."""
+    """Pauses longer than `threshold`, and how long the flow had been active before each of them.
+
+    `ends_count`: so does a pause before the packet that ends a flow.
+    """
     n = len(split.begin)
     gap = np.diff(time, prepend=time[:1])
     needed = np.full(len(time), threshold)
     # CICFlowMeter looks at the packet that ends a flow only where it also parts two subflows.
-    needed[last[split.terminated]] = max(threshold, GAP)
+    needed[last[split.terminated]] = max(threshold, GAP) if ends_count else _NEVER
     idle = gap > needed
     idle[split.begin] = False
     opens = idle.copy()

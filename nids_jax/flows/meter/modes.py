@@ -6,12 +6,13 @@ from typing import Literal, get_args
 import numpy as np
 
 from nids_jax.errors import InputError
-from nids_jax.flows.meter.cicflowmeter import cicflowmeter
+from nids_jax.flows.meter.cicflowmeter import EARLY, cicflowmeter
 from nids_jax.flows.meter.flows import Flows
 from nids_jax.flows.meter.stream import ACTIVITY_TIMEOUT, TIMEOUT, meter_stream, positive
 from nids_jax.flows.packets import NO_ICMP, Packets
 
-Compat = Literal["none", "corrected", "cicflowmeter"]
+Compat = Literal["none", "corrected", "cicflowmeter", "cicids2017", "cicids2018", "cicddos2019"]
+STREAMED: tuple[Compat, ...] = ("none", "corrected")  # the modes that need no whole capture
 
 
 def meter(
@@ -30,7 +31,8 @@ def meter(
       compat: whose rules count.  "none": a record for each connection; packets are taken in order of time, a TCP flow
         ends as TCP does, every packet counts in some record (`connections` has the rules), and features mean what their
         names say (`record`).  "corrected": the same, with the features of the corrected CIC-IDS2017 (Engelen et al.
-        2021, Liu et al. 2022; `record` says which differ).  "cicflowmeter": see `cicflowmeter.cicflowmeter`.
+        2021, Liu et al. 2022; `record` says which differ).  "cicflowmeter": see `cicflowmeter.cicflowmeter`; the
+        others, as the dataset of that name was metered, see `cicflowmeter.Early`.
 
     Returns:
       The records, in order of their first packets.
@@ -43,8 +45,10 @@ def meter(
         raise InputError(f"unknown compat {compat!r}; choose from {', '.join(get_args(Compat))}")
     positive(timeout_us=timeout_us, activity_timeout_us=activity_timeout_us)
     packets = checked(packets)
-    if compat == "cicflowmeter":
-        return cicflowmeter(packets, timeout_us=timeout_us, activity_timeout_us=activity_timeout_us)
+    if compat == "cicflowmeter" or compat in EARLY:
+        return cicflowmeter(
+            packets, timeout_us=timeout_us, activity_timeout_us=activity_timeout_us, early=EARLY.get(compat)
+        )
     return meter_stream(
         packets, timeout_us=timeout_us, activity_timeout_us=activity_timeout_us, corrected=compat == "corrected"
     )

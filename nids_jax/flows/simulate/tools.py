@@ -139,14 +139,14 @@ def tool_flows(
     Args:
       count: records, at least 0.
       seed: at least 0.
-      compat: see `meter`.  With "corrected" and "cicflowmeter" flows of one packet are left out, as those programs do.
+      compat: see `meter`.  With other modes than "none" flows of one packet are left out, as those programs do.
 
     Returns:
       x [count, d] float64, raw units, all finite; the names of its d columns, all of schema.FEATURES.
 
     Raises:
       InputError: a count or seed that is negative or not a whole number; an unknown `compat`; a tool whose every
-        flow is of one packet, with "cicflowmeter".
+        flow is of one packet, with another mode than "none".
     """
     parts = [np.empty((0, len(FEATURES))), *flow_pieces(tool, count, seed, compat=compat)]
     return np.concatenate(parts), tuple(feature.name for feature in FEATURES)
