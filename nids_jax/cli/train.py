@@ -5,12 +5,14 @@ Every labelled row is used.  Where a class has few rows, simulated flows of the 
 that runs without this package.
 
     nids_jax train --data=flows.csv --output=model
+    nids_jax train --data=Bot:bot.pcap,Scan:scan.pcapng.gz --benign=monday.pcap --output=model
     nids_jax train --benign=monday.csv --attacks=simulated --output=model
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pandas as pd
@@ -19,6 +21,7 @@ from nids_jax.bundle import folder
 from nids_jax.bundle.columns import rows_of
 from nids_jax.bundle.model import Model
 from nids_jax.cli.flags import Flags
+from nids_jax.cli.labelled import tables_of
 from nids_jax.cli.output import say
 from nids_jax.data.datasets import DATASETS, NAMES
 from nids_jax.data.frames import flow_features, label_column, read_frame
@@ -37,12 +40,12 @@ from nids_jax.settings import setting
 class Rows:
     """The rows:"""
 
-    data: tuple[str, ...] = setting((), "Files or folders of labelled flows.")
+    data: tuple[str, ...] = setting((), "Files or folders of labelled flows; of captures, CLASS:FILE for each.")
     dataset: str | None = setting(
         None, f"One of {', '.join(NAMES)}, whose rules to apply to the files, or which to read itself."
     )
     data_dir: str | None = setting(None, "Folder with one folder per dataset; default: $NIDS_DATA_DIR.")
-    benign: tuple[str, ...] = setting((), "Files of benign flows; they need no labels.")
+    benign: tuple[str, ...] = setting((), "Files of benign flows, which need no labels, or captures of them.")
     unlabelled: tuple[str, ...] = setting((), "Files of flows without labels: what the model says of them is told.")
     label_column: str | None = setting(None, "Column with the labels, where it is not found by itself.")
     benign_class: str | None = setting(None, "Class that is no attack, where its name does not say so.")
@@ -85,7 +88,10 @@ class Rows:
             if keep_times:
                 raise InputError("`benign` files are not split by time: add their rows to `data` with a label")
             calm = self._benign_rows(table)
-            table = calm if table is None else concatenate([table, calm])
+            if table is None:
+                table = calm
+            else:  # the labelled files may have had no benign class
+                table = concatenate([replace(table, classes=calm.classes, benign=calm.benign), calm])
         assert table is not None
         return table, times
 
@@ -139,8 +145,15 @@ def main(arguments: Sequence[str]) -> None:
     if not output:
         raise InputError("`output` is missing; name a folder for the model")
     folder.refuse_other(Path(output))
-    table, times = rows.read(settings.split == "time")
     known = DATASETS[rows.dataset].meter if rows.dataset else None
+    with TemporaryDirectory() as metered:
+        compat = settings.compat or known or "none"
+        data, all_data = tables_of(rows.data, Path(metered), compat, labelled=True)
+        (Path(metered) / "benign").mkdir()
+        benign, all_benign = tables_of(rows.benign, Path(metered) / "benign", compat, labelled=False)
+        if (rows.data or rows.benign) and all_data and all_benign:
+            known = compat  # nothing but captures, metered here
+        table, times = replace(rows, data=tuple(data), benign=tuple(benign)).read(settings.split == "time")
     model = train(
         table,
         settings,

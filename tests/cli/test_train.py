@@ -23,6 +23,21 @@ def frame(seed: int = 0) -> pd.DataFrame:
     return found
 
 
+def test_captures_to_a_model(tmp_path, capsys):
+    for tool, name in (("hulk", "a.pcap"), ("nmap_syn", "b.pcapng"), ("benign", "calm.pcap")):
+        assert main(["simulate", f"--tools={tool}", "--conversations=60", f"--output={tmp_path / name}"]) == 0
+    data = f"--data=DoS Hulk:{tmp_path / 'a.pcap'},PortScan:{tmp_path / 'b.pcapng'}"
+    calm, output = f"--benign={tmp_path / 'calm.pcap'}", f"--output={tmp_path / 'model'}"
+    assert main(["train", data, calm, output, "--detector=decision_tree", "--folds=2"]) == 0
+    model = load_model(tmp_path / "model")
+    assert set(model.classes) == {"BENIGN", "DoS Hulk", "PortScan"}
+    assert (model.benign, model.meter) == ("BENIGN", "none")
+    assert main(["detect", f"--model={tmp_path / 'model'}", str(tmp_path / "a.pcap")]) == 0
+    assert "DoS Hulk" in capsys.readouterr().out
+    assert main(["train", f"--data={tmp_path / 'a.pcap'}", output]) == 2
+    assert "of no class; write CLASS:" in capsys.readouterr().err
+
+
 def test_files_to_a_model(tmp_path, capsys):
     frame().to_csv(tmp_path / "flows.csv", index=False)
     calm = frame(1).query("Label == 'BENIGN'").drop(columns=["Label", "Timestamp"])
