@@ -8,7 +8,7 @@ capture on standard input.  Without --output alerts are printed, a line each, an
 """
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING
 
 from nids_jax.cli.flags import Flags
 from nids_jax.cli.frame import importing
-from nids_jax.cli.metering import Metering, Named, captures_in, is_capture
+from nids_jax.cli.metering import Metering, Named, flows_of, is_capture
 from nids_jax.cli.output import emit, say, warn
+from nids_jax.data.io.sources import EXTENSIONS, data_extension
 from nids_jax.errors import InputError
 from nids_jax.files import whole_or_absent
+from nids_jax.folders import passed_over, search
 from nids_jax.settings import setting
 
 if TYPE_CHECKING:
@@ -80,37 +82,28 @@ def main(arguments: Sequence[str]) -> None:
     threshold = model.threshold(wanted.max_false_positives)
     if not threshold.supported:
         warn(f"note: {threshold.sentence}")
-    summary, notes = Summary(model.classes, model.benign), _Notes(stream_is_free=wanted.output != LIVE)
+    summary = Summary(model.classes, model.benign)
+    tell = warn if wanted.output == LIVE else say  # where the events take standard output, all else goes beside it
     # Whoever reads the events may stop; there is nothing left to do then.
     with suppress(BrokenPipeError), ExitStack() as stack:
         output = _output(wanted, live, model.classes, stack)
-        for judged in _judged(model, wanted, metering, given.given("compat"), tables, captures, live, notes):
+        for judged in _judged(model, wanted, metering, given.given("compat"), tables, captures, live, tell):
             summary.add(judged)
             output.put(judged)
         output.close()
     for line in summary.lines():
-        notes.say(line)
+        tell(line)
     if not summary.flows:
-        notes.say("there were no flows")
-
-
-class _Notes:
-    """What is said beside the verdicts: on standard error where these take standard output."""
-
-    def __init__(self, stream_is_free: bool):
-        self.say = say if stream_is_free else warn
+        tell("there were no flows")
 
 
 def _sorted_out(files: Sequence[str]) -> tuple[list[Path], list[Named]]:
     """The tables, and the captures, folders' content included."""
-    from nids_jax.data.io.sources import data_extension
-    from nids_jax.folders import passed_over, search
-
     tables: dict[Path, Path] = {}
     captures: list[Named] = []
 
     def is_table(name: str) -> bool:
-        return data_extension(name) in (".csv", ".parquet", ".arff")
+        return data_extension(name) in EXTENSIONS
 
     for name in files:
         path = Path(name)
@@ -125,7 +118,7 @@ def _sorted_out(files: Sequence[str]) -> tuple[list[Path], list[Named]]:
         elif is_table(path.name):
             tables.setdefault(path.resolve(), path)
         else:
-            captures += captures_in([name], "captures")
+            captures.append(Named(path, False))
     once = {each.path.resolve(): each for each in reversed(captures)}
     return [*tables.values()], [*reversed(once.values())]
 
@@ -138,7 +131,7 @@ def _judged(
     tables: Sequence[Path],
     captures: Sequence[Named],
     live: bool,
-    notes: _Notes,
+    tell: Callable[[str], object],
 ) -> Iterator["Judged"]:
     from nids_jax.detection.verdict import judge
 
@@ -160,7 +153,7 @@ def _judged(
         if malformed:
             warn(f"{path}: {malformed:,} rows left out, which have more or fewer fields than the header")
     if captures or live:
-        yield from _of_captures(model, wanted, metering, compat_given, captures, live, notes)
+        yield from _of_captures(model, wanted, metering, compat_given, captures, live, tell)
 
 
 def _of_captures(
@@ -170,7 +163,7 @@ def _of_captures(
     compat_given: bool,
     captures: Sequence[Named],
     live: bool,
-    notes: _Notes,
+    tell: Callable[[str], object],
 ) -> Iterator["Judged"]:
     from dataclasses import replace
 
@@ -205,18 +198,9 @@ def _of_captures(
         source = Source(sys.stdin.buffer, "standard input")
         yield from map(verdicts, work.take(source, "standard input"))
         yield from map(verdicts, work.finish())
-        notes.say(f"standard input: {work.new_account()}")
+        tell(f"standard input: {work.new_account()}")
         return
-    for path, in_folder in captures:
-        try:
-            with Source.open(path) as source:
-                yield from map(verdicts, work.take(source, str(path)))
-        except InputError as error:
-            if not in_folder:
-                raise
-            warn(f"passed over: {error}")
-        yield from map(verdicts, work.finish())
-        notes.say(f"{path}: {work.new_account()}")
+    yield from map(verdicts, flows_of(work, captures, tell))
 
 
 def _output(wanted: Detect, live: bool, classes: Sequence[str], stack: ExitStack) -> "Output":

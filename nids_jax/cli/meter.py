@@ -7,15 +7,14 @@ With --label, the file is a dataset to train on (`--data=flows.csv`).
     nids_jax meter --captures=monday.pcap,tuesday.pcapng.gz --output=flows.csv
 """
 
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from nids_jax.cli.flags import Flags
 from nids_jax.cli.frame import importing
-from nids_jax.cli.metering import Metering, captures_in
-from nids_jax.cli.output import say, warn
+from nids_jax.cli.metering import Metering, captures_in, flows_of
+from nids_jax.cli.output import say
 from nids_jax.errors import InputError
 from nids_jax.files import make_folder, whole_or_absent
 from nids_jax.settings import setting
@@ -46,38 +45,18 @@ def main(arguments: Sequence[str]) -> None:
     output, files = _output(wanted.output), captures_in(wanted.captures, "captures")
 
     with importing():  # here, because numpy and numba take longer to import than --help may
-        from nids_jax.flows.capture.source import Source
-        from nids_jax.flows.meter import Flows
         from nids_jax.flows.meter.columns import COLUMNS, values
         from nids_jax.flows.metering import CaptureMeter
         from nids_jax.sheets import Sheet
 
     work = CaptureMeter(metering.options())
 
-    def flows() -> Iterator[Flows]:
-        for path, in_folder in files:
-            # What the terminal cannot show of a file's name is written as an escape.
-            name = os.fsencode(path).decode("utf-8", "backslashreplace")
-            try:
-                with Source.open(path) as source:
-                    yield from work.take(source, str(path))
-            except InputError as error:
-                if not in_folder:
-                    raise
-                warn(f"passed over: {error}")
-            if not wanted.joined:
-                yield from work.finish()
-                say(f"{name}: {work.new_account()}")
-        if wanted.joined:
-            yield from work.finish()
-            say(f"all captures: {work.new_account()}")
-
     columns, label = dict(COLUMNS), []
     if wanted.label is not None:
         columns["Label"], label = "few texts", [wanted.label]
     form = "csv" if output.suffix.lower() == ".csv" else "parquet"
     with whole_or_absent(output, "output") as file, Sheet(file, form, columns) as sheet:
-        for each in flows():
+        for each in flows_of(work, files, say, joined=wanted.joined):
             sheet.write([*values(each, work.hosts), *label])
         if not sheet.rows:
             left = "; ".join(f"{count:,} packets left out: {why}" for why, count in work.total.left_out.items())

@@ -1,19 +1,22 @@
 """The settings of commands that read captures, and the captures that a user names."""
 
 import math
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, get_args
+from typing import TYPE_CHECKING, NamedTuple
 
 from nids_jax.cli.output import warn
 from nids_jax.compressed import ENDINGS as PACKED
 from nids_jax.errors import InputError
+from nids_jax.flows.compat import Compat
 from nids_jax.folders import passed_over, search
 from nids_jax.settings import setting
 
 if TYPE_CHECKING:
-    from nids_jax.flows.metering import MeterOptions
+    from nids_jax.flows.meter import Flows
+    from nids_jax.flows.metering import CaptureMeter, MeterOptions
 
 ENDINGS = (".pcap", ".pcapng", ".cap")  # as of the captures that a folder holds, compressed or not
 
@@ -30,12 +33,11 @@ class Metering:
         1 << 18, "Flows at work at once; beyond, the one that began first ends early (1 kB each).", least=1
     )
     decapsulate: bool = setting(False, "Read the packets inside tunnels: GRE, IP in IP, VXLAN, Geneve, GTP-U.")
-    compat: str = setting(
+    compat: Compat = setting(
         "none",
         "Whose flow records: none: a record for each connection, and features that mean what their names say; "
         "corrected: as in the corrected CIC-IDS2017; cicflowmeter: today's CICFlowMeter with its defects; or as that "
         "dataset was metered.",
-        choices=["none", "corrected", "cicflowmeter", "cicids2017", "cicids2018", "cicddos2019"],
     )
 
     def __post_init__(self) -> None:
@@ -46,12 +48,10 @@ class Metering:
 
     def options(self) -> "MeterOptions":
         """For the library."""
-        from nids_jax.flows.meter import Compat
         from nids_jax.flows.metering import MeterOptions
 
-        compat: Compat = next(each for each in get_args(Compat) if each == self.compat)
         return MeterOptions(
-            compat=compat,
+            compat=self.compat,
             timeout_us=round(self.flow_timeout * 1e6),
             activity_timeout_us=round(self.activity_timeout * 1e6),
             most_flows=self.max_flows,
@@ -99,3 +99,30 @@ def is_capture(name: str) -> bool:
     for ending in PACKED:
         name = name.removesuffix(ending)
     return name.rstrip("0123456789").endswith(ENDINGS)
+
+
+def flows_of(
+    work: "CaptureMeter", captures: Sequence[Named], say: Callable[[str], object], *, joined: bool = False
+) -> Iterator["Flows"]:
+    """The flows of captures, each metered by itself, or all as pieces of one; what became of the packets is said.
+
+    Raises:
+      InputError: a capture that was named cannot be read, or is none.
+    """
+    from nids_jax.flows.capture.source import Source
+
+    for path, in_folder in captures:
+        try:
+            with Source.open(path) as source:
+                yield from work.take(source, str(path))
+        except InputError as error:
+            if not in_folder:
+                raise
+            warn(f"passed over: {error}")
+        if not joined:
+            yield from work.finish()
+            # What the terminal cannot show of a file's name is written as an escape.
+            say(f"{os.fsencode(path).decode('utf-8', 'backslashreplace')}: {work.new_account()}")
+    if joined:
+        yield from work.finish()
+        say(f"all captures: {work.new_account()}")

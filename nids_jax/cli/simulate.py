@@ -20,6 +20,7 @@ from nids_jax.cli.frame import importing
 from nids_jax.cli.output import say
 from nids_jax.errors import InputError
 from nids_jax.files import make_folder, whole_or_absent
+from nids_jax.flows.compat import Compat
 from nids_jax.settings import setting
 from nids_jax.sheets import guarded
 
@@ -50,10 +51,9 @@ class Simulate:
     labels: str | None = setting(
         None, "File for a capture's labels, as CSV; default: NAME.labels.csv beside the capture."
     )
-    compat: str = setting(
+    compat: Compat = setting(
         "none",
         "Whose flow records a table has (see `nids_jax meter`).",
-        choices=["none", "corrected", "cicflowmeter", "cicids2017", "cicids2018", "cicddos2019"],
     )
 
     def __post_init__(self) -> None:
@@ -91,7 +91,7 @@ def _write_table(wanted: Simulate, output: Path) -> None:
     make_folder(output.parent, "output")
     form = "csv" if output.suffix.lower() == ".csv" else "parquet"
     with whole_or_absent(output, "output") as file:
-        rows = write_flows(file, tools, wanted.flows, wanted.seed, compat=wanted.compat, form=form)  # pyright: ignore[reportArgumentType] (the flag's choices)
+        rows = write_flows(file, tools, wanted.flows, wanted.seed, compat=wanted.compat, form=form)
     say(f"flows: {rows:,}, of {len(tools)} tools, in {output}")
 
 

@@ -8,17 +8,11 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from nids_jax.data.io.arff import ArffFile
 from nids_jax.data.io.columns import NO_LABEL, Coded, Layout, column_names
-from nids_jax.data.io.delimited import DelimitedFile
 from nids_jax.data.io.notation import find_notation
-from nids_jax.data.io.parquet import ParquetFile
-from nids_jax.data.io.sources import data_extension
+from nids_jax.data.io.readers import open_table
 from nids_jax.detection.observed import SPELLINGS, Observed, of_table
 from nids_jax.flows.schema import normalise
-
-_OPENERS = {".csv": DelimitedFile, ".parquet": ParquetFile, ".arff": ArffFile}
-EXTENSIONS = tuple(_OPENERS)
 
 
 class Piece(NamedTuple):
@@ -28,11 +22,6 @@ class Piece(NamedTuple):
     observed: Observed
     row: np.ndarray  # [n] number of each among the table's rows, from 1 on
     malformed: int  # rows left out before or among these: more or fewer fields than the header
-
-
-def is_table(path: Path) -> bool:
-    """Whether a file is a table by its name."""
-    return data_extension(path.name) in _OPENERS
 
 
 def table_pieces(path: Path, wanted: Collection[str], names: Collection[str]) -> Iterator[Piece]:
@@ -45,7 +34,7 @@ def table_pieces(path: Path, wanted: Collection[str], names: Collection[str]) ->
     Raises:
       InputError: the file cannot be read.
     """
-    file = _OPENERS[data_extension(path.name)](path)
+    file = open_table(path)
     try:
         columns = column_names(file.header, path)
         place = {name: number for number, name in enumerate(columns)}

@@ -13,6 +13,7 @@ its label is new and only the beginning of a label seen before: the file was cut
 """
 
 from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
 from typing import get_args
 
 from tqdm import tqdm
@@ -30,6 +31,15 @@ from nids_jax.errors import InputError
 from nids_jax.folders import passed_over
 
 _OPENERS = {".csv": DelimitedFile, ".parquet": ParquetFile, ".arff": ArffFile}
+
+
+def open_table(path: Path) -> DelimitedFile | ParquetFile:
+    """A CSV, Parquet or ARFF file, told by its name; to be closed.
+
+    Raises:
+      InputError: it cannot be read, is empty (EmptyFileError), or is of another format.
+    """
+    return _OPENERS[data_extension(path.name)](path)
 
 
 def read_flows(
@@ -88,7 +98,7 @@ def read_flows(
     with tqdm(total=size, unit="B", unit_scale=True, desc="reading", leave=False, disable=not progress) as bar:
         for path in files:
             try:
-                file = _OPENERS[data_extension(path.name)](path)
+                file = open_table(path)
             except EmptyFileError as error:
                 if len(files) == 1:
                     raise

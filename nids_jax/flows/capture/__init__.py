@@ -5,6 +5,6 @@ fragments of a packet the ports of the first, and `hosts` numbers the addresses.
 """
 
 from nids_jax.flows.capture.hosts import Hosts
-from nids_jax.flows.capture.reader import ENDINGS, Capture, CaptureReader, read_capture
+from nids_jax.flows.capture.reader import Capture, CaptureReader, read_capture
 
-__all__ = ["ENDINGS", "Capture", "CaptureReader", "Hosts", "read_capture"]
+__all__ = ["Capture", "CaptureReader", "Hosts", "read_capture"]

@@ -18,8 +18,6 @@ from nids_jax.flows.capture.source import Source
 from nids_jax.flows.capture.walk import Piece, Walk
 from nids_jax.flows.packets import Packets, concatenate
 
-ENDINGS = (".pcap", ".pcapng", ".cap")
-
 
 @dataclass(frozen=True, kw_only=True)
 class Capture:

@@ -5,8 +5,9 @@ are compiled; `cicflowmeter` does what that program does, on `splitting` (the fl
 over them); `modes` chooses between them.
 """
 
+from nids_jax.flows.compat import STREAMED, Compat
 from nids_jax.flows.meter.flows import ENDS, Flows
-from nids_jax.flows.meter.modes import STREAMED, Compat, meter, meter_mended
+from nids_jax.flows.meter.modes import meter, meter_mended
 from nids_jax.flows.meter.stream import TIMEOUT, Ordered, StreamMeter
 
 __all__ = ["ENDS", "STREAMED", "TIMEOUT", "Compat", "Flows", "Ordered", "StreamMeter", "meter", "meter_mended"]

@@ -1,18 +1,16 @@
 """Packets to flow records by whichever rules are asked for."""
 
 from dataclasses import replace
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 
 from nids_jax.errors import InputError
+from nids_jax.flows.compat import Compat
 from nids_jax.flows.meter.cicflowmeter import EARLY, cicflowmeter
 from nids_jax.flows.meter.flows import Flows
 from nids_jax.flows.meter.stream import ACTIVITY_TIMEOUT, TIMEOUT, meter_stream, positive
 from nids_jax.flows.packets import NO_ICMP, Packets
-
-Compat = Literal["none", "corrected", "cicflowmeter", "cicids2017", "cicids2018", "cicddos2019"]
-STREAMED: tuple[Compat, ...] = ("none", "corrected")  # the modes that need no whole capture
 
 
 def meter(
