@@ -8,7 +8,7 @@ import numpy as np
 
 from nids_jax.data.duplicates import repeats
 from nids_jax.data.io.columns import TIME, Chunk, Coded, Schema, make_layout
-from nids_jax.data.io.labels import is_unlabelled, label_key, natural_order
+from nids_jax.data.io.labels import LONGEST_NAME, is_unlabelled, label_key, natural_order
 from nids_jax.data.io.moments import seconds
 from nids_jax.data.io.notation import Decimal
 from nids_jax.data.io.read_report import Counts, ReadReport
@@ -129,6 +129,11 @@ class Collector:
         table = np.full(len(labels.names) + 1, _NO_LABEL, np.int32)
         for code in np.unique(labels.codes[labels.codes >= 0]):
             name = labels.names[code]
+            if len(name) > LONGEST_NAME:
+                raise InputError(
+                    f"column {header!r} holds {name[:40]!r} and so on, {len(name):,} characters, so it is no class"
+                    " label; name the label with label_column"
+                )
             if is_unlabelled(name):
                 self._unlabelled.add(name)
                 continue
@@ -268,6 +273,9 @@ class Collector:
                 free_text[feature] = "free text"
                 continue
             names = tuple(encoder)
+            if any(len(names[code]) > LONGEST_NAME for code in used):
+                free_text[feature] = "free text"
+                continue
             categories[feature] = tuple(natural_order([names[code] for code in used]))
             codes = np.zeros(len(names))
             codes[used] = [categories[feature].index(names[code]) for code in used]

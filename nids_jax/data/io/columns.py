@@ -3,7 +3,7 @@
 """Which columns of a file become features, which one is the label, and how text becomes numbers."""
 
 import re
-import textwrap
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from nids_jax.data.io.labels import clean_label, decode
+from nids_jax.data.io.labels import LONGEST_NAME, clean_label, decode
 from nids_jax.data.io.notation import MISSING
 from nids_jax.errors import InputError
 from nids_jax.flows.schema import FEATURES, canonical_name, canonical_names, is_identifier, normalise
@@ -47,6 +47,8 @@ _BESIDE_LABELS = ("type", "category", "subcategory", "traffic_type")
 
 TIME = "timestamp"  # an identifier that is read where it is asked for: the moment at which the flow started
 
+MOST_COLUMNS = 10_000  # of a file; every one costs time and memory in every row
+
 AFTER_LAST = "empty field at the end of each row"  # a column that the header does not name
 
 _LONG_SAMPLE = 20  # rows without any value, from which a column counts as empty rather than its rows as invalid
@@ -54,7 +56,7 @@ _LONG_SAMPLE = 20  # rows without any value, from which a column counts as empty
 _METERED = frozenset(feature.name for feature in FEATURES if feature.kind != "category")
 
 _NUMBER_LIKE = r"^[+-]?[.,]?[0-9][0-9.,'\x{2019}\s_]*(?:[eE][+-]?[0-9]+)?\s*(?:%|[a-zA-Z]{1,2})?$"
-_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|[+-]?inf(?:inity)?", re.IGNORECASE | re.ASCII)
+_NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?|[+-]?inf(?:inity)?", re.IGNORECASE | re.ASCII)
 
 
 NO_LABEL = -1  # in place of a label's column
@@ -112,9 +114,8 @@ def column_names(header: Sequence[str], path: Path) -> tuple[str, ...]:
     """
     cells = [unguarded(cell.strip()) for cell in header]
     names = [name if normalise(cell) else cell for cell, name in zip(cells, canonical_names(cells), strict=True)]
-    used = [name for name in names if name]
-    for name in used:
-        if used.count(name) > 1:
+    for name, times in Counter(names).items():
+        if name and times > 1:
             raise InputError(f"{path} has several columns that mean {name!r}; rename or remove all but one")
     return tuple(names)
 
@@ -189,7 +190,8 @@ def _find_label(
     header: Sequence[str], names: Sequence[str], path: Path, wanted: str | None, default: int | None
 ) -> int:
     cells = [cell.strip() for cell in header]
-    listed = textwrap.shorten(", ".join(cells), 3000, placeholder=" …")
+    listed = ", ".join(cells)
+    listed = listed if len(listed) <= 3000 else f"{listed[:3000]} …"
     if wanted is not None:
         for spellings, key in (
             (cells, wanted.strip()),
@@ -253,8 +255,9 @@ def make_layout(schema: Schema, header: Sequence[str], path: Path) -> Layout:
     names = column_names(header, path)
     label = _find_label(header, names, path, schema.label, None)
     first = schema.path
+    place = {name: number for number, name in enumerate(names)}
     for feature in schema.features:
-        if feature not in names:
+        if feature not in place:
             raise InputError(f"{path} has no column {feature!r}, which {first} has; read files of one layout together")
     ports = "destination_port" in schema.features
     known = {*schema.features, *column_names(tuple(schema.dropped), first)}
@@ -263,11 +266,23 @@ def make_layout(schema: Schema, header: Sequence[str], path: Path) -> Layout:
             raise InputError(f"{first} has no column {name!r}, which {path} has; read files of one layout together")
     return Layout(
         width=len(header),
-        features=tuple(names.index(feature) for feature in schema.features),
+        features=tuple(place[feature] for feature in schema.features),
         text=tuple(feature in schema.text for feature in schema.features),
         label=label,
         label_header=header[label].strip(),
     )
+
+
+def check_header(header: Sequence[str], path: Path) -> None:
+    """Raise an InputError where there are more columns, or longer names, than any table of flows has."""
+    if len(header) > MOST_COLUMNS:
+        raise InputError(f"{path} has {len(header):,} columns; up to {MOST_COLUMNS:,} are read, so leave some out")
+    longest = max(header, key=len, default="")
+    if len(longest) > LONGEST_NAME:
+        raise InputError(
+            f"{path} has a column whose name, {longest[:40]!r} and so on, has {len(longest):,} characters; shorten it"
+            f" to {LONGEST_NAME:,} at most"
+        )
 
 
 def refuse_headless(header: Sequence[str], path: Path) -> None:

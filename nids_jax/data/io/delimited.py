@@ -6,6 +6,7 @@ the float64 nearest to the decimal text.
 """
 
 import csv
+import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -22,6 +23,7 @@ from nids_jax.data.io.columns import (
     Coded,
     Kind,
     Layout,
+    check_header,
     guess_kind,
     refuse_headless,
     to_coded,
@@ -35,11 +37,11 @@ from nids_jax.data.io.sources import EmptyFileError
 from nids_jax.errors import InputError
 
 _BLOCK = 8 << 20  # bytes read at once
-_LONGEST = 8 << 20  # bytes without a line end after which a file is taken for something else
 _SAMPLE = 2 << 20  # bytes from which the kinds of the columns are guessed
-_PIECE = 1 << 20  # bytes that Arrow parses at once: the fastest measured; no line may be longer
+_PIECE = 1 << 20  # bytes that Arrow parses at once: the fastest measured; no line is longer
 _LINES = 50  # from which it is told whether rows end in a separator
 _TEXT = pa.dictionary(pa.int32(), pa.string())
+_WRITTEN = re.compile(rb"[^ \t,;|\n]")  # what a blank line does not hold
 _OTHER_FORMATS = {
     b"PAR1": "Parquet data",
     b"PK\x03\x04": "a zip archive",
@@ -80,7 +82,7 @@ def read_blocks(file: BinaryIO | Unpacked, path: Path) -> Iterator[Block]:
         data = rest + data
         cut = data.rfind(b"\n") + 1
         rest = data[cut:]
-        if len(rest) > _LONGEST:
+        if len(rest) > _PIECE:
             raise InputError(f"{path} is not text in lines: {len(rest):,} bytes pass without a line end")
         yield Block(_as_utf8(data[:cut]), size)
     if rest:
@@ -144,12 +146,14 @@ class DelimitedFile:
 
     def _read_header(self) -> list[str]:
         for block in self._blocks:
-            rest, line = block.text, b""
-            while rest and not line.strip(b" \t,;|"):
-                line, _, rest = rest.partition(b"\n")
-                self._blank += not line.strip(b" \t,;|")
-            if not line.strip(b" \t,;|"):
+            first = _WRITTEN.search(block.text)
+            start = len(block.text) if first is None else block.text.rfind(b"\n", 0, first.start()) + 1
+            self._blank += block.text.count(b"\n", 0, start) + (first is None and not block.terminated)
+            if first is None:
                 continue
+            line, _, rest = block.text[start:].partition(b"\n")
+            if len(line) > _PIECE:
+                raise InputError(_too_long(self.path, len(line)))
             self._pending.append(block._replace(text=rest))
             self._header_line = line + b"\n"
             header = line.decode()
@@ -160,6 +164,7 @@ class DelimitedFile:
                 names = next(csv.reader([header], delimiter=self.delimiter))
             except csv.Error as error:
                 raise InputError(f"{self.path} has a header line that cannot be parsed: {error}") from error
+            check_header(names, self.path)
             refuse_headless(names, self.path)
             return [*names, AFTER_LAST] if self._ends_in_separators(len(names), rest) else names
         raise EmptyFileError(f"{self.path} is empty")
@@ -192,7 +197,7 @@ class DelimitedFile:
         columns = range(len(self.header))
         types: dict[str, pa.DataType] = {str(column): pa.string() for column in columns}
         table = _parse(sample, self.delimiter, len(columns), types, self.path).table
-        return {column: table.column(str(column)).combine_chunks() for column in columns}
+        return {column: table.column(column).combine_chunks() for column in columns}
 
     def kinds(self, sample: Mapping[int, pa.Array]) -> list[Kind]:
         """What each column holds, by a sample of its cells."""
@@ -297,6 +302,9 @@ def _parse(
     except pa.ArrowInvalid as error:
         if pa.float64() in types.values():
             raise
+        longest = max(map(len, text.split(b"\n")))
+        if longest > _PIECE:
+            raise InputError(_too_long(path, longest)) from error
         raise InputError(f"{path} cannot be parsed: {str(error).splitlines()[0]}") from error
     empty = [not row.strip(f' "\n{delimiter}') for row in skipped]
     blank = 0
@@ -307,6 +315,10 @@ def _parse(
         if lines > table.num_rows + len(skipped) + blank:
             raise InputError(f"{path} has a line break inside quotation marks, or a mark that is never closed")
     return _Parsed(table, blank + sum(empty), len(empty) - sum(empty))
+
+
+def _too_long(path: Path, size: int) -> str:
+    return f"{path} has a line of {size:,} bytes; lines of up to {_PIECE:,} are read"
 
 
 def _assemble(parsed: _Parsed, layout: Layout, notation: Notation) -> Chunk:

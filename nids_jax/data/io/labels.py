@@ -5,6 +5,8 @@ import re
 
 from nids_jax.sheets import unguarded
 
+LONGEST_NAME = 1000  # characters of the name of a class or column: what is longer is none
+
 _DASH = re.compile(
     "\u00e2\u20ac[\u201c\u201d]"  # an en or em dash of UTF-8 that was read as cp1252 and written again
     "|[\u2010-\u2015\u2212\ufffd\x96\x97]"  # dashes; the mark a lossy decoder leaves; cp1252's dashes read as latin-1
