@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from nids_jax.cli.output import warn
 from nids_jax.compressed import ENDINGS as PACKED
 from nids_jax.errors import InputError
-from nids_jax.flows.compat import Compat
+from nids_jax.flows.compat import DEFAULT, Compat
 from nids_jax.folders import passed_over, search
 from nids_jax.settings import setting
 
@@ -34,7 +34,7 @@ class Metering:
     )
     decapsulate: bool = setting(False, "Read the packets inside tunnels: GRE, IP in IP, VXLAN, Geneve, GTP-U.")
     compat: Compat = setting(
-        "none",
+        DEFAULT,
         "Whose flow records: none: a record for each connection, and features that mean what their names say; "
         "corrected: as in the corrected CIC-IDS2017; cicflowmeter: today's CICFlowMeter with its defects; or as that "
         "dataset was metered.",

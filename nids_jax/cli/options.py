@@ -27,7 +27,36 @@ from nids_jax.training.checkpoint import fingerprint, plain
 
 
 @dataclass(frozen=True, kw_only=True)
-class Data:
+class Reading:
+    """Which labelled flows to read, and how:"""
+
+    dataset: str | None = setting(
+        None, f"One of {', '.join(NAMES)}, whose rules to apply to the files, or which to read itself."
+    )
+    data_dir: str | None = setting(None, "Folder with one folder per dataset; default: $NIDS_DATA_DIR.")
+    data: tuple[str, ...] = setting((), "Files or folders of labelled flows.")
+    label_column: str | None = setting(None, "Column with the labels, where it is not found by itself.")
+    keep_ports: bool = setting(False, "Keep the destination port, which gives many attacks away.")
+    on_invalid: OnInvalid | None = setting(None, "What to do with unusable rows; default: what suits the dataset.")
+    decimal: Decimal | None = setting(
+        None, "Mark before the decimals of numbers in text, '.' or ','; default: as the file shows."
+    )
+    attempted: Attempted = setting("relabel", "Flows of attacks without effect (`… - Attempted`).")
+    max_per_class: int | None = setting(
+        None, "Read the first so many rows of each class; default: the dataset's own limit.", least=1
+    )
+    exclude: tuple[str, ...] = setting((), "Classes to leave out.")
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The arguments of `load`, but for the dataset's name."""
+        kept = ("data_dir", "label_column", "keep_ports", "on_invalid", "decimal", "attempted", "exclude")
+        named = {name: getattr(self, name) for name in kept}
+        return named | {"data": list(self.data) or None, "max_per_class": self.max_per_class or "dataset"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Data(Reading):
     """The flows to read:"""
 
     dataset: str | None = setting(
@@ -35,22 +64,10 @@ class Data:
         f"One of {', '.join(NAMES)}; default: simulated, or with --data files of no known dataset.  With --data, whose "
         "rules to apply to the files.",
     )
-    data_dir: str | None = setting(None, "Folder with one folder per dataset; default: $NIDS_DATA_DIR.")
     data: tuple[str, ...] = setting((), "Files or folders to read instead.")
-    label_column: str | None = setting(None, "Column with the labels, where it is not found by itself.")
     benign: str | None = setting(None, "Class that is no attack, where its name does not say so.")
-    keep_ports: bool = setting(False, "Keep the destination port, which gives many attacks away.")
-    on_invalid: OnInvalid | None = setting(None, "What to do with unusable rows; default: what suits the dataset.")
-    decimal: Decimal | None = setting(
-        None, "Mark before the decimals of numbers in text, '.' or ','; default: as the file shows."
-    )
-    attempted: Attempted = setting("relabel", "Flows of attacks without effect (`… - Attempted`).")
     merge_spellings: bool = setting(True, "In cicddos2019, one class for `DrDoS_X` and `X`.")
     merge_dos: bool = setting(False, "In CIC-IDS2017, one class for the four DoS tools.")
-    max_per_class: int | None = setting(
-        None, "Read the first so many rows of each class; default: the dataset's own limit.", least=1
-    )
-    exclude: tuple[str, ...] = setting((), "Classes to leave out.")
 
     @property
     def name(self) -> str:
@@ -70,18 +87,10 @@ class Data:
             raise InputError(f"`{needless[0]}` needs files, but the dataset is `simulated`; pass `dataset` as well")
         table, report = load(
             self.dataset or (None if self.data else "simulated"),
-            data_dir=self.data_dir,
-            data=list(self.data) or None,
-            label_column=self.label_column,
-            keep_ports=self.keep_ports,
-            on_invalid=self.on_invalid,
-            max_per_class=self.max_per_class or "dataset",
-            attempted=self.attempted,
             merge_spellings=self.merge_spellings,
             merge_dos=self.merge_dos,
-            exclude=self.exclude,
             benign=self.benign,
-            decimal=self.decimal,
+            **self.options,
         )
         table, repeated = deduplicate(table)
         leaks = leakage_report(table)

@@ -1,72 +1,111 @@
-"""Tables of flows without labels: CSV and Parquet files as data frames."""
+"""Tables of flows whose labels nobody asks for, piece by piece: columns by name, whatever their order."""
 
-import zipfile
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from nids_jax.data.io.columns import LABELS
-from nids_jax.data.io.delimited import DelimitedFile
-from nids_jax.data.io.notation import MISSING
-from nids_jax.data.io.sources import PathLike, data_extension, find_files
+from nids_jax.data.io.columns import LABELS, NO_LABEL, Layout, column_names
+from nids_jax.data.io.notation import Decimal, find_notation
+from nids_jax.data.io.readers import open_table
 from nids_jax.errors import InputError
-from nids_jax.flows.schema import FEATURES, canonical_names, is_identifier
+from nids_jax.flows.schema import FEATURES, canonical_name, is_identifier
 
 _METERED = frozenset(feature.name for feature in FEATURES)
 
 
-def read_frame(source: PathLike | Sequence[PathLike]) -> pd.DataFrame:
-    """The rows of CSV and Parquet files (or of those in folders), one file after the other, columns by canonical name.
+class Piece(NamedTuple):
+    """Some rows of a table."""
 
-    What a file lacks of the others' columns is missing in its rows.
-
-    Raises:
-      InputError: a file cannot be read.
-    """
-    frames = [_read(path) for path in find_files(source).read]
-    return pd.concat(frames, ignore_index=True) if len(frames) > 1 else frames[0]
+    frame: pd.DataFrame  # the columns asked for, by canonical name: float64, or text
+    texts: dict[str, np.ndarray]  # [n] object: the cells of further columns, by what they are asked for as
+    row: np.ndarray  # [n] number of each among the table's rows, from 1 on
+    malformed: int  # rows left out before or among these: more or fewer fields than the header
 
 
-def _read(path: Path) -> pd.DataFrame:
-    kind = data_extension(path.name)
-    if kind == ".arff":
-        raise InputError(f"{path} is ARFF, which is read with labels only; give CSV or Parquet")
-    try:
-        frame = pq.read_table(path).to_pandas() if kind == ".parquet" else _csv(path)
-    except (pa.ArrowException, OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        if isinstance(error, InputError):
+class Frames(AbstractContextManager["Frames"]):
+    """A CSV, ARFF or Parquet file, to be used in a `with` block."""
+
+    def __init__(self, path: Path):
+        """
+        Raises:
+          InputError: the file cannot be read, or two of its columns mean the same.
+        """
+        self.path = path
+        self._file = open_table(path)
+        self.header = self._file.header
+        try:
+            self.columns = column_names(self.header, path)  # canonical
+        except InputError:
+            self._file.close()
             raise
-        raise InputError(f"{path} cannot be read: {str(error).splitlines()[0]}") from error
-    frame.columns = [*canonical_names([str(name).strip() for name in frame.columns])]
-    return frame
 
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
 
-def _csv(path: Path) -> pd.DataFrame:
-    file = DelimitedFile(path)  # knows delimiters, byte order marks, and what is no text
-    header, delimiter = file.header, file.delimiter
-    file.close()
-    options: dict[str, Any] = {"na_values": MISSING, "skipinitialspace": True, "low_memory": False}
-    return pd.read_csv(
-        path, sep=delimiter, header=0, names=header, index_col=False, encoding_errors="replace", **options
-    )
+    @property
+    def features(self) -> tuple[str, ...]:
+        """The columns that are features of flow records, in the file's order.
 
+        Raises:
+          InputError: there is none.
+        """
+        found = tuple(name for name in self.columns if name in _METERED and not is_identifier(name))
+        if not found:
+            listed = ", ".join(self.header[:9])
+            raise InputError(f"none of the columns of {self.path} is a feature of flow records: {listed}")
+        return found
 
-def label_column(frame: pd.DataFrame) -> str | None:
-    """The column that holds labels, where there is one."""
-    return next((name for name in LABELS if name in frame.columns), None)
+    def label(self, column: str | None = None) -> int | None:
+        """The number of the column that holds labels, where there is one: the one of this name, or called so."""
+        known = (() if column is None else (canonical_name(column),)) + LABELS
+        return next((self.columns.index(name) for name in known if name in self.columns), None)
 
+    def pieces(
+        self,
+        wanted: Sequence[str],
+        names: Collection[str] = (),
+        texts: Mapping[str, int] | None = None,
+        decimal: Decimal | None = None,
+    ) -> Iterator[Piece]:
+        """All rows.
 
-def flow_features(frame: pd.DataFrame) -> tuple[str, ...]:
-    """The columns that are features of flow records, in the frame's order.
+        Args:
+          wanted: canonical names of the columns to read; those that the file lacks are left out.
+          names: of these, the ones that hold names rather than numbers.
+          texts: further columns to read as text: what to call each → its number.
+          decimal: see `read_flows`.
 
-    Raises:
-      InputError: there is none.
-    """
-    found = tuple(name for name in frame.columns if name in _METERED and not is_identifier(name))
-    if not found:
-        raise InputError(f"none of the columns is a feature of flow records: {', '.join(map(str, frame.columns[:9]))}")
-    return found
+        Raises:
+          InputError: the file cannot be read.
+        """
+        place = {name: number for number, name in enumerate(self.columns)}
+        found = [name for name in wanted if name in place]
+        texts = texts or {}
+        file, sample = self._file, self._file.sample()
+        if not file.always_plain:
+            cells = {
+                (place[name], name): sample[place[name]]
+                for name in found
+                if name not in names and place[name] in sample and pa.types.is_string(sample[place[name]].type)
+            }
+            file.notation = find_notation(cells, self.path, decimal, None)
+        layout = Layout(
+            width=len(self.header),
+            features=(*(place[name] for name in found), *texts.values()),
+            text=(*(name in names for name in found), *(True for _ in texts)),
+            label=NO_LABEL,
+            label_header="",
+        )
+        done = 0
+        for chunk in file.chunks(layout, lambda _: None):
+            n = len(chunk.x)
+            cells = {i: np.array([*coded.names, ""], object)[coded.codes] for i, coded in chunk.text.items()}
+            data = {name: cells[i] if i in cells else chunk.x[:, i] for i, name in enumerate(found)}
+            known = {what: cells[len(found) + i] for i, what in enumerate(texts)}
+            yield Piece(pd.DataFrame(data, index=range(n)), known, np.arange(done + 1, done + n + 1), chunk.malformed)
+            done += n

@@ -39,6 +39,7 @@ def load(
     decimal: Decimal | None = None,
     seed: int = 0,
     keep_times: bool = False,
+    keep_unlabelled: bool = False,
     progress: bool = True,
 ) -> tuple[FlowTable, ReadReport]:
     """Read a dataset.
@@ -63,7 +64,7 @@ def load(
         normal, background or legitimate.
       decimal: see `read_flows`.
       seed: of the simulation; nothing else here is random.
-      keep_times: see `read_flows`.
+      keep_times, keep_unlabelled: see `read_flows`.
       progress: show a bar of bytes on standard error.
 
     Returns:
@@ -109,6 +110,7 @@ def load(
         identifiers=_identifiers(entry),
         decimal=decimal,
         keep_times=keep_times,
+        keep_unlabelled=keep_unlabelled,
         progress=progress,
     )
     rename.check_excluded(table.classes)

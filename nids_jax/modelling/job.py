@@ -13,6 +13,7 @@ from nids_jax.bundle.calibration import RATES, Calibration
 from nids_jax.bundle.model import Model, uncertainty
 from nids_jax.data.table import FlowTable
 from nids_jax.errors import InputError, check_names
+from nids_jax.flows.compat import DEFAULT
 from nids_jax.flows.simulate.tools import TOOLS
 from nids_jax.modelling import card, choice
 from nids_jax.modelling.evaluation import HeldOut, curves, daily, evaluate
@@ -130,7 +131,7 @@ class _Work:
     def simulation(self) -> Simulation:
         """How tools are simulated."""
         settings = self.settings
-        compat: Any = settings.compat or self.meter or "corrected"
+        compat: Any = settings.compat or self.meter or DEFAULT
         return Simulation.named(settings.tool_of, settings.own_tools, rows=settings.flows, compat=compat)
 
     @cached_property

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from nids_jax.errors import InputError
-from nids_jax.flows.meter import Compat
+from nids_jax.flows.compat import DEFAULT, Compat
 from nids_jax.modelling.fitting import DETECTORS
 from nids_jax.settings import setting
 
@@ -39,7 +39,9 @@ class Train:
     tool_of: tuple[str, ...] = setting((), "Tools behind classes whose names do not say so, as CLASS=TOOL,….")
     own_tools: str | None = setting(None, "TOML file with tools of one's own; they answer to their labels.")
     compat: Compat | None = setting(
-        None, "How the rows were metered, and simulated flows are; default: as the dataset was, else unknown."
+        None,
+        "How the rows were metered, and simulated flows are; default: as the dataset was, else unknown, and simulated"
+        f" flows as --compat={DEFAULT}.",
     )
     max_false_positives: tuple[float, ...] = setting(
         (), "Further false-positive rates to tell thresholds of, beside 0.001 and 0.01."

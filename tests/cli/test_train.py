@@ -77,6 +77,74 @@ def test_files_to_a_model(tmp_path, capsys):
 
 
 @pytest.mark.parametrize("name", ["flows.csv", "flows.parquet"])
+@pytest.mark.parametrize("split", ["folds", "time"])
+def test_rows_without_a_label_are_as_those_of_unlabelled_files(name, split, tmp_path, capsys):
+    whole = frame()
+    some = np.random.default_rng(1).permutation(len(whole))[:30]
+    labelled = whole.assign(Label=whole["Label"].where(~whole.index.isin(some), None))
+    write = {"flows.csv": lambda t, path: t.to_csv(path, index=False), "flows.parquet": lambda t, p: t.to_parquet(p)}
+    write[name](labelled, tmp_path / name)
+    write[name](labelled.dropna(), tmp_path / f"other_{name}")
+    write[name](whole.drop(columns="Label").iloc[some], tmp_path / f"rest_{name}")
+    fixed = [f"--split={split}", "--detector=decision_tree", "--folds=2", f"--output={tmp_path / 'model'}"]
+    assert main(["train", f"--data={tmp_path / name}", *fixed]) == 0
+    joined = capsys.readouterr().out
+    first = load_model(tmp_path / "model")
+    files = [f"--data={tmp_path / f'other_{name}'}", f"--unlabelled={tmp_path / f'rest_{name}'}"]
+    assert main(["train", *files, *fixed]) == 0
+    apart = capsys.readouterr().out
+    assert "30 rows have no label: they count as unlabelled" in joined
+    assert "30 rows have" not in apart
+    assert "rows without labels: 30, not trained on" in joined
+    # All that is said of the rows that were trained on, and of the others, is the same.
+    assert joined[joined.index("rows to train on: 60") :] == apart[apart.index("rows to train on: 60") :]
+    second = load_model(tmp_path / "model")
+    np.testing.assert_array_equal(first.predict_proba(whole), second.predict_proba(whole))
+    assert first.told["data"]["fingerprint"] == second.told["data"]["fingerprint"]
+
+
+def test_files_without_labels_are_read_like_others(tmp_path, capsys):
+    frame().to_csv(tmp_path / "flows.csv", index=False, sep=";", decimal=",")
+    numbers = frame(1).drop(columns=["Label", "Timestamp"])
+    # Decimal commas, columns in another order, a line that is too short, a compressed file; and a capture.
+    turned = numbers[numbers.columns[::-1]]
+    turned.iloc[:30].to_csv(tmp_path / "calm.csv", index=False, sep=";", decimal=",")
+    with (tmp_path / "calm.csv").open("a") as file:
+        file.write("1;2\n")
+    turned.to_csv(tmp_path / "more.csv.gz", index=False, sep=";", decimal=",")
+    assert main(["simulate", "--tools=hulk", "--conversations=9", f"--output={tmp_path / 'a.pcap'}"]) == 0
+    arguments = [
+        f"--data={tmp_path / 'flows.csv'}",
+        f"--benign={tmp_path / 'calm.csv'}",
+        "--decimal=,",
+        "--detector=decision_tree",
+        "--folds=2",
+        f"--output={tmp_path / 'model'}",
+    ]
+    assert main(["train", *arguments, f"--unlabelled={tmp_path / 'more.csv.gz'},{tmp_path / 'a.pcap'}"]) == 0
+    said = capsys.readouterr().out
+    for text in ("benign rows: 30 of 30", "1 further rows have more or fewer fields", "BENIGN: 60 real"):
+        assert text in said, said
+    assert "rows without labels: 99, not trained on" in said
+    numbers.drop(columns="packet_length_mean").to_csv(tmp_path / "calm.csv", index=False)
+    assert main(["train", *arguments]) == 2
+    assert "calm.csv: the rows have no column packet_length_mean" in capsys.readouterr().err
+
+
+def test_which_class_is_benign(tmp_path, capsys):
+    frame().replace("BENIGN", "Calm").to_csv(tmp_path / "flows.csv", index=False)
+    frame(1).replace("BENIGN", "calm").query("Label == 'calm'").to_csv(tmp_path / "calm.csv", index=False)
+    fixed = [f"--data={tmp_path / 'flows.csv'}", "--detector=decision_tree", "--folds=2", f"--output={tmp_path / 'm'}"]
+    assert main(["train", *fixed, "--benign_class=CALM"]) == 0
+    assert load_model(tmp_path / "m").benign == "Calm"
+    assert main(["train", *fixed, "--benign_class=CALM", f"--benign={tmp_path / 'calm.csv'}"]) == 0
+    assert load_model(tmp_path / "m").classes == ("Calm", "Scan", "Worm")
+    assert "Calm: 60 real" in capsys.readouterr().out
+    assert main(["train", *fixed, "--benign_class=quiet"]) == 2
+    assert "--benign_class is 'quiet', which is none of the classes: Calm, Scan, Worm" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["flows.csv", "flows.parquet"])
 def test_split_by_time_from_files(name, tmp_path, capsys):
     whole = frame()
     if name.endswith("parquet"):
@@ -102,6 +170,7 @@ def test_split_by_time_from_files(name, tmp_path, capsys):
         (["--output=HERE", "--data=x.csv"], "is no model"),
         (["--output=OUT", "--data=nowhere.csv"], "nowhere.csv does not exist"),
         (["--output=OUT", "--benign=HERE/attacks.csv"], "rows of 'Scan', which is not benign"),
+        (["--output=OUT", "--data=HERE/attacks.csv", "--unlabelled=nowhere.csv"], "nowhere.csv does not exist"),
         (["--output=OUT", "--data=HERE/attacks.csv", "--detector=random"], "random"),
     ],
 )

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ import nids_jax
 from nids_jax.__main__ import main
 from nids_jax.bundle.model import Model
 from nids_jax.detection import output as outputs
+from nids_jax.detection.tables import table_pieces
 from nids_jax.errors import InputError
 from nids_jax.flows.schema import FEATURES
 from tests.detection.conftest import CLASSES
@@ -161,6 +163,33 @@ def test_tables_by_name_in_any_order(saved: Path, capture: Path, tmp_path: Path)
     eve = tmp_path / "eve.json"
     assert main(["detect", f"--model={saved}", str(tmp_path / "plain.csv"), f"--output={eve}"]) == 0
     assert [event["nids_jax"]["row"] for event in flows_of(eve)] == first["row"].tolist()
+
+
+def test_a_table_with_names_for_numbers_and_without_a_moment(tmp_path: Path) -> None:
+    """What a model takes for a category still names the flow; a row without a start is given none."""
+    frame = pd.DataFrame(
+        {
+            "flow_duration": [1.5, 2.5],
+            "protocol": [6, 17],
+            "Src IP": "10.0.0.1",
+            "Dst IP": "10.0.0.2",
+            "Src Port": 1234,
+            "Dst Port": 80,
+            "Timestamp": ["2024-05-01T00:00:00Z", ""],
+        }
+    )
+    frame.to_csv(tmp_path / "a.csv", index=False)
+    (piece,) = table_pieces(tmp_path / "a.csv", ["protocol", "flow_duration"], ["protocol"])
+    assert piece.frame["protocol"].tolist() == ["6", "17"]
+    assert piece.observed.protocol is not None
+    assert piece.observed.protocol.tolist() == [6, 17]
+    assert piece.observed.start is None
+    assert piece.observed.community_ids is not None
+    assert all(each.startswith("1:") for each in piece.observed.community_ids)
+    frame.iloc[:1].to_csv(tmp_path / "b.csv", index=False)
+    (piece,) = table_pieces(tmp_path / "b.csv", ["flow_duration"], [])
+    assert piece.observed.start is not None
+    assert piece.observed.start.tolist() == [int(datetime(2024, 5, 1, tzinfo=UTC).timestamp()) * 1_000_000]
 
 
 def test_a_table_of_features_alone(model: Model, saved: Path, capture: Path, tmp_path: Path) -> None:

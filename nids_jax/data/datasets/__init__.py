@@ -21,7 +21,7 @@ from nids_jax.data.datasets import (
     simulated,
 )
 from nids_jax.data.datasets.entry import Cell, Dataset, Printed
-from nids_jax.flows.meter import Compat
+from nids_jax.flows.compat import DEFAULT, Compat
 
 __all__ = ["DATASETS", "NAMES", "Cell", "Dataset", "Printed", "meter_of", "printed"]
 
@@ -35,7 +35,7 @@ NAMES: tuple[str, ...] = tuple(DATASETS)
 
 def meter_of(dataset: str) -> Compat:
     """How a dataset was metered; one that is not known: as `nids_jax meter` does."""
-    return DATASETS[dataset].meter if dataset in DATASETS else "none"
+    return DATASETS[dataset].meter if dataset in DATASETS else DEFAULT
 
 
 def printed(dataset: str) -> Printed:

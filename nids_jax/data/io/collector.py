@@ -8,7 +8,7 @@ import numpy as np
 
 from nids_jax.data.duplicates import repeats
 from nids_jax.data.io.columns import TIME, Chunk, Coded, Schema, make_layout
-from nids_jax.data.io.labels import LONGEST_NAME, is_unlabelled, label_key, natural_order
+from nids_jax.data.io.labels import LONGEST_NAME, UNLABELLED, is_unlabelled, label_key, natural_order
 from nids_jax.data.io.moments import seconds
 from nids_jax.data.io.notation import Decimal
 from nids_jax.data.io.read_report import Counts, ReadReport
@@ -36,7 +36,9 @@ class Collector:
         identifiers: frozenset[str] = frozenset(),
         decimal: Decimal | None = None,
         keep_times: bool = False,
+        keep_unlabelled: bool = False,
     ) -> None:
+        self._keep_unlabelled = keep_unlabelled
         self._survey = Survey(label_column, keep_ports, on_invalid, identifiers, decimal, keep_times)
         self._on_invalid = on_invalid
         self._cap = cap
@@ -53,6 +55,7 @@ class Collector:
         self._classes: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self._invalid_values: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self._unlabelled: set[str] = set()  # labels that say that there is none
+        self._without_label = 0  # rows
 
     def read(self, file: DataFile, advance: Callable[[int], object]) -> None:
         """Collect the rows of one file.
@@ -146,7 +149,12 @@ class Collector:
                         "is no class label; name the label with label_column"
                     )
             table[code] = self._ids[name]
-        return table[labels.codes]
+        y = table[labels.codes]
+        without = y == _NO_LABEL
+        self._without_label += int(without.sum())
+        if self._keep_unlabelled and without.any():
+            y[without] = self._class_id(UNLABELLED)
+        return y
 
     def _class_id(self, name: str) -> int:
         """The number of a class; spellings of one name count as one, the first one read."""
@@ -204,7 +212,7 @@ class Collector:
         """
         total = sum(self._files.values(), Counter[str]())
         schema = self._survey.schema
-        if schema is None or not self._y:
+        if schema is None or not any(self._classes[name]["kept"] for name in self._names if name != UNLABELLED):
             raise InputError(self._why_nothing(total))
         y = np.concatenate(self._y)
         x = self._x.finish()
@@ -224,8 +232,8 @@ class Collector:
             return f"{where} hold{'s' if len(files) == 1 else ''} no data row, only a header"
         total["invalid"] -= total["malformed"]
         schema = self._survey.schema
-        judged = total["invalid"] + total["capped"]
-        if schema is not None and judged and self._invalid_values[schema.label]["missing"] == judged:
+        judged = total["invalid"] + total["capped"] + total["kept"]
+        if schema is not None and judged and self._without_label == judged:
             found = f"holds only {', '.join(map(repr, sorted(self._unlabelled)))}" if self._unlabelled else "is empty"
             return f"no row of {where} has a label: column {schema.label!r} {found}; label them, or pass `label_column`"
         reasons = [f"{total[what]:,} {text}" for what, text in _REASONS.items() if total[what]]
@@ -323,6 +331,7 @@ class Collector:
 
 
 _REASONS = {
+    "kept": "have no label",
     "malformed": "have more or fewer fields than the header",
     "excluded": "are of classes left out",
     "invalid": "are invalid",

@@ -22,6 +22,8 @@ def _as_cp1252(error: UnicodeError) -> tuple[str, int]:
 
 codecs.register_error("nids_jax_cp1252", _as_cp1252)
 
+UNLABELLED = "(no label)"  # what rows without a label are called where they are kept
+
 
 def decode(text: bytes) -> str:
     """Bytes of a published file → str: UTF-8, and cp1252 wherever the bytes are not UTF-8.
@@ -36,9 +38,12 @@ def clean_label(text: str) -> str:
     return unguarded(" ".join(_DASH.sub("-", text).split()))
 
 
+_NONE = ("needmanuallabel", "nolabel", "unlabelled", "unlabeled", UNLABELLED.replace(" ", ""))
+
+
 def is_unlabelled(name: str) -> bool:
     """Whether a label says that nobody has labelled the row, as CICFlowMeter writes it."""
-    return label_key(name).replace(" ", "") in ("needmanuallabel", "nolabel", "unlabelled", "unlabeled")
+    return label_key(name).replace(" ", "") in _NONE
 
 
 def label_key(name: str) -> str:

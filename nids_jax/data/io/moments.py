@@ -1,12 +1,20 @@
 """The moments at which flows started, as published files write them."""
 
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from nids_jax.data.io.columns import Coded, to_numbers
+
+
+def iso_microseconds(texts: Sequence[str]) -> np.ndarray:
+    """Moments as ISO 8601 writes them, UTC where no zone is named → µs since 1970 [n] float64; NaN for any other."""
+    import pandas as pd  # it takes a moment to import, and few runs need it
+
+    return _microseconds(pd.to_datetime(pd.Series(texts, dtype=object), errors="coerce", utc=True, format="ISO8601"))
 
 
 def _microseconds(moments: Any) -> np.ndarray:
@@ -20,7 +28,7 @@ def seconds(coded: Coded) -> np.ndarray:
     Numbers are such seconds, or milliseconds, microseconds or nanoseconds, by their size.  Of days and months the first
     release of CIC-IDS2017 puts the day first, as does every date whose first number exceeds 12.
     """
-    import pandas as pd  # it takes a moment to import, and few runs need it
+    import pandas as pd
 
     texts = pd.Series(coded.names, dtype=object)
     found = np.array(to_numbers(pa.array(coded.names, pa.string()))[0], np.float64)
@@ -31,7 +39,7 @@ def seconds(coded: Coded) -> np.ndarray:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of formats that differ from row to row
             read = texts.iloc[rest]
-            moments = _microseconds(pd.to_datetime(read, errors="coerce", utc=True, format="ISO8601"))
+            moments = iso_microseconds(read.tolist())
             others = pd.to_datetime(read, errors="coerce", utc=True, format="mixed", dayfirst=True)
             found[rest] = np.where(np.isnan(moments), _microseconds(others), moments) / 1e6
     return np.append(found, np.nan)[coded.codes]

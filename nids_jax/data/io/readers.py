@@ -54,6 +54,7 @@ def read_flows(
     identifiers: Collection[str] = (),
     decimal: Decimal | None = None,
     keep_times: bool = False,
+    keep_unlabelled: bool = False,
     progress: bool = True,
 ) -> tuple[FlowTable, ReadReport]:
     """Read labelled flow records.
@@ -74,14 +75,15 @@ def read_flows(
       decimal: the mark before decimals; the other one of point and comma may then stand between thousands.  None
         goes by what each file shows (see `notation`).
       keep_times: keep the column `timestamp`, as seconds since 1970 (NaN where it cannot be read), among the features.
+      keep_unlabelled: keep rows without a label, as rows of a class `labels.UNLABELLED`, instead of dropping them.
       progress: show a bar of bytes on standard error.
 
     Returns:
       The table (classes with no row left are not among its classes), and the report.
 
     Raises:
-      InputError: nothing to read, an unreadable file, files of different layouts, no label column, no valid row, or
-        any invalid value with `on_invalid="error"`.
+      InputError: nothing to read, an unreadable file, files of different layouts, no label column, no valid row with a
+        label, or any invalid value with `on_invalid="error"`.
     """
     if on_invalid not in get_args(OnInvalid):
         raise InputError(f"on_invalid is {on_invalid!r}; choose from {', '.join(get_args(OnInvalid))}")
@@ -91,7 +93,15 @@ def read_flows(
         raise InputError(f"decimal is {decimal!r}; choose from {' '.join(get_args(Decimal))}")
     files, others = find_files(source)
     collector = Collector(
-        label_column, keep_ports, on_invalid, cap, rename, frozenset(identifiers), decimal, keep_times
+        label_column,
+        keep_ports,
+        on_invalid,
+        cap,
+        rename,
+        frozenset(identifiers),
+        decimal,
+        keep_times,
+        keep_unlabelled,
     )
     empty: list[EmptyFileError] = []
     size = sum(path.stat().st_size for path in files)

@@ -4,10 +4,12 @@ import gzip
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from nids_jax.data.io.labels import UNLABELLED
 from nids_jax.data.io.readers import read_flows
 from nids_jax.errors import InputError
 
@@ -116,6 +118,34 @@ def test_tables_that_nobody_has_labelled(tmp_path: Path, label: str):
     table, report = read(table_of(tmp_path / "b.csv", "dur,Label", rows))
     assert table.counts == {"a": 10}
     assert report.invalid_values == {"Label": {"missing": 20}}
+
+
+@pytest.mark.parametrize("label", ["", "NaN", "NeedManualLabel", "(no label)", None])
+def test_rows_without_a_label_are_kept_where_they_are_asked_for(tmp_path: Path, label: str | None):
+    numbers = [f"{i}" if i != 7 else "" for i in range(12)]  # row 7 is incomplete, and has no label
+    labels = ["a" if i < 3 else "b" if i < 5 else label for i in range(12)]
+    if label is None:
+        path = tmp_path / "a.parquet"
+        pd.DataFrame({"dur": pd.to_numeric(pd.Series(numbers)), "n": 1, "Label": labels}).to_parquet(path)
+    else:
+        lines = [f"{x},1,{y}" for x, y in zip(numbers, labels, strict=True)]
+        path = table_of(tmp_path / "a.csv", "dur,n,Label", lines)
+    table, report = read(path, keep_unlabelled=True)
+    assert table.counts == {"a": 3, "b": 2, UNLABELLED: 6}
+    assert table.x[table.y == table.classes.index(UNLABELLED), 0].tolist() == [5, 6, 8, 9, 10, 11]
+    assert report.invalid_values == {"dur": {"missing": 1}}
+    assert (report.read, report.kept, report.invalid) == (12, 11, 1)
+    assert read(path)[0].counts == {"a": 3, "b": 2}
+    assert read(path, keep_unlabelled=True, cap=2)[0].counts == {"a": 2, "b": 2, UNLABELLED: 2}
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_no_row_has_both_a_label_and_all_values(tmp_path: Path, keep: bool):
+    path = table_of(tmp_path / "a.csv", "dur,n,Label", ["1,1,", "2,1,", ",1,a"])
+    with pytest.raises(InputError, match=r"no row of .* can be used: of 3 rows .*invalid"):
+        read(path, keep_unlabelled=keep)
+    with pytest.raises(InputError, match=r"no row of .* has a label: column 'Label' is empty"):
+        read(table_of(tmp_path / "b.csv", "dur,Label", ["1,", "2,"]), keep_unlabelled=keep)
 
 
 @pytest.mark.parametrize("label", ["", "?", "NaN"])
