@@ -7,7 +7,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from nids_jax.api import compare, explain, make_classifier, make_generator, meter, simulate, split
+    from nids_jax.api import explain, make_classifier, make_generator, meter, simulate, split
     from nids_jax.bundle.model import load_model
     from nids_jax.classifiers.registry import CLASSIFIERS
     from nids_jax.data.datasets import DATASETS
@@ -16,11 +16,12 @@ if TYPE_CHECKING:
     from nids_jax.data.split import deduplicate, few_shot, stratified
     from nids_jax.data.table import FlowTable
     from nids_jax.errors import InputError
+    from nids_jax.evaluation.comparison import Comparison, compare
     from nids_jax.generators.registry import GENERATORS
     from nids_jax.modelling.job import train
 
 _HOMES = {
-    "api": ("compare", "explain", "make_classifier", "make_generator", "meter", "simulate", "split"),
+    "api": ("explain", "make_classifier", "make_generator", "meter", "simulate", "split"),
     "bundle.model": ("load_model",),
     "classifiers.registry": ("CLASSIFIERS",),
     "data.datasets": ("DATASETS",),
@@ -29,6 +30,7 @@ _HOMES = {
     "data.split": ("deduplicate", "few_shot", "stratified"),
     "data.table": ("FlowTable",),
     "errors": ("InputError",),
+    "evaluation.comparison": ("Comparison", "compare"),
     "generators.registry": ("GENERATORS",),
     "modelling.job": ("train",),
 }
@@ -38,6 +40,7 @@ __all__ = [
     "CLASSIFIERS",
     "DATASETS",
     "GENERATORS",
+    "Comparison",
     "FlowTable",
     "InputError",
     "compare",

@@ -47,6 +47,9 @@ COMMANDS = {
     "simulate": Command(
         "cli.simulate", "", "simulated conversations to a capture (pcap, pcapng), with labels", jax=False
     ),
+    "compare": Command(
+        "cli.compare", "", "a synthetic table beside a real one: alike, private, useful? (any columns)", jax=False
+    ),
     "report": Command("cli.report", "", "the report of an experiment's folder, or of several shards", jax=False),
 }
 USAGE = "\n".join(

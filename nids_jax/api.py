@@ -11,12 +11,11 @@ import pandas as pd
 from nids_jax.classifiers import registry as classifiers
 from nids_jax.classifiers.base import Classifier, ClassifierOptions
 from nids_jax.data.io.sources import PathLike
-from nids_jax.data.scaling import Scaler, fit_scaler
+from nids_jax.data.scaling import Scaler
 from nids_jax.data.split import Split, few_shot
 from nids_jax.data.table import FlowTable
 from nids_jax.errors import InputError
 from nids_jax.evaluation import explain as shap
-from nids_jax.evaluation.fidelity import RawRows, fidelity
 from nids_jax.flows.capture import read_capture
 from nids_jax.flows.meter import STREAMED, Compat
 from nids_jax.flows.meter import meter as meter_packets
@@ -82,23 +81,6 @@ def make_classifier(name: str, *, preset: str = "cpu", **options: Any) -> Classi
       InputError: an unknown name or preset.
     """
     return classifiers.make_classifier(name, ClassifierOptions(**{"detector": get_preset(preset).detector, **options}))
-
-
-def compare(train: FlowTable, test: FlowTable, synthetic: FlowTable, *, scaler: str = "signed_log") -> dict[str, float]:
-    """How real synthetic flows look beside test flows, and whether they are copies of training flows.
-
-    The figures of `evaluation.fidelity.fidelity`, on rows scaled as `scaler` fitted to the training flows does it.
-
-    Raises:
-      InputError: tables whose features or classes differ, or without a common class.
-    """
-    for other in (test, synthetic):
-        if (other.features, other.classes) != (train.features, train.classes):
-            raise InputError("the tables' features or classes differ; select and regroup them alike first")
-    fitted = fit_scaler(scaler, train)
-    x, test_x, synthetic_x = (fitted.transform(table.x) for table in (train, test, synthetic))
-    raw = RawRows(test=test.x, synthetic=synthetic.x, features=test.features)
-    return fidelity(x, train.y, test_x, test.y, synthetic_x, synthetic.y, raw=raw)
 
 
 def explain(

@@ -14,6 +14,8 @@ import platform
 import shlex
 import subprocess
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,10 @@ _EXPERIMENTS_1 = {
 }  # names of format 1
 KEY = ("experiment", "dataset", "generator", "classifier", "shots", "split_seed", "generation_seed")
 RunKey = tuple[str | int | None, ...]  # the values of KEY, in that order
+LIBRARIES = (
+    *("nids-jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "scipy", "pandas", "pyarrow"),
+    *("scikit-learn", "xgboost", "xgboost-cpu", "shap", "numba"),
+)  # whose versions records tell
 
 # Flags that a rerun in the same folder may change: they say where things lie, or which further runs to add, and every
 # record names its own choice.
@@ -151,8 +157,32 @@ def merge(folders: Sequence[Path], into: Path) -> None:
                 append(into, record)
 
 
+def versions() -> dict[str, str]:
+    """Python's version, this package's, and those of the libraries that figures depend on, as far as installed."""
+    found = {"python": platform.python_version()}
+    for name in LIBRARIES:
+        with suppress(metadata.PackageNotFoundError):
+            found[name.replace("nids-jax", "nids_jax")] = metadata.version(name)
+    return found
+
+
+def provenance(command: Sequence[str] | str) -> dict[str, Any]:
+    """What was run, where and with what: platform, versions, git revision (None outside a repository), command.
+
+    Args:
+      command: the program's arguments (`sys.argv`), or the whole line as text.
+    """
+    return {
+        "platform": platform.platform(),
+        "cpu_count": os.cpu_count(),
+        **versions(),
+        "git_revision": _git_revision(),
+        "command": command if isinstance(command, str) else shlex.join(command),
+    }
+
+
 def environment(command: Sequence[str] | str) -> dict[str, Any]:
-    """Where a run took place: device, platform, versions, git revision (None outside a repository), command.
+    """`provenance`, and the devices that JAX computes on.
 
     Args:
       command: the program's arguments (`sys.argv`), or the whole line as text.
@@ -164,13 +194,7 @@ def environment(command: Sequence[str] | str) -> dict[str, Any]:
         "device": device.device_kind,
         "devices": jax.device_count(),
         "backend": device.platform,
-        "platform": platform.platform(),
-        "cpu_count": os.cpu_count(),
-        "python": platform.python_version(),
-        "jax": jax.__version__,
-        "numpy": np.__version__,
-        "git_revision": _git_revision(),
-        "command": command if isinstance(command, str) else shlex.join(command),
+        **provenance(command),
     }
 
 

@@ -34,15 +34,6 @@ def test_classifiers_and_explanations():
     np.testing.assert_allclose(total, forest.predict_proba(x), atol=1e-6)
 
 
-def test_copies_are_told_from_test_rows():
-    split = nids_jax.split(nids_jax.simulate({"BENIGN": 90, "DDoS": 90}), shots=30, test_per_class=40)
-    honest = nids_jax.compare(split.train, split.test, split.test)
-    copies = nids_jax.compare(split.train, split.test, split.train)
-    assert copies["copied"] == 1 > honest["copied"]
-    with pytest.raises(nids_jax.InputError, match="select and regroup them alike"):
-        nids_jax.compare(split.train, split.test, split.test.select(split.test.features[:5]))
-
-
 def test_a_capture_becomes_a_data_frame(tmp_path: Path):
     sent = [Sent(1_000_000 * i, "10.0.0.9", "10.0.0.1", (2000, 80), 17, 9 * i, 0, 0, 0, 0, 0) for i in range(3)]
     (tmp_path / "a.pcap").write_bytes(pcap(sent, 1))

@@ -8,10 +8,13 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from nids_jax.data.io.columns import LABELS, NO_LABEL, Layout, column_names
 from nids_jax.data.io.notation import Decimal, find_notation
+from nids_jax.data.io.parquet import ParquetFile
 from nids_jax.data.io.readers import open_table
+from nids_jax.data.io.sources import PathLike, find_files
 from nids_jax.errors import InputError
 from nids_jax.flows.schema import FEATURES, canonical_name, is_identifier
 
@@ -25,6 +28,21 @@ class Piece(NamedTuple):
     texts: dict[str, np.ndarray]  # [n] object: the cells of further columns, by what they are asked for as
     row: np.ndarray  # [n] number of each among the table's rows, from 1 on
     malformed: int  # rows left out before or among these: more or fewer fields than the header
+
+
+def read_frame(source: PathLike | Sequence[PathLike]) -> pd.DataFrame:
+    """The rows of files (or of those in folders), one file after the other, columns by canonical name.
+
+    What a file lacks of the others' columns is missing in its rows.
+
+    Raises:
+      InputError: a file cannot be read, or has two columns that mean the same.
+    """
+    frames = []
+    for path in find_files(source).read:
+        with Frames(path) as file:
+            frames.append(file.whole())
+    return pd.concat(frames, ignore_index=True) if len(frames) > 1 else frames[0]
 
 
 class Frames(AbstractContextManager["Frames"]):
@@ -59,6 +77,23 @@ class Frames(AbstractContextManager["Frames"]):
             listed = ", ".join(self.header[:9])
             raise InputError(f"none of the columns of {self.path} is a feature of flow records: {listed}")
         return found
+
+    def whole(self) -> pd.DataFrame:
+        """All rows and columns by canonical name, as numbers or text; what is neither, in Parquet, as it is.
+
+        Raises:
+          InputError: the file cannot be read.
+        """
+        if isinstance(self._file, ParquetFile):
+            try:
+                frame = pq.read_table(self.path).to_pandas()
+            except (pa.ArrowException, OSError, ValueError) as error:
+                raise InputError(f"{self.path} cannot be read: {str(error).splitlines()[0]}") from error
+            frame.columns = [*self.columns]
+            return frame
+        kinds = self._file.kinds(self._file.sample())
+        names = [name for name, kind in zip(self.columns, kinds, strict=True) if kind == "text"]
+        return pd.concat([piece.frame for piece in self.pieces(self.columns, names)], ignore_index=True)
 
     def label(self, column: str | None = None) -> int | None:
         """The number of the column that holds labels, where there is one: the one of this name, or called so."""

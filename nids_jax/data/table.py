@@ -2,10 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from nids_jax.flows.schema import normalise
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +49,16 @@ class FlowTable:
         """Rows of each class, in the order of `classes`."""
         found = np.bincount(self.y, minlength=len(self.classes))
         return {name: int(count) for name, count in zip(self.classes, found, strict=True)}
+
+    def to_frame(self) -> "pd.DataFrame":
+        """The flows as a data frame: categories and the last column, `Label`, as text."""
+        import pandas as pd  # here: half a second
+
+        frame = pd.DataFrame(self.x, columns=list(self.features))
+        for name, names in self.categories.items():
+            frame[name] = [names[int(code)] for code in frame[name]]
+        frame["Label"] = [self.classes[label] for label in self.y]
+        return frame
 
     def take(self, rows: np.ndarray) -> "FlowTable":
         """The flows at `rows` (indices or a mask); classes stay as they are, even those left empty."""

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple, Protocol
 
 import jax
 import numpy as np
-import pandas as pd
 from jax import Array
 
 from nids_jax import store
@@ -303,8 +302,4 @@ def _some(y: np.ndarray) -> np.ndarray:
 
 def write_flows(path: Path, table: FlowTable, x: np.ndarray, y: np.ndarray) -> None:
     """Rows x [n, d] in raw units with labels y [n] as Parquet, columns named as in `table`, and `Label` last."""
-    frame = pd.DataFrame(x, columns=list(table.features))
-    for name, categories in table.categories.items():
-        frame[name] = [categories[int(code)] for code in frame[name]]
-    frame["Label"] = [table.classes[label] for label in y]
-    write_atomic(path, frame.to_parquet(index=False))
+    write_atomic(path, replace(table, x=x, y=y).to_frame().to_parquet(index=False))

@@ -1,5 +1,6 @@
 """The HTML pieces of the report: one page that needs no other file, in light and in dark."""
 
+import base64
 import json
 from collections.abc import Iterable, Mapping
 from html import escape
@@ -74,6 +75,13 @@ def definitions(values: Mapping[str, Any]) -> str:
     """Names with their values; lists and tables as JSON."""
     lines = "".join(f"<tr><td>{escape(str(name))}</td><td>{escape(_text(v))}</td></tr>" for name, v in values.items())
     return f'<div class="wide"><table class="pairs">{lines}</table></div>'
+
+
+def image(title: str, png: bytes, caption: str = "") -> str:
+    """A figure as part of the page."""
+    source = base64.b64encode(png).decode()
+    below = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
+    return f'<figure><img alt="{escape(title)}" src="data:image/png;base64,{source}">{below}</figure>'
 
 
 def table(content: Table) -> str:

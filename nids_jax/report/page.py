@@ -4,7 +4,6 @@ Everything is rebuilt from the files alone, and the same files give the same byt
 file is missing or unreadable is left out, and the page says so.
 """
 
-import base64
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -19,6 +18,7 @@ from matplotlib.figure import Figure
 from nids_jax.errors import InputError
 from nids_jax.files import write_atomic
 from nids_jax.report import (
+    comparison,
     cost,
     figures,
     generator_comparison,
@@ -29,7 +29,7 @@ from nids_jax.report import (
     zero_shot,
 )
 from nids_jax.report.conditions import Condition, Record, grouped
-from nids_jax.report.html import PAGE, definitions, items, paragraph, section, table
+from nids_jax.report.html import PAGE, definitions, image, items, paragraph, section, table
 from nids_jax.report.style import png
 from nids_jax.report.tables import curves, tables, verdict, write_summary
 from nids_jax.report.tables import section as section_of
@@ -86,7 +86,8 @@ def build_report(output_dir: str | os.PathLike[str]) -> Path:
     config = _optional(out / CONFIG, "Flags", left_out)
     body = [_opening(records, data, config)]
     body.append(section("Results", "".join(table(t) for t in tables(records))) if records else "")
-    body += [_figure(figure, images[figure.name]) for figure in drawn]
+    body += [section(each.title, image(each.title, images[each.name], each.caption)) for each in drawn]
+    body.append(_synthetic(out, left_out))
     body.append(_dataset(data) if data else "")
     body.append(section("Left out", items(left_out)) if left_out else "")
     body.append(_provenance(records, config))
@@ -287,7 +288,7 @@ def _first_run(out: Path, *names: str) -> Path:
         return [(1, int(part), "") if part.isdecimal() else (0, 0, part) for part in parts]
 
     for folder in sorted((out / "runs").glob("*"), key=natural):
-        if all((folder / name).is_file() for name in names):
+        if all(any(path.is_file() for path in folder.glob(name)) for name in names):
             return folder
     raise InputError(f"no run in runs/ has {' and '.join(names)}")
 
@@ -334,13 +335,17 @@ def _title(records: list[dict[str, Any]], data: Mapping[str, Any], config: Mappi
     return " on ".join(filter(None, (", ".join(experiments), ", ".join(datasets)))) or "Report"
 
 
-def _figure(drawn: Drawn, image: bytes) -> str:
-    source = base64.b64encode(image).decode()
-    caption = f"<figcaption>{escape(drawn.caption)}</figcaption>" if drawn.caption else ""
-    return section(
-        drawn.title,
-        f'<figure><img alt="{escape(drawn.title)}" src="data:image/png;base64,{source}">{caption}</figure>',
-    )
+def _synthetic(out: Path, left_out: list[str]) -> str:
+    """The synthetic rows of the first run that kept some, beside its real ones; nothing where none did."""
+    try:
+        folder = _first_run(out, "train.parquet", "test.parquet", "synthetic*.parquet")
+    except InputError:
+        return ""
+    try:
+        return comparison.of_run(folder)
+    except InputError as error:
+        left_out.append(f"Synthetic rows beside real ones: {error}.")
+        return ""
 
 
 def _dataset(data: Mapping[str, Any]) -> str:

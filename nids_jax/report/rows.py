@@ -40,7 +40,7 @@ def feature_distributions(features: Sequence[str], real: Rows, synthetic: Rows) 
             (synthetic, np.ones(len(synthetic.x)), VERMILION, "--"),
         ):
             _ecdf(axes, rows.x[:, j], mass, colour, style)
-        _signed_log_axis(axes, np.concatenate([real.x[weights > 0, j], synthetic.x[:, j]]))
+        signed_log_axis(axes, np.concatenate([real.x[weights > 0, j], synthetic.x[:, j]]))
         axes.set_title(short(name), fontsize=8)
         axes.set_ylim(-0.03, 1.03)
     for axes in grid[len(features) :]:
@@ -74,7 +74,7 @@ def _ecdf(axes: Axes, values: np.ndarray, mass: np.ndarray, colour: str, style: 
     axes.step(np.concatenate([x[:1], x]), np.concatenate([[0], share / share[-1]]), style, where="post", color=colour)
 
 
-def _signed_log_axis(axes: Axes, values: np.ndarray) -> None:
+def signed_log_axis(axes: Axes, values: np.ndarray) -> None:
     """Symmetric log axis whose linear core ends at the decade of the small values; few ticks."""
     size = np.abs(values[np.isfinite(values) & (values != 0)])
     if not size.size or size.max() < 20 * np.percentile(size, 2):

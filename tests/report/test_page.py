@@ -74,6 +74,8 @@ def test_the_page_holds_everything_and_needs_nothing_else(example):
         "Near duplicates between training and test rows: 41",
         "python -m experiments.fewshot --dataset=cicids2017",
         "runs/shots5-split0",
+        "Synthetic rows beside real ones",
+        "cddpm: Scores, 1 is best",
     ):
         assert text in page.text
     assert page.text.index("Verdict") < page.text.index("Results") < page.text.index("How this was made")
