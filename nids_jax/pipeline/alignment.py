@@ -39,6 +39,9 @@ def simulated_attacks(
 ) -> SimulatedRows:
     """Flows of the tools behind the attack classes and of every benign tool, beside real benign rows.
 
+    Without what some meters leave over of a connection's close, as records of their own: an attack's are like those of
+    any other connection, and a detector that takes them for attacks flags the benign ones first.
+
     Args:
       train: the benign rows, with all classes; `scaled` [n, width] are the same.
 
@@ -49,7 +52,7 @@ def simulated_attacks(
         raise InputError(f"no class is benign: {', '.join(train.classes)}")
     counts = np.full(len(train.classes), simulation.rows or 0)
     counts[train.classes.index(train.benign)] = 0
-    x, y = simulation.flows(train, counts, seed)
+    x, y = simulation.flows(train, counts, seed, left_over=False)
     everyday = scaler.transform(simulation.everyday(train, EVERYDAY, seed))
     return SimulatedRows(scaler.transform(x), y, everyday, distances(scaled, everyday))
 

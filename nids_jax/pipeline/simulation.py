@@ -120,7 +120,9 @@ class Simulation:
             weights = weights * (1 + sums) / (1 + counts)
         return weights
 
-    def flows(self, like: FlowTable, counts: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    def flows(
+        self, like: FlowTable, counts: np.ndarray, seed: int, *, left_over: bool = True
+    ) -> tuple[np.ndarray, np.ndarray]:
         """counts[k] flows of the tool behind each class k that has one.
 
         Columns that the meter does not give are drawn from the real rows of the class, or of all classes where it has
@@ -128,6 +130,7 @@ class Simulation:
 
         Args:
           like: the real training rows: their columns, classes and values of columns that no meter gives.
+          left_over: whether what a meter leaves over of a connection's close counts (see `tool_flows`).
 
         Returns:
           x [m, d] in raw units, y [m], class by class.
@@ -142,7 +145,7 @@ class Simulation:
         for label, tool in self.behind(like.classes).items():
             if counts[label] < 1:
                 continue
-            parts.append(self._rows(tool, int(counts[label]), like, label, seed))
+            parts.append(self._rows(tool, int(counts[label]), like, label, seed, left_over=left_over))
             labels.append(np.full(len(parts[-1]), label, np.int32))
         return np.concatenate(parts), np.concatenate(labels)
 
@@ -152,8 +155,10 @@ class Simulation:
         label = -1 if like.benign is None else like.classes.index(like.benign)
         return np.concatenate([self._rows(tool, each, like, label, seed) for tool in benign])
 
-    def _rows(self, tool: Tool, count: int, like: FlowTable, label: int, seed: int) -> np.ndarray:
-        x, features = tool_flows(tool, count, seed, compat=self.compat)
+    def _rows(
+        self, tool: Tool, count: int, like: FlowTable, label: int, seed: int, *, left_over: bool = True
+    ) -> np.ndarray:
+        x, features = tool_flows(tool, count, seed, compat=self.compat, left_over=left_over)
         return _in_columns(x, features, like, label, seed)
 
 

@@ -6,8 +6,12 @@ import pytest
 from nids_jax.classifiers.anomaly import ANOMALY_DETECTORS
 from nids_jax.classifiers.base import ClassifierOptions
 from nids_jax.classifiers.registry import make_classifier
+from nids_jax.data.scaling import fit_scaler
+from nids_jax.data.table import FlowTable
 from nids_jax.errors import InputError
-from nids_jax.pipeline.alignment import Aligned, distances
+from nids_jax.flows.simulate.tools import TOOLS, tool_flows
+from nids_jax.pipeline.alignment import Aligned, distances, simulated_attacks
+from nids_jax.pipeline.simulation import Simulation
 
 
 def test_distances_are_the_greatest_gap_between_shares_below():
@@ -21,6 +25,20 @@ def test_distances_are_the_greatest_gap_between_shares_below():
 
 def test_a_column_with_one_value_is_as_far_as_can_be():
     assert distances(np.zeros((5, 1)), np.zeros((7, 1))).tolist() == [1.0]
+
+
+def test_no_attack_row_is_what_a_meter_leaves_over_of_a_close():
+    x, features = tool_flows(TOOLS["web"], 40, 0, compat="cicflowmeter")
+    benign = FlowTable(
+        x=x, y=np.zeros(40, np.int32), features=features, classes=("Benign", "DoS Hulk"), benign="Benign"
+    )
+    scaler = fit_scaler("signed_log", benign)
+    found = simulated_attacks(Simulation(rows=100, compat="cicflowmeter"), benign, scaler, scaler.transform(x), 0)
+    syn, protocol = features.index("syn_flag_count"), features.index("protocol")
+    assert len(found.x) == 100
+    assert (scaler.inverse(found.x)[:, syn] > 0.5).all()
+    calm = scaler.inverse(found.everyday)
+    assert ((calm[:, syn] < 0.5) & (calm[:, protocol].round() == 6)).any()  # everyday traffic is as it is metered
 
 
 def make():

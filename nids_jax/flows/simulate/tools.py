@@ -15,7 +15,7 @@ from typing import get_args
 import numpy as np
 
 from nids_jax.errors import InputError
-from nids_jax.flows.meter import Compat, meter
+from nids_jax.flows.meter import STREAMED, Compat, meter
 from nids_jax.flows.packets import concatenate
 from nids_jax.flows.schema import FEATURES, normalise
 from nids_jax.flows.simulate import (
@@ -129,17 +129,20 @@ def renumbered(host: np.ndarray, tool: Tool, number: int) -> np.ndarray:
 
 
 def tool_flows(
-    tool: Tool, count: int, seed: int, *, compat: Compat = "corrected"
+    tool: Tool, count: int, seed: int, *, compat: Compat = "corrected", left_over: bool = True
 ) -> tuple[np.ndarray, tuple[str, ...]]:
     """Exactly `count` flow records of a tool, conversation by conversation.
 
     The records are those of `meter`.  A conversation longer than the meter's 120 s gives several, each of which counts.
-    They depend on the seed, the tool and `compat` alone, and the first m are the same for every larger count.
+    They depend on the seed, the tool, `compat` and `left_over` alone, and the first m are the same for every larger
+    count.
 
     Args:
       count: records, at least 0.
       seed: at least 0.
       compat: see `meter`.  With other modes than "none" flows of one packet are left out, as those programs do.
+      left_over: whether records count that begin when the connection is being closed.  CICFlowMeter ends a flow at the
+        first FIN, and makes a record of what comes after; modes that keep connections whole have none.
 
     Returns:
       x [count, d] float64, raw units, all finite; the names of its d columns, all of schema.FEATURES.
@@ -148,15 +151,17 @@ def tool_flows(
       InputError: a count or seed that is negative or not a whole number; an unknown `compat`; a tool whose every
         flow is of one packet, with another mode than "none".
     """
-    parts = [np.empty((0, len(FEATURES))), *flow_pieces(tool, count, seed, compat=compat)]
+    parts = [np.empty((0, len(FEATURES))), *flow_pieces(tool, count, seed, compat=compat, left_over=left_over)]
     return np.concatenate(parts), tuple(feature.name for feature in FEATURES)
 
 
-def flow_pieces(tool: Tool, count: int, seed: int, *, compat: Compat = "corrected") -> Iterator[np.ndarray]:
+def flow_pieces(
+    tool: Tool, count: int, seed: int, *, compat: Compat = "corrected", left_over: bool = True
+) -> Iterator[np.ndarray]:
     """The rows of `tool_flows` piece by piece, so that memory does not grow with `count`.
 
     Args:
-      tool, count, seed, compat: as there.
+      tool, count, seed, compat, left_over: as there.
 
     Yields:
       x [n, d] float64, n at most some ten thousand.
@@ -170,10 +175,10 @@ def flow_pieces(tool: Tool, count: int, seed: int, *, compat: Compat = "correcte
     begin = found = 0
     while found < count:
         size = min(BATCH, count - found)
-        rows = _records(tool, size, seed, begin, compat)
+        rows = _records(tool, size, seed, begin, compat, left_over)
         while len(rows) < count - found and size < BATCH:  # too few: more conversations, of which these are the first
             size = min(BATCH, 4 * size)
-            rows = _records(tool, size, seed, begin, compat)
+            rows = _records(tool, size, seed, begin, compat, left_over)
         if not len(rows):
             raise InputError(f"`compat` is {compat!r}, which leaves out all that {tool.name} gives; choose 'none'")
         rows = rows[: count - found]
@@ -182,13 +187,15 @@ def flow_pieces(tool: Tool, count: int, seed: int, *, compat: Compat = "correcte
         begin += BATCH
 
 
-def _records(tool: Tool, n: int, seed: int, before: int, compat: Compat) -> np.ndarray:
+def _records(tool: Tool, n: int, seed: int, before: int, compat: Compat, left_over: bool) -> np.ndarray:
     """The finite records of `n` conversations, conversation by conversation: [r, d]."""
     capture = _batch(tool, n, seed, before)
     flows = meter(capture.packets, compat=compat)
     kept = np.isfinite(flows.x).all(axis=1)
     if compat == "corrected":
         kept &= flows.packets > 1
+    if not left_over and compat not in STREAMED:
+        kept &= ~capture.closing[flows.first_packet]
     rows = np.flatnonzero(kept)
     return flows.x[rows[np.argsort(capture.conversation[flows.first_packet[rows]], kind="stable")]]
 
