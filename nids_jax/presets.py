@@ -25,6 +25,7 @@ class Preset:
     detector: DetectorConfig  # neural detectors on a few rows
     table: DetectorConfig  # neural detectors where the number of rows varies a hundredfold
     scaler: str = "signed_log"
+    fractions: tuple[float, ...] = (0.03, 0.1, 0.3)  # of the way to balance, to choose from (`imbalance`)
     repair: bool = True  # synthetic rows are made consistent (whole counts, min ≤ mean ≤ max) before use
     test_rows: int | None = 1000  # per class; None: as many as P1 took from the dataset
     shap_rows: int = 2  # per class, for the global ranking
@@ -44,6 +45,20 @@ class Preset:
         """A generator's settings for this many training rows, scaled so."""
         return settings.fitted(rows, Columns(bounded=scaler.bounded, blocks=scaler.blocks)) if settings else None
 
+    def with_batches(self, *, even: bool) -> "Preset":
+        """The same with even batches, or plain ones, wherever the shared loop trains (`OptimiserConfig`)."""
+
+        def changed(config: Any) -> Any:
+            return replace(config, optimiser=replace(config.optimiser, even_batches=even))
+
+        cddpm = changed(self.generators["cddpm"])
+        return replace(
+            self,
+            generators={**self.generators, "cddpm": cddpm},
+            detector=changed(self.detector),
+            table=changed(self.table),
+        )
+
     def about(self, scaler: Scaler, train: FlowTable, classes: Sequence[str], dataset: str) -> dict[str, Any]:
         """What is stored with a generator's checkpoint, for `nids_jax.bulk`: its training rows, scaled so."""
         whole = np.array(train.features)[whole_columns(train.x)].tolist() if self.repair else None
@@ -52,6 +67,23 @@ class Preset:
 
 def _generators(name: str) -> dict[str, Any]:
     return {spec.family: spec.presets[name] for spec in GENERATORS.values() if spec.family}
+
+
+def _paper(name: str) -> Preset:
+    """P1's own: Adam 1e-4 for 100 epochs of plain batches, min-max scaling, nothing mended afterwards.
+
+    `paper` has its full UNet; `paper_narrow` has the one of `cpu`, and all else as `paper`.
+    """
+    rate = OptimiserConfig(learning_rate=1e-4, even_batches=False)
+    return Preset(
+        generators=_generators(name),
+        detector=DetectorConfig(epochs=100, optimiser=rate),
+        table=DetectorConfig(epochs=100, optimiser=rate),
+        scaler="minmax",
+        repair=False,
+        test_rows=None,
+        fractions=(1.0,),
+    )
 
 
 PRESETS: dict[str, Preset] = {
@@ -73,15 +105,8 @@ PRESETS: dict[str, Preset] = {
         ),
         shap_samples=800,
     ),
-    # P1's own: full width, 2,000 rounds, 1,000 ancestral steps, no label dropout, Adam 1e-4 for 100 epochs.
-    "paper": Preset(
-        generators=_generators("paper"),
-        detector=DetectorConfig(epochs=100, optimiser=OptimiserConfig(learning_rate=1e-4)),
-        table=DetectorConfig(epochs=100, optimiser=OptimiserConfig(learning_rate=1e-4)),
-        scaler="minmax",
-        repair=False,
-        test_rows=None,
-    ),
+    "paper": _paper("paper"),
+    "paper_narrow": _paper("paper_narrow"),
 }
 
 

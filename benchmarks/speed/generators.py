@@ -65,7 +65,7 @@ def cddpm(watch: Stopwatch, preset: Preset) -> list[Figure]:
 
     call = tile_rows() * parallel.mesh().size  # rows computed together, whether asked for or not
     labels = np.arange(_TILES * call) % CLASSES
-    calls = config.sampler.calls
+    calls = config.sampler.calls(config.schedule)
     theirs = _torch_cddpm(config, labels)
     work = Work(
         amount=BLOCK,

@@ -23,7 +23,7 @@ def flags_of(protocol: type[Protocol]) -> Flags:
         groups.append(options.Data)
     groups.append(options.Models)
     if _trains_generators(protocol):
-        groups.append(options.Diffusion)
+        groups += [options.Rounds, options.Diffusion]
     return Flags([*groups, options.Output])
 
 
@@ -39,8 +39,9 @@ def run(protocol: type[Protocol], arguments: Sequence[str]) -> None:
     output = given.build(options.Output)
     data = given.build(options.Data) if options.Data in given.groups else None
     further: dict[str, Any] = {"preset": given.build(options.Models).chosen()}
-    if options.Diffusion in given.groups:
-        further["preset"] = given.build(options.Diffusion).apply(further["preset"])
+    for group in (options.Rounds, options.Diffusion):
+        if group in given.groups:
+            further["preset"] = given.build(group).apply(further["preset"])
     if data is not None:
         further["dataset"] = data.name
         if hasattr(protocol, "data_dir"):
@@ -69,7 +70,7 @@ def _trains_generators(protocol: type[Protocol]) -> bool:
 
 
 def _refuse_idle_flags(given: Flags, job: Any) -> None:
-    """Refuse flags about CDDPM where none is trained.
+    """Refuse flags about CDDPM, or about training, where no generator is of that kind.
 
     Raises:
       InputError: there is one.
@@ -78,6 +79,11 @@ def _refuse_idle_flags(given: Flags, job: Any) -> None:
         return
     specs = [GENERATORS.get(TrainingSetName(name).generator) for name in job.generators]
     names = [each.name for each in options.Diffusion.__dataclass_fields__.values()]
+    if given.given("rounds") and not any(spec is not None and spec.family for spec in specs):
+        raise InputError(
+            f"`rounds` is about generators that are trained, and `generators` names none "
+            f"({', '.join(job.generators)}); leave it out"
+        )
     idle = [name for name in names if given.given(name)]
     if idle and not any(spec is not None and spec.family == "cddpm" for spec in specs):
         raise InputError(

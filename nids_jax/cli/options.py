@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -68,6 +68,9 @@ class Data(Reading):
     benign: str | None = setting(None, "Class that is no attack, where its name does not say so.")
     merge_spellings: bool = setting(True, "In cicddos2019, one class for `DrDoS_X` and `X`.")
     merge_dos: bool = setting(False, "In CIC-IDS2017, one class for the four DoS tools.")
+    keep_duplicates: bool = setting(
+        False, "Keep rows that repeat others, as P2 does, though tests then hold rows that were trained on."
+    )
 
     @property
     def name(self) -> str:
@@ -75,7 +78,7 @@ class Data(Reading):
         return self.dataset or (Path(self.data[0]).name if self.data else "simulated")
 
     def read(self) -> tuple[FlowTable, dict[str, Any]]:
-        """The deduplicated table, and what was read and found, for data.json.
+        """The table, deduplicated unless `keep_duplicates`, and what was read and found, for data.json.
 
         Raises:
           InputError: whatever `load` refuses.
@@ -92,9 +95,10 @@ class Data(Reading):
             benign=self.benign,
             **self.options,
         )
-        table, repeated = deduplicate(table)
+        distinct, repeated = deduplicate(table)
+        table = table if self.keep_duplicates else distinct
         leaks = leakage_report(table)
-        say(str(report), f"duplicates removed: {repeated:,}", str(leaks))
+        say(str(report), f"duplicates {'kept' if self.keep_duplicates else 'removed'}: {repeated:,}", str(leaks))
         if table.benign is None:
             say(
                 "no class is called benign or normal, and --benign names none: false-positive rates are left out "
@@ -108,15 +112,22 @@ class Data(Reading):
 class Models:
     """The models:"""
 
-    preset: str = setting("cpu", "Sizes and training settings: demo, cpu or paper.")
+    preset: str = setting(
+        "cpu", "Sizes and training settings: demo, cpu, paper, or paper_narrow: the papers' settings on cpu's network."
+    )
+    batches: Literal["even", "plain"] | None = setting(
+        None,
+        "Whether 80 rows in batches of 64 are 40 and 40 or 64 and 16; default: the preset's (plain in the papers').",
+    )
 
     def chosen(self) -> Preset:
-        """The preset.
+        """The preset, with the flags' changes.
 
         Raises:
           InputError: unknown name.
         """
-        return get_preset(self.preset)
+        preset = get_preset(self.preset)
+        return preset if self.batches is None else preset.with_batches(even=self.batches == "even")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,6 +164,22 @@ class Sampling:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Rounds:
+    """Generators that are trained:"""
+
+    rounds: int | None = setting(
+        None, "Passes over the training rows, for CDDPM and the GANs; default: the preset's.", least=1
+    )
+
+    def apply(self, preset: Preset) -> Preset:
+        """The preset with so many rounds."""
+        if self.rounds is None:
+            return preset
+        trained = {name: replace(config, epochs=self.rounds) for name, config in preset.generators.items()}
+        return replace(preset, generators={**preset.generators, **trained})
+
+
+@dataclass(frozen=True, kw_only=True)
 class Diffusion(Sampling):
     """CDDPM, where it is among the generators:"""
 
@@ -166,7 +193,7 @@ class Diffusion(Sampling):
           InputError: settings that do not go together.
         """
         config = self.changed(preset.generators["cddpm"], schedule=self.schedule, scale_schedule=self.scale_schedule)
-        calls, least = config.sampler.calls, config.sampler.minimum_calls
+        calls, least = config.sampler.calls(config.schedule), config.sampler.minimum_calls
         if calls < least:
             say(f"warning: {calls} calls of the network; quality falls below {least}")
         return with_family(preset, "cddpm", config)

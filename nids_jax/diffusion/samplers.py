@@ -76,10 +76,13 @@ class Sampler:
 
     minimum_calls: ClassVar[int] = 12  # fewer calls of the network lose quality (seen on an exact 78-D score)
 
-    @property
-    def calls(self) -> int:
-        """Calls of the network for one batch."""
+    def levels_in(self, schedule: Schedule) -> int:
+        """Points of the grid on this schedule."""
         return self.steps
+
+    def calls(self, schedule: Schedule) -> int:
+        """Calls of the network for one batch."""
+        return self.levels_in(schedule)
 
     @property
     def stochastic(self) -> bool:
@@ -180,7 +183,7 @@ class DDPM(Sampler):
     P1 eq. 5) or β_t.  On a grid coarser than the schedule, α_t stands for ᾱ_t/ᾱ_s.
     """
 
-    steps: int = 1000
+    steps: int = 0  # 0: every step of the schedule, however many it has
     variance: Literal["posterior", "beta"] = "posterior"
 
     minimum_calls: ClassVar[int] = 50
@@ -193,9 +196,12 @@ class DDPM(Sampler):
     def stochastic(self) -> bool:
         return True
 
+    def levels_in(self, schedule: Schedule) -> int:
+        return self.steps or schedule.steps
+
     def grid(self, schedule: Schedule) -> Grid:
-        """Every step T..1 of the schedule where `steps` equals T; else uniform in log-SNR."""
-        if self.steps != schedule.steps:
+        """Every step T..1 of the schedule where `steps` is 0 or T; else uniform in log-SNR."""
+        if self.levels_in(schedule) != schedule.steps:
             return super().grid(schedule)
         return make_grid(np.arange(schedule.steps, 0, -1, dtype=np.float64), schedule.log_snr[::-1])
 
@@ -270,8 +276,7 @@ class Heun(Sampler):
 
     steps: int = 10
 
-    @property
-    def calls(self) -> int:
+    def calls(self, schedule: Schedule) -> int:
         return 2 * self.steps - 1
 
     def coefficients(self, grid: Grid) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

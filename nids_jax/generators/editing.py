@@ -38,7 +38,8 @@ class Edited:
         labels = np.repeat(np.unique(y), self.PROBES)
         probe, wanted = random.stream(key, "probe"), self._training.apart()
         # Rows go farther the higher they start, so the highest level that will do is found by bisection.
-        self.levels_, beyond = 1, self.model.config.sampler.steps + 1
+        config = self.model.config
+        self.levels_, beyond = 1, config.sampler.levels_in(config.schedule) + 1
         while wanted is not None and beyond - self.levels_ > 1:
             middle = (self.levels_ + beyond) // 2
             near = self._training.away(self._varied(labels, probe, middle), labels) <= wanted

@@ -43,6 +43,7 @@ class GANConfig:
     blocks: Blocks = ()  # the scaled columns of each categorical feature: `Scaler.blocks`
     per_class: bool = False  # a model for each class, all trained at once, instead of one conditional on it
     steps: int = 10_000  # of the generator
+    epochs: int = 0  # above 0, replaces `steps` by so many passes over the rows (`fitted`)
     critic_steps: int = 5  # per step of the generator
     batch: int = 64
     clip: float = 0.01  # wgan, vae_wgan: bound of the critic's weights
@@ -54,21 +55,28 @@ class GANConfig:
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
-            if name not in ("hidden", "bounded", "blocks", "per_class") and not value > 0:
+            if name not in ("hidden", "bounded", "blocks", "per_class", "epochs") and not value > 0:
                 raise InputError(f"`{name}` is {value}; it must be above 0")
+        if self.epochs < 0:
+            raise InputError(f"`epochs` is {self.epochs}; give at least 0")
         edges = [edge for block in self.blocks for edge in block]
         if edges != sorted(edges) or any(start == stop for start, stop in self.blocks):
             raise InputError(f"blocks are {self.blocks}; each is a first column and one past its last, in order")
 
     def fitted(self, rows: int, columns: Columns) -> Self:
-        """The same for these columns, whatever the number of training rows."""
-        return replace(self, bounded=columns.bounded, blocks=columns.blocks)
+        """The same for so many training rows with these columns: a pass is a step of the generator for each batch."""
+        steps = self.epochs * -(-rows // self.batch) if self.epochs else self.steps
+        return replace(self, steps=steps, epochs=0, bounded=columns.bounded, blocks=columns.blocks)
 
+
+# The rates, clip and λ of the papers on GANs; the weights of P2's eq. 8.
+_PAPER = GANConfig(reconstruction=1.0, beta=1.0)
 
 PRESETS: Mapping[str, GANConfig] = {
     "demo": GANConfig(hidden=(64, 64), noise=16, steps=500, wgan_rate=5e-4, gp_rate=1e-3),
     "cpu": GANConfig(hidden=(128, 128, 128), noise=32, steps=1500, wgan_rate=3e-4, gp_rate=5e-4),
-    "paper": GANConfig(),  # the rates, clip and λ of the papers on GANs
+    "paper": _PAPER,
+    "paper_narrow": _PAPER,
 }
 
 

@@ -47,7 +47,7 @@ def reference(schedule: Schedule) -> Sampler:
 def candidates(schedule: Schedule) -> list[Sampler]:
     """The samplers to choose from, those with fewest calls first; the reference last."""
     fitting = [each for each in _CANDIDATES if each.steps < schedule.steps]
-    return [*sorted(fitting, key=lambda each: each.calls), reference(schedule)]
+    return [*sorted(fitting, key=lambda each: each.calls(schedule)), reference(schedule)]
 
 
 def compare(rows: np.ndarray, wanted: np.ndarray, sampler: Sampler) -> Trial:

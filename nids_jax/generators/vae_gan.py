@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jax import Array
 
+from nids_jax import random
 from nids_jax.generators.wasserstein import MLP, WCGANGP, Clipped, GeneratorAndCritic, Wasserstein
 from nids_jax.nn.layers import Uniforms
 from nids_jax.training.adversarial import Figures
@@ -35,6 +36,13 @@ class Autoencoder(GeneratorAndCritic):
 def kl_to_prior(mean: Array, log_variance: Array) -> Array:
     """KL(N(μ, σ²) ‖ N(0, I)) = ½ Σ (μ² + σ² − 1 − log σ²): μ, log σ² [B, k] → [B]  (Kingma & Welling 2014)."""
     return 0.5 * (jnp.square(mean) + jnp.expm1(log_variance) - log_variance).sum(axis=1)
+
+
+def partners(y: Array, key: Array) -> Array:
+    """A random permutation of rows that keeps their labels: y [B] → row numbers [B], y[partners] = y."""
+    first, second = jax.random.uniform(key, (2, len(y)))
+    ours, theirs = jnp.lexsort((first, y)), jnp.lexsort((second, y))
+    return jnp.zeros_like(ours).at[ours].set(theirs)
 
 
 def warmed_up(beta: float, done: Array) -> Array:
@@ -75,6 +83,14 @@ class Variational(Wasserstein):
         reconstructed = (jnp.arange(len(x)) % 2 == 0)[:, None]
         z = jnp.where(reconstructed, jnp.repeat(z, 2, axis=0)[: len(x)], prior)
         return self.heads.rows(networks.decode(z, y), self.gumbels(key, len(x)))
+
+    def shown(self, networks: Any, x: Array, y: Array, key: Array) -> Any:
+        """As `Wasserstein.shown`, the synthetic rows exchanged within their classes.
+
+        WGAN-GP interpolates between rows drawn independently; a real row and its own reconstruction are not.
+        """
+        synthetic, mix = super().shown(networks, x, y, key)
+        return synthetic[partners(y, random.stream(key, "partners"))], mix
 
     def latent(self, mean: Array, log_variance: Array, key: Array) -> Array:
         """μ + σ ε, ε ~ N(0, I): μ, log σ² [B, noise] → z [B, noise]  (P2 eq. 3)."""

@@ -61,6 +61,7 @@ class FewShot:
     classifiers: tuple[str, ...] = setting(compared_in("few_shot"), "Detectors to train.")
     generated: int = setting(50, "Rows to generate per class.", least=1)
     generations: int = setting(1, "Times to generate per split, from the same trained generator.", least=1)
+    tests: int = setting(1, "Times to train and test each detector on each generated set; P1 does so twice.", least=1)
     test_rows: int | None = setting(None, "Test rows per class at most; default: the preset's.", least=1)
     benign_rows: int | None = setting(None, "Benign rows to train on; default: as few as of an attack.", least=1)
     auxiliary: Kind | None = setting(None, "Rows of majority classes beside the few, kept out of all splits.")
@@ -94,7 +95,7 @@ class FewShot:
         unlabelled = self.auxiliary == "unlabelled"
         known = [name for name, spec in CLASSIFIERS.items() if unlabelled or spec.needs != "unlabelled"]
         check_names("classifiers", self.classifiers, known)
-        for name in ("seeds", "generations", "generated"):
+        for name in ("seeds", "generations", "generated", "tests"):
             if getattr(self, name) < 1:
                 raise InputError(f"`{name}` is {getattr(self, name)}; it must be at least 1")
         if 0 in self.shots and "simulated" not in self.generators:
@@ -157,9 +158,13 @@ class FewShot:
             )
         return {table.benign: self.benign_rows}
 
+    def tested(self) -> int:
+        """Test rows per class at most, where `test_rows` says nothing."""
+        return self.preset.tested(self.dataset)
+
     def split(self, table: FlowTable, shots: int, seed: int) -> Split:
         """The rows of a split seed."""
-        tested = self.test_rows or self.preset.tested(self.dataset)
+        tested = self.test_rows or self.tested()
         return few_shot(table, shots, seed, test_per_class=tested, extra=self.generated, majority=self.majority(table))
 
     def describe(self, table: FlowTable) -> dict[str, Any]:
@@ -213,9 +218,9 @@ class FewShot:
         for shots, seed in runner.share((shots, seed) for shots in self.shots for seed in range(self.seeds)):
             runs = _SplitRuns(self, table, auxiliary, runner, shots, seed)
             for name in possible if shots else [each for each in possible if each.text == "simulated"]:
-                for generation in range(1 if name.real else self.generations):
+                for number in range((1 if name.real else self.generations) * self.tests):
                     with runner.unit(f"{shots} shots, split {seed}, {name}"):
-                        runs.run(name, generation, tuning[shots])
+                        runs.run(name, number, tuning[shots])
         runner.finish()
 
 
@@ -268,7 +273,11 @@ class _SplitRuns:
         return Keys(random.stream(key, "fit"), random.stream(key, "sample"), name.model)
 
     def run(self, name: TrainingSetName, generation: int, tuning: "_SplitRuns") -> None:
-        """The runs of a training set with every classifier that is not recorded yet."""
+        """The runs of a training set with every classifier that is not recorded yet.
+
+        With several `tests` of each generated set, `generation` numbers the tests of all sets: the rows are those of
+        generation number `generation` // tests, and the detector's own draws are of this number.
+        """
         missing = [
             classifier
             for classifier in dict.fromkeys(self.job.classifiers)
@@ -297,7 +306,7 @@ class _SplitRuns:
 
     def classify(self, name: TrainingSetName, classifier: str, generation: int, rate: float | None) -> dict[str, Any]:
         """Train and test one classifier: its record, but for the key."""
-        job, rows = self.job, self.sets.rows(name, generation)
+        job, rows = self.job, self.sets.rows(name, generation // self.job.tests)
         options = ClassifierOptions(
             detector=tuned(job.preset.detector, rate, steps=job.detector_steps, early_stopping=job.early_stopping),
             class_weights=rows.class_weights,

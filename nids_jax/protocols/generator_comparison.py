@@ -30,3 +30,7 @@ class GeneratorComparison(FewShot):
     classifiers: tuple[str, ...] = setting(compared_in("generator_comparison"), "Detectors to train.")
     generations: int = setting(3, "Times to generate per split, from the same trained generator.", least=1)
     explain: bool = setting(False, "Explain the first neural detector on synthetic rows with SHAP.")
+
+    def tested(self) -> int:
+        """As many as the preset says; P1 tests on up to 1,000 of a class here, whatever the dataset."""
+        return self.preset.test_rows or 1000

@@ -52,8 +52,9 @@ class Imbalance:
         "to the largest class's; a share of that, of two classes; or CLASS:ROWS,CLASS:ROWS,….",
     )
     fractions: tuple[float, ...] = setting(
-        (0.03, 0.1, 0.3),
-        "How much of the way there, to choose from for each training set and classifier; 1 balances the classes.",
+        (),
+        "How much of the way there, to choose from for each training set and classifier; 1 balances the classes; "
+        "default: the preset's, 0.03,0.1,0.3 or, in paper, 1.",
     )
     scaler: str = setting("zscore", "How columns are scaled; the paper's is zscore.", choices=sorted(SCALERS))
     seeds: int = setting(5, "Number of split seeds.", least=1)
@@ -75,7 +76,9 @@ class Imbalance:
         for name in ("seeds", "generations"):
             if getattr(self, name) < 1:
                 raise InputError(f"`{name}` is {getattr(self, name)}; it must be at least 1")
-        if not self.fractions or not all(0 < fraction <= 1 for fraction in self.fractions):
+        if not self.fractions:
+            object.__setattr__(self, "fractions", self.preset.fractions)
+        if not all(0 < fraction <= 1 for fraction in self.fractions):
             given = ",".join(f"{fraction:g}" for fraction in self.fractions)
             raise InputError(f"`fractions` is {given!r}; give one or more above 0 and up to 1, such as 0.03,0.1,0.3")
 

@@ -108,7 +108,7 @@ class SamplerTradeoff:
             forest = detector.fit(FOREST, ClassifierOptions(seed=seed), training, runner.clock)
             record = detector.with_training(detector.test(forest, test_x, test, runner.clock), training)
             record["metrics"] |= {
-                "calls": sampler.calls,
+                "calls": sampler.calls(config.schedule),
                 "rows_per_second": len(labels) / seconds,
                 "reference_c2st_auc": trial.auc,
                 "indistinguishable": int(trial.indistinguishable),

@@ -34,7 +34,8 @@ class OptimiserConfig:
     learning_rate: float = 1e-3
     decay: bool = False
     clip_norm: float = 0.0  # 0: no limit
-    ema_decay: float = 0.999
+    ema_decay: float = 0.999  # 0: none, so that the last parameters sample
+    even_batches: bool = True  # 80 rows in batches of 64 are 40 and 40; False: 64 and 16, as of PyTorch's loader
 
     def build(self) -> optax.GradientTransformation:
         """The optax transformation, for a learning rate of 1."""
@@ -127,14 +128,17 @@ def advance_loop(
     """Train from `state.step` towards step `stop`, at most BLOCK steps; returns the state and the losses [BLOCK].
 
     An epoch visits every row once in an order drawn from (key, epoch), in the fewest batches that hold them, their
-    sizes equal to one row: PyTorch's DataLoader would make 65 rows a batch of 64 and one of a single row, which
-    moves the weights as far.  Losses of steps not taken are NaN.  With `shards`, this is one of so many copies under
-    `shard_map`, and takes its part of each batch.  `advance` is the jitted form, which donates the state.
+    sizes equal to one row, unless `optimiser.even_batches` is False: 65 rows are then a batch of 64 and one of a single
+    row, which moves the weights as far.  Losses of steps not taken are NaN.  With `shards`, this is one of so many
+    copies under `shard_map`, and takes its part of each batch.  `advance` is the jitted form, which donates the state.
     """
     transform = optimiser.build()
     capacity = data.y.shape[0]
     per_epoch = (data.n + batch - 1) // batch
-    size, larger = data.n // per_epoch, data.n % per_epoch  # so many batches have one row more
+    if optimiser.even_batches:
+        size, larger = data.n // per_epoch, data.n % per_epoch  # so many batches have one row more
+    else:
+        size, larger = jnp.asarray(batch), jnp.asarray(0)
     first = state.step
 
     def order_of(epoch: Array) -> Array:
@@ -150,7 +154,8 @@ def advance_loop(
         within = jnp.arange(batch)
         start = place * size + jnp.minimum(place, larger)
         chosen = order[jnp.minimum(start + within, capacity - 1)]
-        weight = jnp.where(within < size + (place < larger), data.weight[chosen], 0.0)
+        used = (within < size + (place < larger)) & (start + within < data.n)
+        weight = jnp.where(used, data.weight[chosen], 0.0)
         weight = weight / jnp.sum(weight)
         if shards > 1:
             shard = jax.lax.axis_index(parallel.ROWS)

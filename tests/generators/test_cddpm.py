@@ -206,9 +206,17 @@ def test_changes_that_do_not_go_together_are_refused(changes: dict, said: str):
         CDDPMConfig().changed(**changes)
 
 
+@pytest.mark.parametrize("timesteps", [500, 1500, 2000])
+def test_the_ancestral_sampler_takes_every_step_of_any_schedule(timesteps: int):
+    config = PRESETS["paper"].with_timesteps(timesteps)
+    grid = config.sampler.grid(config.schedule)
+    assert grid.t.tolist() == list(range(timesteps, 0, -1))
+    assert config.sampler.calls(config.schedule) == timesteps
+
+
 def test_timesteps_fit_the_sampler():
     with pytest.raises(InputError, match="takes 1000 steps; give from 2 to the 500 steps"):
-        PRESETS["paper"].with_timesteps(500)
+        PRESETS["paper"].changed(sampler_steps=1000).with_timesteps(500)
     with pytest.raises(InputError, match="the schedule has 1 steps"):
         CDDPMConfig().with_timesteps(1)
 

@@ -21,6 +21,7 @@ from nids_jax.generators.resampling import Copies
 from nids_jax.generators.spec import Columns, GeneratorSpec, Request
 from nids_jax.generators.transfer import AdaptationConfig, Pretrained, pretrain
 from nids_jax.nn.unet1d import UNetConfig
+from nids_jax.presets import PRESETS
 from tests.generators.row_independence import check_rows_are_independent
 
 KEY = jax.random.key(5)
@@ -104,7 +105,7 @@ def test_its_specification_is_complete(name: str):
     assert spec.summary.endswith(".")
     assert "\n" not in spec.summary
     assert len(spec.summary) < 80
-    assert set(spec.presets) == ({"demo", "cpu", "paper"} if spec.family else set())
+    assert set(spec.presets) == ({*PRESETS} if spec.family else set())
     family = [other.presets for other in GENERATORS.values() if other.family == spec.family]
     assert all(presets == spec.presets for presets in family)
     assert spec.compared_in <= EXPERIMENTS

@@ -9,9 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from nids_jax import random
 from nids_jax.generators import vae_gan
 from nids_jax.generators.gan import GAN, GANConfig, Method, collapsed_classes
-from nids_jax.generators.vae_gan import VAE, VAEWGAN, VAEWGANGP, Variational, kl_to_prior, warmed_up
+from nids_jax.generators.vae_gan import VAE, VAEWGAN, VAEWGANGP, Variational, kl_to_prior, partners, warmed_up
 from nids_jax.generators.wasserstein import gradient_norms
 from nids_jax.training import adversarial
 from tests.generators.test_gan import CENTRES, TINY, mixture
@@ -114,13 +115,25 @@ def test_losses_against_plain_sums(kind: type[Variational]):
     prior_key, noise_key = jax.random.split(synthetic_key)
     z = np.array(jax.random.normal(prior_key, (7, 2)))
     z[::2] = mean[::2] + np.exp(log_variance[::2] / 2) * jax.random.normal(noise_key, (4, 2))
-    synthetic = jnp.tanh(networks.decode(jnp.asarray(z), y))
+    synthetic = jnp.tanh(networks.decode(jnp.asarray(z), y))[partners(y, random.stream(KEY, "partners"))]
     mix = jax.random.uniform(mix_key, (7, 1))
     wasserstein = float(judge(x, y).mean() - judge(synthetic, y).mean())
     norms = jax.jit(partial(gradient_norms, networks.judge))(mix * x + (1 - mix) * synthetic, y)
     penalty = 10.0 * np.mean((norms - 1) ** 2) if kind is VAEWGANGP else 0.0
     np.testing.assert_allclose(loss, penalty - wasserstein, rtol=1e-5)
     np.testing.assert_allclose(figures["wasserstein"], wasserstein, rtol=1e-4, atol=1e-6)
+
+
+def test_rows_are_exchanged_within_their_classes():
+    y = jnp.asarray([2, 0, 0, 1, 0, 2, 0, 0, 2, 0])
+    found = np.array([partners(y, jax.random.key(seed)) for seed in range(400)])
+    assert (np.sort(found, axis=1) == np.arange(10)).all()
+    assert (np.asarray(y)[found] == np.asarray(y)).all()
+    # Every member of a class of n is a row's partner equally often: 1/n of the time.
+    for row, label in enumerate(np.asarray(y)):
+        members = np.flatnonzero(np.asarray(y) == label)
+        shares = np.bincount(found[:, row], minlength=10)[members] / 400
+        np.testing.assert_allclose(shares, 1 / len(members), atol=0.1)
 
 
 def test_the_loss_of_a_vae_against_plain_sums():

@@ -330,9 +330,23 @@ def test_shards_share_the_splits_and_are_merged(table: FlowTable, tmp_path: Path
         Runner(output_dir=tmp_path, shard=(2, 2))
 
 
+def test_each_generated_set_is_tested_twice(table: FlowTable, tmp_path: Path):
+    """P1's six tests: three generations, twice each (here two)."""
+    job = replace(JOB, generators=("real", "jitter"), classifiers=("random_forest",), seeds=1, generations=2, tests=2)
+    run(table, job, tmp_path)
+    found = {(record["generator"], record["generation_seed"]): record for record in store.read(tmp_path)}
+    assert sorted(found) == [*(("jitter", number) for number in range(4)), ("real", 0), ("real", 1)]
+    looks = [found["jitter", number]["fidelity"] for number in range(4)]
+    assert looks[0] == looks[1] != looks[2] == looks[3]
+
+
 def test_paper_preset_is_the_papers():
     paper = PRESETS["paper"]
     config = paper.generators["cddpm"]
     assert config.fitted(75, Columns()).steps == 2000 * 2
     assert paper.detector.total_steps(75) == 200
-    assert (config.sampler.calls, config.label_dropout, config.guidance) == (1000, 0.0, 1.0)
+    assert config.sampler.calls(config.schedule) == config.schedule.steps == 1000
+    assert (config.label_dropout, config.guidance, config.clip, config.optimiser.ema_decay) == (0.0, 1.0, False, 0.0)
+    narrow = PRESETS["paper_narrow"]
+    assert replace(narrow.generators["cddpm"], network=config.network) == config
+    assert replace(narrow, generators=paper.generators) == paper

@@ -1,6 +1,6 @@
 """The training loop: batches, exact continuation, and what it says when it diverges."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import jax
@@ -63,15 +63,22 @@ def test_training_equals_a_plain_optax_loop():
     np.testing.assert_allclose(np.asarray(jax.tree.leaves(state.ema)[0]), average, rtol=1e-5)
 
 
-@pytest.mark.parametrize(("batch", "sizes"), [(3, [3, 2, 2]), (4, [4, 3]), (6, [4, 3]), (7, [7]), (1, [1] * 7)])
-def test_every_epoch_visits_every_row_once_in_even_batches(batch: int, sizes: list[int]):
+@pytest.mark.parametrize(
+    ("even", "batch", "sizes"),
+    [
+        *((True, 3, [3, 2, 2]), (True, 4, [4, 3]), (True, 6, [4, 3]), (True, 7, [7]), (True, 1, [1] * 7)),
+        *((False, 3, [3, 3, 1]), (False, 6, [6, 1]), (False, 7, [7]), (False, 9, [7])),
+    ],
+)
+def test_every_epoch_visits_every_row_once_in_even_or_plain_batches(even: bool, batch: int, sizes: list[int]):
     @dataclass(frozen=True, kw_only=True)
     class Spy(LeastSquares):
         def loss(self, network, x, y, weight, key):
             # A base-ten digit per row: the epoch's losses add up to 1111111 only if each row counts once.
             return jnp.sum(jnp.where(weight > 0, 10.0**y, 0.0)) + 0.0 * jnp.sum(network.slope[...])
 
-    _, losses = train(Spy(), OPTIMISER, pad(X, Y, 16), jax.random.key(0), steps=4 * len(sizes), batch=batch)
+    optimiser = replace(OPTIMISER, even_batches=even)
+    _, losses = train(Spy(), optimiser, pad(X, Y, 16), jax.random.key(0), steps=4 * len(sizes), batch=batch)
     epochs = losses.reshape(4, len(sizes)).astype(np.float64)
     np.testing.assert_array_equal(epochs.sum(axis=1), 1111111)
     assert [[sum(map(int, str(int(loss)))) for loss in epoch] for epoch in epochs] == [sizes] * 4
