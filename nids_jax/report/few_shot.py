@@ -15,7 +15,14 @@ from nids_jax.report.generator_comparison import COPIES, HEADLINE, shown
 __all__ = ["EXPERIMENTS", "shown", "tables", "verdict"]  # a section
 
 EXPERIMENTS = ("fewshot",)
-METRICS = ("accuracy", "macro_f1", "weighted_f1", "false_positive_rate")
+METRICS = {
+    "accuracy": "accuracy",
+    "macro_f1": "macro F1",
+    "weighted_precision": "weighted P",
+    "weighted_recall": "weighted R",
+    "weighted_f1": "weighted F1",
+    "false_positive_rate": "false-positive rate",
+}
 COMPARED = ("accuracy", "macro_f1")
 FOREST = Condition("real", "random_forest")
 PAPER_SHOTS = 5
@@ -71,7 +78,7 @@ def _scores(group: Group, members: Mapping[Condition, list[Record]]) -> Table:
         rows.append((*condition, str(seeds), str(len(runs)), *(show(interval(runs, metric)) for metric in METRICS)))
     return Table(
         f"{group}: mean and 95 % interval over split seeds",
-        ("generator", "classifier", "seeds", "runs", "accuracy", "macro F1", "weighted F1", "false-positive rate"),
+        ("generator", "classifier", "seeds", "runs", *METRICS.values()),
         rows,
     )
 

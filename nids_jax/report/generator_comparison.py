@@ -14,7 +14,13 @@ COPIES = "copies"
 HEADLINE = Condition("cddpm", "cnn_bigru")
 _NOT_GENERATED = ("real", "real_all", COPIES)  # training sets without a generator: the "before" of a comparison
 CONTROLS = ("real", "real_weighted", "copies", "real_all")
-_FEW = {"accuracy": "accuracy", "macro_f1": "macro F1"}
+_FEW = {
+    "accuracy": "accuracy",
+    "weighted_precision": "weighted P",
+    "weighted_recall": "weighted R",
+    "weighted_f1": "weighted F1",
+    "macro_f1": "macro F1",
+}
 _RARE = {
     "macro_f1": "macro F1",
     "attack_recall": "attack recall",

@@ -20,10 +20,12 @@ from nids_jax.files import write_atomic
 from nids_jax.report import (
     comparison,
     cost,
+    detector_comparison,
     figures,
     generator_comparison,
     imbalance,
     learning_curve,
+    paper_figures,
     rows,
     sampler_tradeoff,
     zero_shot,
@@ -31,7 +33,7 @@ from nids_jax.report import (
 from nids_jax.report.conditions import Condition, Record, grouped
 from nids_jax.report.html import PAGE, definitions, image, items, paragraph, section, table
 from nids_jax.report.style import png
-from nids_jax.report.tables import curves, tables, verdict, write_summary
+from nids_jax.report.tables import of_shots, tables, verdict, write_summary
 from nids_jax.report.tables import section as section_of
 from nids_jax.store import CONFIG, RECORDS, read, read_json
 
@@ -107,14 +109,25 @@ def _results(records: list[dict[str, Any]]) -> list[Drawn]:
         Drawn(
             f"curve{i + 1}", f"Learning curve: {group}", "Bands: 95 % over split seeds.", figures.learning_curve(curve)
         )
-        for i, (group, curve) in enumerate(curves(groups).items())
+        for i, (group, curve) in enumerate(of_shots(groups, learning_curve).items())
     ]
     drawn += [Drawn("accuracy", "Accuracy", "", figures.accuracy(judged))] if judged else []
+    drawn += [
+        Drawn(
+            f"detectors{i + 1}",
+            f"Detectors: {group}",
+            "Means and 95 % intervals over split seeds (P1's Fig. 5).",
+            paper_figures.detectors(by_shots),
+        )
+        for i, (group, by_shots) in enumerate(of_shots(groups, detector_comparison).items())
+    ]
     for i, (group, members) in enumerate(groups.items()):
         own = section_of(group)
         caption = "Means and 95 % intervals over split seeds."
         if own in (generator_comparison, imbalance):
             drawn.append(Drawn(f"quality{i + 1}", f"Training sets: {group}", caption, figures.quality(members)))
+            caption = "Means over split seeds (P1's Fig. 7)."
+            drawn.append(Drawn(f"radar{i + 1}", f"At a glance: {group}", caption, paper_figures.radar(members)))
         if own is sampler_tradeoff:
             figure = figures.sampler_tradeoff(sampler_tradeoff.points(members))
             drawn.append(Drawn(f"samplers{i + 1}", f"Samplers: {group}", "A dot for each split.", figure))
@@ -313,9 +326,10 @@ def _replace_figures(folder: Path, images: Mapping[str, bytes]) -> None:
     """Write the figures, and remove those of an earlier report that no longer have their files."""
     for name, content in images.items():
         write_atomic(folder / f"{name}.png", content)
+    numbered = r"(confusion|quality|radar|detectors|samplers|curve)\d+"
     for path in folder.glob("*.png"):
         if path.stem not in images and re.fullmatch(
-            r"accuracy|(confusion|quality|samplers|curve)\d+|features|projection|curves|shap_(global|local)", path.stem
+            rf"accuracy|{numbered}|features|projection|curves|shap_(global|local)", path.stem
         ):
             path.unlink(missing_ok=True)
 

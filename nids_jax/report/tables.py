@@ -37,7 +37,7 @@ SECTIONS = (
 Groups = Mapping[Group, Mapping[Condition, list[Record]]]
 # In summary.csv alone.
 FURTHER = (
-    *("weighted_precision", "weighted_recall", "macro_precision", "macro_recall", "unseen_flagged"),
+    *("macro_precision", "macro_recall", "unseen_flagged"),
     *("attack_recall", "attack_recall_at_0.001", "attack_recall_at_0.01"),
 )
 TIMINGS = ("compile_s", "generator_fit_s", "sample_s", "fit_s", "classify_s")
@@ -69,11 +69,11 @@ def summary(records: Iterable[Record]) -> list[dict[str, Any]]:
     return rows
 
 
-def curves(groups: Groups) -> dict[Group, dict[int, Mapping[Condition, list[Record]]]]:
-    """The learning curves among the groups: for each experiment and dataset, its conditions by number of shots."""
+def of_shots(groups: Groups, kind: ModuleType) -> dict[Group, dict[int, Mapping[Condition, list[Record]]]]:
+    """Of each experiment of a section's and each dataset, the conditions by number of shots."""
     found: dict[Group, dict[int, Mapping[Condition, list[Record]]]] = {}
     for group, members in groups.items():
-        if section(group) is learning_curve and isinstance(group.shots, int):
+        if section(group) is kind and isinstance(group.shots, int):
             found.setdefault(group._replace(shots=None), {})[group.shots] = members
     return found
 
@@ -82,7 +82,7 @@ def tables(records: Iterable[Record]) -> list[Table]:
     """The tables of summary.md: each section's, the seconds, and P1's own figures, for each group."""
     result = []
     groups = grouped(records)
-    for group, curve in curves(groups).items():
+    for group, curve in of_shots(groups, learning_curve).items():
         result += learning_curve.tables(group, curve)
     for group, members in groups.items():
         own = section(group)
@@ -99,7 +99,8 @@ def tables(records: Iterable[Record]) -> list[Table]:
 def verdict(records: Iterable[Record]) -> list[str]:
     """What the runs show, a few sentences for each group."""
     groups = grouped(records)
-    sentences = [each for group, curve in curves(groups).items() for each in learning_curve.verdict(group, curve)]
+    found = of_shots(groups, learning_curve)
+    sentences = [each for group, curve in found.items() for each in learning_curve.verdict(group, curve)]
     for group, members in groups.items():
         if section(group) is not learning_curve:
             sentences += section(group).verdict(group, members)

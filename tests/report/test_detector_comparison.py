@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from nids_jax.report import detector_comparison, tables
+from nids_jax.report import detector_comparison, paper_figures, tables
 from nids_jax.report.conditions import Condition, Group, grouped
+from nids_jax.report.page import build_report
+from nids_jax.store import append, read
 
 SEEDS = 5
 
@@ -73,6 +75,28 @@ def test_the_verdict_goes_by_the_whole_interval():
     assert tables.verdict(alone) == ["There are no runs to compare with CNN-BiGRU, hence no verdict."]
     once = [r for r in RECORDS if r["split_seed"] == 0]
     assert all("one split seed in common, which shows nothing" in s for s in tables.verdict(once))
+
+
+def test_bars_of_four_figures_for_each_number_of_rows(tmp_path):
+    """P1's Fig. 5: heights are means over the splits, worked out here by hand."""
+    weighted = {"weighted_precision": 0.6, "weighted_recall": 0.7, "weighted_f1": 0.65}
+    for shots, loss in ((5, 0.3), (50, 0.0)):
+        for record in RECORDS:
+            metrics = {**record["metrics"], **weighted, "accuracy": record["metrics"]["accuracy"] - loss}
+            append(tmp_path, {**record, "shots": shots, "metrics": metrics})
+    build_report(tmp_path)
+    assert (tmp_path / "figures" / "detectors1.png").stat().st_size > 5_000
+    ((_, by_shots),) = tables.of_shots(grouped(read(tmp_path)), detector_comparison).items()
+    figure = paper_figures.detectors(by_shots)
+    assert [axes.get_title("left") for axes in figure.axes] == [*paper_figures.WEIGHTED.values()]
+    names = [str(container.get_label()) for container in figure.axes[0].containers]
+    assert sorted(names) == sorted(ACCURACY)
+    for container in figure.axes[0].containers:
+        heights = [bar.get_height() for bar in container]
+        mean = np.mean(ACCURACY[str(container.get_label())])
+        np.testing.assert_allclose(heights, [mean - 0.3, mean])
+    for axes, value in zip(figure.axes[1:], weighted.values(), strict=True):
+        np.testing.assert_allclose([[bar.get_height() for bar in each] for each in axes.containers], value)
 
 
 def test_unseen_attacks_have_a_column():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from nids_jax.report import figures, generator_comparison, tables
+from nids_jax.report import figures, generator_comparison, paper_figures, tables
 from nids_jax.report.conditions import grouped
 from nids_jax.report.page import build_report
 from nids_jax.store import append, read
@@ -70,6 +70,24 @@ def test_the_papers_sweep_stands_beside_ours_only_where_it_was_run():
     beside = next(t for t in swept if "beside the paper" in t.title)
     assert not [row for row in beside.rows if row[0] == "cddpm_1000"]
     assert not [t for t in tables.tables(_records("rare_attacks", "real")) if "beside the paper" in t.title]
+
+
+def test_the_radar_has_a_closed_line_of_four_means_for_each_training_set(tmp_path):
+    """P1's Fig. 7: on each axis the mean over the splits, worked out here by hand."""
+    weighted = {"weighted_precision": 0.6, "weighted_recall": 0.7, "weighted_f1": 0.65}
+    for record in _records("generator_comparison", "real", "copies", "smote"):
+        append(tmp_path, {**record, "metrics": {**record["metrics"], **weighted}})
+    build_report(tmp_path)
+    assert (tmp_path / "figures" / "radar1.png").stat().st_size > 5_000
+    (_, members), *_ = grouped(read(tmp_path)).items()
+    figure = paper_figures.radar(members)
+    assert [axes.get_title("left") for axes in figure.axes] == ["random_forest", "knn"]
+    for axes in figure.axes:
+        lines = {str(line.get_label()): np.asarray(line.get_ydata()) for line in axes.lines}
+        assert [*lines] == ["real", "copies", "smote"]
+        for name, values in lines.items():
+            accuracy = 0.8 + float(np.mean(GAIN[name])) + 0.02
+            np.testing.assert_allclose(values, [accuracy, *weighted.values(), accuracy])
 
 
 def test_the_page_shows_every_metric_of_each_training_set(tmp_path):

@@ -28,7 +28,7 @@ def _height(rows: float) -> float:
 REAL = [_run("real", n, seed, _height(n) + 0.01 * seed) for n in (1, 2, 5, 10, 50) for seed in range(6)]
 SIMULATED = [_run("simulated", n, s, _height(3 * n + 2) + 0.01 * s) for n in (0, 1, 2, 5, 50) for s in range(6)]
 GROUPS = grouped([*REAL, *SIMULATED])
-((GROUP, CURVE),) = tables.curves(GROUPS).items()
+((GROUP, CURVE),) = tables.of_shots(GROUPS, learning_curve).items()
 
 
 @pytest.mark.parametrize("shots", [0, 1, 2, 5])
