@@ -206,7 +206,7 @@ def test_odd_names_and_values_neither_break_nor_enter_the_page(tmp_path):
 
 
 def test_confusion_matrices_of_different_class_lists_add_up_by_name(tmp_path):
-    from nids_jax.report import page
+    from nids_jax.report import results
     from nids_jax.report.conditions import Condition
 
     runs = [
@@ -214,12 +214,12 @@ def test_confusion_matrices_of_different_class_lists_add_up_by_name(tmp_path):
         {"classes": ["b", "c"], "confusion": [[10, 20], [30, 40]]},
         {"classes": ["b"]},
     ]
-    found = page._summed(Condition("cddpm", "cnn_bigru"), runs)
+    found = results.summed(Condition("cddpm", "cnn_bigru"), runs)
     assert found is not None
     assert found.classes == ["a", "b", "c"]
     np.testing.assert_array_equal(found.counts, [[1, 2, 0], [3, 14, 20], [0, 30, 40]])
     with pytest.raises(InputError, match="does not fit"):
-        page._summed(Condition("cddpm", "cnn_bigru"), [{"classes": ["a", "b"], "confusion": [[1, 2]]}])
+        results.summed(Condition("cddpm", "cnn_bigru"), [{"classes": ["a", "b"], "confusion": [[1, 2]]}])
 
 
 @pytest.mark.slow
