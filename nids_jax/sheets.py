@@ -71,19 +71,20 @@ class Sheet:
         import pyarrow as pa
 
         size = next(len(each) for each in columns if not isinstance(each, str))
-        # Arrays are made from buffers, as `pyarrow.array` imports pandas, which takes as long as a small capture.
+        # Arrays are made from buffers: `pyarrow.array` imports pandas, and what decodes a dictionary pyarrow.compute,
+        # which take as long as a small capture.
         arrays = []
         for each, field in zip(columns, self._schema, strict=True):
             if field.type == pa.string() or pa.types.is_dictionary(field.type):
                 few, places = np.unique([each] if isinstance(each, str) else each.astype(str), return_inverse=True)
                 cells = map(guarded, few.tolist()) if self._csv else few.tolist()
                 texts = [cell.encode("utf-8", "backslashreplace") for cell in cells]
-                ends = np.cumsum([0, *map(len, texts)]).astype(np.int32)
-                known = pa.StringArray.from_buffers(len(texts), pa.py_buffer(ends), pa.py_buffer(b"".join(texts)))
                 codes = np.broadcast_to(places.astype(np.int32), size).copy()
+                if field.type == pa.string():
+                    arrays.append(_strings([texts[code] for code in codes.tolist()]))
+                    continue
                 numbers = pa.Array.from_buffers(pa.int32(), size, [None, pa.py_buffer(codes)])
-                found = pa.DictionaryArray.from_arrays(numbers, known)
-                arrays.append(found if field.type == found.type else found.dictionary_decode())
+                arrays.append(pa.DictionaryArray.from_arrays(numbers, _strings(texts)))
                 continue
             kind = np.float64 if field.type == pa.float64() else np.int64
             values = np.ascontiguousarray(each, kind)
@@ -96,3 +97,14 @@ class Sheet:
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._sheet.close()
+
+
+def _strings(texts: Sequence[bytes]) -> Any:
+    """An array of strings."""
+    import pyarrow as pa
+
+    ends = np.cumsum([0, *map(len, texts)])
+    if ends[-1] >= 2**31:
+        raise InputError(f"{len(texts):,} texts of a column take {ends[-1]:,} bytes, which is too much at once")
+    buffers = [pa.py_buffer(ends.astype(np.int32)), pa.py_buffer(b"".join(texts))]
+    return pa.StringArray.from_buffers(len(texts), *buffers)

@@ -16,7 +16,7 @@ PACKAGE = ROOT / "nids_jax"
 # Each may import from its own room and from those above it; BUILD.md draws the same.
 ROOMS = [
     ("errors", "settings"),
-    ("files", "sheets", "folders", "compressed", "random", "runtime", "parallel", "machine"),
+    ("files", "sheets", "folders", "compressed", "random", "runtime", "parallel", "machine", "compiled"),
     ("store",),
     ("flows",),
     ("data",),
@@ -118,6 +118,7 @@ import nids_jax
 from nids_jax.__main__ import main
 assert main(["--help"]) == main(["meter", "--help"]) == main(["--version"]) == 0
 heavy = {"jax", "flax", "optax", "orbax", "shap", "sklearn", "pandas", "numpy", "scipy", "matplotlib"}
+heavy |= {"numba", "pyarrow"}
 assert not heavy & set(sys.modules), heavy & set(sys.modules)
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)

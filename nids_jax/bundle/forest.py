@@ -17,7 +17,6 @@ from functools import cached_property
 from typing import Any, Literal, get_args
 
 import numpy as np
-from scipy.special import softmax
 
 from nids_jax.errors import InputError
 from nids_jax.runtime import cores
@@ -92,6 +91,11 @@ class Forest:
         return above
 
     @cached_property
+    def _nodes(self) -> np.ndarray:
+        """[nodes, 4] int32: what is asked for at each node, in one place of memory; see `kernels.add_leaves`."""
+        return np.stack([self.feature, self.threshold.view(np.int32), self.left, self.right], axis=1)
+
+    @cached_property
     def depth(self) -> int:
         """Levels below the roots of the deepest tree."""
         levels, node = 0, self.roots
@@ -103,28 +107,21 @@ class Forest:
     def predict_proba(self, x: np.ndarray) -> np.ndarray:
         """P(class | row): scaled rows x [n, d] → [n, classes] float64."""
         sums = self.sums(x)
-        return sums / len(self.roots) if self.link == "mean" else softmax(sums, axis=1)
+        if self.link == "mean":
+            return sums / len(self.roots)
+        powers = np.exp(sums - sums.max(axis=1, keepdims=True))
+        return powers / powers.sum(axis=1, keepdims=True)
 
     def sums(self, x: np.ndarray) -> np.ndarray:
         """base + Σ_t leaf_t(row): scaled rows x [n, d] → [n, classes] float64, the blocks of rows on all cores."""
         from nids_jax.bundle.kernels import add_leaves  # numba takes a moment to import
 
-        x = np.ascontiguousarray(x, np.float32)
+        x, nodes = np.ascontiguousarray(x, np.float32), self._nodes
         sums = np.tile(self.base, (len(x), 1))
 
         def add(start: int) -> None:
             part = slice(start, start + _BLOCK)
-            add_leaves(
-                x[part],
-                self.feature,
-                self.threshold,
-                self.left,
-                self.right,
-                self.roots,
-                self.output,
-                self.values,
-                sums[part],
-            )
+            add_leaves(x[part], nodes, nodes.view(np.float32), self.roots, self.output, self.values, sums[part])
 
         starts = range(0, len(x), _BLOCK)
         if len(starts) > 1:

@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
-from scipy.special import ndtri
 
 from nids_jax.data.table import FlowTable
 from nids_jax.errors import InputError
@@ -123,6 +122,8 @@ class Quantile:
 
     @staticmethod
     def _score(share: np.ndarray) -> np.ndarray:
+        from scipy.special import ndtri  # here: it takes longer to import than a small capture to judge
+
         return ndtri(share)
 
     @classmethod

@@ -4,13 +4,15 @@ All keys but `nids_jax` are Suricata's, with its meanings; `bytes_toserver` and 
 headers of 20 or 40 bytes.  Source: Suricata 7's documentation of the EVE format, and its schema.
 """
 
-import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
+from hashlib import blake2b
+from json.encoder import encode_basestring_ascii
 from typing import Any
 
 import numpy as np
 
+from nids_jax.bundle.explanation import Contribution
 from nids_jax.detection.observed import Observed
 from nids_jax.detection.verdict import Judged
 from nids_jax.flows.meter import ENDS
@@ -29,6 +31,7 @@ FIRST_SIGNATURE = 1_000_000  # of local rules: the number of a class is added to
 
 
 _ENCODE = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+_BOOLEANS = ("false", "true")
 
 
 def moments(microseconds: np.ndarray) -> list[str]:
@@ -37,110 +40,136 @@ def moments(microseconds: np.ndarray) -> list[str]:
     return [f"{text}+0000" for text in texts.tolist()]
 
 
-def event_lines(judged: Judged, classes: Sequence[str]) -> Iterator[str]:
+def event_lines(judged: Judged, classes: Sequence[str]) -> list[str]:
     """The events of some flows, a line each, without line ends.
+
+    The lines are put together from a list of texts for each key, which takes a third of the time that `json` takes.
 
     Args:
       classes: the model's, whose numbers are those of the alerts' signatures.
     """
-    signature = {name: FIRST_SIGNATURE + number for number, name in enumerate(classes)}
-    rows = zip(_common(judged.observed), _flows(judged.observed), _verdicts(judged), strict=True)
-    for (common, flow, verdict), alert in zip(rows, judged.alert.tolist(), strict=True):
+    o = judged.observed
+    start = None if o.start is None else moments(o.start)
+    end = start if o.start is None or o.duration is None else moments(o.start + o.duration)
+    commons, briefs, flows = _common(o, end), _brief(o, start), _flow(o, end)
+    verdicts = _verdicts(judged)
+    told = {(name, unknown): _alert(name, k, unknown) for k, name in enumerate(classes) for unknown in (False, True)}
+    rows = zip(commons, briefs, flows, verdicts, judged.names, judged.unknown.tolist(), strict=True)
+    lines = []
+    for (common, brief, flow, verdict, name, unknown), alert in zip(rows, judged.alert.tolist(), strict=True):
         if alert:
-            name = verdict["class"]
-            told = {
-                "action": "allowed",
-                "gid": 1,
-                "signature_id": signature[name],
-                "rev": 1,
-                "signature": f"nids_jax: {name}",
-                "category": "Attack recognised by its flow",
-                "severity": 2 if verdict["unknown"] else 1,
-            }
-            brief = {key: flow[key] for key in _IN_ALERTS if key in flow}
-            yield _ENCODE({**common, "event_type": "alert", "alert": told, "flow": brief, "nids_jax": verdict})
-        yield _ENCODE({**common, "event_type": "flow", "flow": {**flow, "alerted": alert}, "nids_jax": verdict})
+            about = f'"alert":{told[name, unknown]},"flow":{{{brief[1:]}}}'
+            lines.append(f'{{{common}"event_type":"alert",{about},"nids_jax":{{{verdict}}}}}')
+        about = f'"flow":{{{(brief + flow)[1:]}{"," if brief or flow else ""}"alerted":{_BOOLEANS[alert]}}}'
+        lines.append(f'{{{common}"event_type":"flow",{about},"nids_jax":{{{verdict}}}}}')
+    return lines
 
 
-_IN_ALERTS = ("pkts_toserver", "pkts_toclient", "bytes_toserver", "bytes_toclient", "start")
+def _alert(name: str, number: int, unknown: bool) -> str:
+    told = {
+        "action": "allowed",
+        "gid": 1,
+        "signature_id": FIRST_SIGNATURE + number,
+        "rev": 1,
+        "signature": f"nids_jax: {name}",
+        "category": "Attack recognised by its flow",
+        "severity": 2 if unknown else 1,
+    }
+    return _ENCODE(told)
 
 
-def _common(o: Observed) -> Iterator[dict[str, Any]]:
-    """What events of both kinds begin with, of each flow."""
-    empty: list[Any] = [None] * o.count
-    start = empty if o.start is None else o.start.tolist()
-    end = empty if o.start is None else moments(o.start if o.duration is None else o.start + o.duration)
-    ports = [empty if each is None else each.tolist() for each in (o.source_port, o.destination_port)]
-    hosts = [empty if each is None else each.tolist() for each in (o.source_ip, o.destination_ip)]
-    protocols = empty if o.protocol is None else o.protocol.tolist()
-    icmp = empty if o.icmp is None else o.icmp.tolist()
-    communities = o.community_ids or empty
-    for row, protocol in enumerate(protocols):
-        found: dict[str, Any] = {}
-        if end[row] is not None:
-            found["timestamp"] = end[row]
-        community = communities[row]
-        if community:
-            # 52 bits, which every reader of JSON keeps, of the flow's name and start.
-            named = hashlib.blake2b(f"{community} {start[row]}".encode(), digest_size=8).digest()
-            found["flow_id"] = int.from_bytes(named) >> 12
-        for key, place in (("src", 0), ("dest", 1)):
-            if hosts[place][row] is not None:
-                found[f"{key}_ip"] = hosts[place][row]
-            port = ports[place][row]
-            if port is not None and port >= 0 and protocol not in _ICMP:
-                found[f"{key}_port"] = port
-        if protocol is not None and protocol >= 0:
-            found["proto"] = _PROTOCOLS.get(protocol) or f"{protocol:03d}"
-            if protocol in _ICMP and icmp[row] is not None and icmp[row][0] >= 0:
-                found["icmp_type"], found["icmp_code"] = icmp[row]
-        if community:
-            found["community_id"] = community
-        yield found
+def _joined(columns: Sequence[Iterable[str]], count: int) -> list[str]:
+    """Of each of `count` rows its texts in all columns, one after another."""
+    return ["".join(row) for row in zip(*columns, strict=True)] if columns else [""] * count
 
 
-def _flows(o: Observed) -> Iterator[dict[str, Any]]:
-    """The object `flow` of each flow."""
-    columns: dict[str, list[Any]] = {}
-    if o.packets is not None:
-        columns["pkts_toserver"], columns["pkts_toclient"] = o.packets.T.tolist()
-    if o.sizes is not None:
-        columns["bytes_toserver"], columns["bytes_toclient"] = o.sizes.T.tolist()
-    if o.start is not None:
-        columns["start"] = moments(o.start)
-        if o.duration is not None:
-            columns["end"] = moments(o.start + o.duration)
-    if o.duration is not None:
-        columns["age"] = (o.duration // 1_000_000).tolist()
-    if o.end is not None:
-        answered = [False] * o.count if o.packets is None else np.all(o.packets > 0, axis=1).tolist()
-        why = [ENDS[end] for end in o.end.tolist()]
-        columns["state"] = [
-            "closed" if end in ("closed", "reset") else "established" if both else "new"
-            for end, both in zip(why, answered, strict=True)
+def _common(o: Observed, end: Sequence[str] | None) -> list[str]:
+    """What events of both kinds begin with, of each flow: keys and values, with a comma after each."""
+    columns: list[Iterable[str]] = []
+    if end is not None:
+        columns.append([f'"timestamp":"{each}",' for each in end])
+    protocols = [-1] * o.count if o.protocol is None else o.protocol.tolist()
+    if o.community_ids is not None:
+        start = [None] * o.count if o.start is None else o.start.tolist()
+        # 52 bits, which every reader of JSON keeps, of the flow's name and start.
+        named = [
+            blake2b(f"{community} {each}".encode(), digest_size=8).digest() if community else None
+            for community, each in zip(o.community_ids, start, strict=True)
         ]
-        columns["reason"] = [_REASONS[end] for end in why]
-    for row in range(o.count):
-        yield {key: values[row] for key, values in columns.items()}
+        columns.append([f'"flow_id":{int.from_bytes(each) >> 12},' if each else "" for each in named])
+    for key, hosts, ports in (("src", o.source_ip, o.source_port), ("dest", o.destination_ip, o.destination_port)):
+        if hosts is not None:
+            columns.append([f'"{key}_ip":{encode_basestring_ascii(each)},' for each in hosts.tolist()])
+        if ports is not None:
+            pairs = zip(ports.tolist(), protocols, strict=True)
+            known = [f'"{key}_port":{port},' if port >= 0 and kind not in _ICMP else "" for port, kind in pairs]
+            columns.append(known)
+    if o.protocol is not None:
+        texts = {kind: f'"proto":"{_PROTOCOLS.get(kind) or f"{kind:03d}"}",' for kind in {*protocols} if kind >= 0}
+        columns.append([texts.get(kind, "") for kind in protocols])
+        if o.icmp is not None:
+            pairs = zip(protocols, o.icmp.tolist(), strict=True)
+            columns.append(
+                f'"icmp_type":{icmp[0]},"icmp_code":{icmp[1]},' if kind in _ICMP and icmp[0] >= 0 else ""
+                for kind, icmp in pairs
+            )
+    if o.community_ids is not None:
+        columns.append([f'"community_id":"{each}",' if each else "" for each in o.community_ids])
+    return _joined(columns, o.count)
 
 
-def _verdicts(judged: Judged) -> Iterator[dict[str, Any]]:
-    """The object `nids_jax` of each flow."""
+def _brief(o: Observed, start: Sequence[str] | None) -> list[str]:
+    """What the object `flow` of both kinds of events begins with: keys and values, with a comma before each."""
+    columns: list[Iterable[str]] = []
+    for name, pair in (("pkts", o.packets), ("bytes", o.sizes)):
+        if pair is not None:
+            columns.append([f',"{name}_toserver":{up},"{name}_toclient":{down}' for up, down in pair.tolist()])
+    if start is not None:
+        columns.append([f',"start":"{each}"' for each in start])
+    return _joined(columns, o.count)
+
+
+def _flow(o: Observed, end: Sequence[str] | None) -> list[str]:
+    """The rest of it in events of flows."""
+    columns: list[Iterable[str]] = []
+    if end is not None and o.duration is not None:
+        columns.append([f',"end":"{each}"' for each in end])
+    if o.duration is not None:
+        columns.append([f',"age":{each}' for each in (o.duration // 1_000_000).tolist()])
+    if o.end is not None:
+        texts = [
+            [f',"state":"{"closed" if end in ("closed", "reset") else way}","reason":"{_REASONS[end]}"' for end in ENDS]
+            for way in ("new", "established")
+        ]
+        answered = np.zeros(o.count, bool) if o.packets is None else np.all(o.packets > 0, axis=1)
+        columns.append(texts[both][end] for both, end in zip(answered.tolist(), o.end.tolist(), strict=True))
+    return _joined(columns, o.count)
+
+
+def _verdicts(judged: Judged) -> list[str]:
+    """The object `nids_jax` of each flow: keys and values."""
+    names = {name: encode_basestring_ascii(name) for name in {*judged.names}}
     numbers = [np.round(each, 6).tolist() for each in (judged.probability, judged.score)]
-    rows = zip(judged.names, *numbers, judged.unknown.tolist(), judged.incomplete.tolist(), strict=True)
-    for row, (name, probability, score, unknown, incomplete) in enumerate(rows):
-        found: dict[str, Any] = {"class": name, "probability": probability, "score": score, "unknown": unknown}
-        if incomplete:
-            found["incomplete"] = True
-        if judged.row is not None:
-            found["row"] = int(judged.row[row])
-        if judged.reasons is not None and judged.reasons[row]:
-            found["reasons"] = [
-                {"feature": each.feature, "value": _finite(each.value), "weight": round(float(each.weight), 6)}
-                for each in judged.reasons[row]
-            ]
-        yield found
+    rows = zip(judged.names, *numbers, judged.unknown.tolist(), strict=True)
+    found = [
+        f'"class":{names[name]},"probability":{probability!r},"score":{score!r},"unknown":{_BOOLEANS[unknown]}'
+        for name, probability, score, unknown in rows
+    ]
+    if judged.incomplete.any():
+        found = [
+            f'{each},"incomplete":true' if lacking else each
+            for each, lacking in zip(found, judged.incomplete.tolist(), strict=True)
+        ]
+    if judged.row is not None:
+        found = [f'{each},"row":{row}' for each, row in zip(found, judged.row.tolist(), strict=True)]
+    if judged.reasons is not None:
+        found = [
+            f'{each},"reasons":{_ENCODE([_reason(one) for one in why])}' if why else each
+            for each, why in zip(found, judged.reasons, strict=True)
+        ]
+    return found
 
 
-def _finite(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
+def _reason(each: Contribution) -> dict[str, Any]:
+    value = float(each.value) if np.isfinite(each.value) else None
+    return {"feature": each.feature, "value": value, "weight": round(float(each.weight), 6)}

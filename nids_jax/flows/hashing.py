@@ -3,7 +3,8 @@
 import secrets
 
 import numpy as np
-from numba import njit
+
+from nids_jax.compiled import inlined
 
 
 def salt() -> np.uint64:
@@ -11,7 +12,7 @@ def salt() -> np.uint64:
     return np.uint64(secrets.randbits(64))
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def mixed(value, salt):
     """A hash of 64 bits (the finaliser of splitmix64)."""
     value = (value ^ salt) + np.uint64(0x9E3779B97F4A7C15)

@@ -330,6 +330,35 @@ def test_two_processes_on_one_live_file_are_refused(tmp_path: Path) -> None:
     outputs.LiveFile(tmp_path / "live.json").close()
 
 
+def test_no_more_is_imported_than_is_needed(saved: Path, capture: Path, tmp_path: Path) -> None:
+    """Libraries that take longer to import than a small capture to read come where they are used."""
+    code = f"""
+import sys
+from nids_jax.__main__ import main
+assert main(["meter", "--captures={capture}", "--output={tmp_path}/a.csv"]) == 0
+assert main(["meter", "--captures={capture}", "--output={tmp_path}/a.parquet"]) == 0
+assert "nids_jax.flows.meter" in sys.modules
+assert main(["detect", "--model={saved}", "{capture}", "--output={tmp_path}/a.json"]) == 0
+heavy = {{"jax", "flax", "optax", "shap", "sklearn", "xgboost", "pandas", "matplotlib", "absl.logging"}}
+heavy |= {{"scipy.linalg", "scipy.special", "scipy.stats", "pyarrow.compute"}}
+assert not heavy & set(sys.modules), heavy & set(sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    read = pd.read_csv(tmp_path / "a.csv")
+    assert read["source_ip"].tolist() == pd.read_parquet(tmp_path / "a.parquet")["source_ip"].tolist()
+
+
+def test_compiled_functions_of_others_still_multiply_matrices() -> None:
+    import numba
+
+    import nids_jax.compiled  # noqa: F401 (which starts numba without a BLAS)
+
+    product = numba.njit(lambda a, b: a @ b)
+    a = np.arange(6.0).reshape(2, 3)
+    np.testing.assert_allclose(product(a, a.T), a @ a.T)
+
+
 def test_whoever_reads_the_events_may_stop(saved: Path, capture: Path) -> None:
     going = detect(saved, str(capture), "--output=-")
     assert going.stdout is not None

@@ -8,8 +8,8 @@ from dataclasses import fields
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
+from nids_jax.compiled import compiled, inlined
 from nids_jax.flows.capture.hosts import Hosts, number_of
 from nids_jax.flows.capture.walk import Frames
 from nids_jax.flows.packets import ICMP, ICMPV6, NO_ICMP, TCP, TYPES, UDP, Packets
@@ -61,22 +61,22 @@ def decode(data: np.ndarray, frames: Frames, hosts: Hosts, *, decapsulate: bool)
     return Decoded(Packets(**columns), kind, fragment[:found])
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def _two(data, at):
     return np.int64(data[at]) << 8 | np.int64(data[at + 1])
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def _four(data, at):
     return _two(data, at) << 16 | _two(data, at + 2)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _eight(data, at):
     return np.uint64(_four(data, at)) << np.uint64(32) | np.uint64(_four(data, at + 4))
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _typed(data, at, end, kind):
     """Where the IP packet begins, after an EtherType of `kind` that is followed by what begins at `at`; −1 without."""
     for _ in range(_DEEPEST):
@@ -105,12 +105,12 @@ def _typed(data, at, end, kind):
     return at if kind in (_IPV4, _IPV6) else -1
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _ethernet(data, at, end):
     return _typed(data, at + 14, end, _two(data, at + 12)) if at + 14 <= end else -1
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _ppp(data, at, end):
     """As `_typed`, of a PPP frame, with address and control fields or without, and protocols of one byte or two."""
     if at + 2 <= end and data[at] == 0xFF and data[at + 1] == 3:
@@ -121,7 +121,7 @@ def _ppp(data, at, end):
     return at + size if kind in (_PPP_IPV4, _PPP_IPV6) else -1
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _wireless(data, at, end):
     """As `_typed`, of an IEEE 802.11 frame that is neither encrypted nor an aggregate."""
     if at + 24 > end or (data[at] >> 2) & 3 != 2 or data[at] & 0x40 or data[at + 1] & 0x40:
@@ -132,7 +132,7 @@ def _wireless(data, at, end):
     return _typed(data, at + size, end, 0)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _network(data, at, end, link):
     """Where the frame's IP packet begins; −1 where there is none, −2 where the link type is not known."""
     if link == 1:
@@ -179,7 +179,7 @@ def _network(data, at, end, link):
     return -2 if link not in (127, 192, 117) else -1
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _is_ip(data, at, end):
     """Whether a whole IP header begins there."""
     if at < 0 or at >= end:
@@ -188,7 +188,7 @@ def _is_ip(data, at, end):
     return (version == 4 and at + 20 <= end) or (version == 6 and at + 40 <= end)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _internet(data, at, end, sent):
     """Where the transport header begins and the packet ends, its protocol, and its `Decoded.fragment`.
 
@@ -220,7 +220,7 @@ def _internet(data, at, end, sent):
     return start, stop, protocol, part
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _inside(data, at, end, protocol):
     """Where the IP packet begins that travels in the tunnel whose header, of the transport `protocol`, begins at `at`;
     −1 where this is no tunnel."""
@@ -260,7 +260,7 @@ def _inside(data, at, end, protocol):
     return inner if _is_ip(data, inner, end) else -1
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _decode(data, begins, ends, lengths, times, links, decapsulate, known, count, buckets, salt, table, fragment, kind):
     """Fill a row of `table` and of `fragment` for each IP packet, and `kind` for each frame; the number of packets."""
     row = 0

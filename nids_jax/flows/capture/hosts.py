@@ -7,8 +7,8 @@ addressing whose capacity is a power of two.
 import ipaddress
 
 import numpy as np
-from numba import njit
 
+from nids_jax.compiled import compiled
 from nids_jax.flows.hashing import mixed, salt
 
 FIRST = 1 << 32  # number of the first IPv6 address
@@ -52,7 +52,7 @@ class Hosts:
         return high.to_bytes(8) + low.to_bytes(8)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def number_of(high, low, known, count, buckets, salt):
     """The number of the IPv6 address with these halves, which is added where it is new; there must be room for it."""
     mask = np.uint64(len(buckets) - 1)
@@ -69,7 +69,7 @@ def number_of(high, low, known, count, buckets, salt):
         place = (place + np.uint64(1)) & mask
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _rebuild(known, count, buckets, salt):
     total = count[0]
     count[0] = 0

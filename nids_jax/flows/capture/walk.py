@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
+from nids_jax.compiled import compiled
 from nids_jax.errors import InputError
 
 _NANO, _MICRO, _PATCHED = 0xA1B23C4D, 0xA1B2C3D4, 0xA1B2CD34  # magic numbers; patched: longer record headers
@@ -166,14 +166,14 @@ def _interface(block: bytes, order: str) -> tuple[int, int, int, int]:
     return struct.unpack_from(order + "H", block)[0], base, power, min(max(offset, -_FAR), _FAR)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _number(data, at, swapped):
     """Four bytes as a number; `swapped`: the highest first."""
     a, b, c, d = np.int64(data[at]), np.int64(data[at + 1]), np.int64(data[at + 2]), np.int64(data[at + 3])
     return (a << 24 | b << 16 | c << 8 | d) if swapped else (d << 24 | c << 16 | b << 8 | a)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _walk_pcap(data, at, swapped, header, unit, link, columns):
     """Fill `columns` with frames from `at` on: how many, where it stopped and why, and how many bytes are wanted."""
     size, count = len(data), 0
@@ -197,7 +197,7 @@ def _walk_pcap(data, at, swapped, header, unit, link, columns):
     return count, at, _MORE, header
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _microseconds(high, low, base, power):
     """Ticks of 1 / base ** power s as µs, rounded down; times past 2^62 are 2^62."""
     top = np.uint64(1) << np.uint64(62)
@@ -223,7 +223,7 @@ def _microseconds(high, low, base, power):
     return np.int64(half >> np.uint64(power - 32)) if power - 32 < 64 else 0
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _walk_pcapng(data, at, swapped, interfaces, columns):
     """As `_walk_pcap`, of blocks; stops at each that is no packet, too."""
     size, count = len(data), 0

@@ -14,8 +14,8 @@ Rules (RFC 9293 for the close):
 """
 
 import numpy as np
-from numba import njit
 
+from nids_jax.compiled import compiled
 from nids_jax.flows.hashing import mixed
 from nids_jax.flows.meter import record as rec
 from nids_jax.flows.packets import ACK, FIN, RST, SYN, TCP
@@ -38,7 +38,7 @@ DONE, NO_ROOM_OUT, NO_ROOM_CONNECTIONS, NO_ROOM_RECORDS = range(4)  # why `take`
 TIMED_OUT, FINISHED, RESET, STOPPED, CROWDED_OUT = range(5)  # why a record ended
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def place_of(connections, buckets, low, high, ports, protocol, salt):
     """The place in `buckets` of the connection with this key, or of a free one."""
     mask = np.uint64(len(buckets) - 1)
@@ -58,7 +58,7 @@ def place_of(connections, buckets, low, high, ports, protocol, salt):
         place = (place + np.uint64(1)) & mask
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def sweep(connections, buckets, counters, salt, records, all_idle):
     """Drop the connections that no record and no rule needs any more, and fill `buckets` anew.
 
@@ -82,7 +82,7 @@ def sweep(connections, buckets, counters, salt, records, all_idle):
     counters[CONNECTIONS] = kept
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _unlink(records, counters, i, before, after, oldest, newest):
     """Take record `i` out of the list that these columns and counters hold."""
     p, n = records[i, before], records[i, after]
@@ -96,7 +96,7 @@ def _unlink(records, counters, i, before, after, oldest, newest):
         counters[newest] = p
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _append(records, counters, i, before, after, oldest, newest):
     records[i, before], records[i, after] = counters[newest], -1
     if counters[newest] >= 0:
@@ -106,7 +106,7 @@ def _append(records, counters, i, before, after, oldest, newest):
     counters[newest] = i
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _end(connections, records, sums, counters, i, why, corrected, out, named, count):
     """Write record `i` to row `count` of the results and free its place; the next row."""
     owner = records[i, rec.OWNER]
@@ -120,20 +120,20 @@ def _end(connections, records, sums, counters, i, why, corrected, out, named, co
     return count + 1
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _closing(records, counters, i, since):
     """Put record `i` at the end of those whose connection is closed."""
     records[i, rec.CLOSING] = since
     _append(records, counters, i, rec.CLOSING_BEFORE, rec.CLOSING_AFTER, CLOSING_OLDEST, CLOSING_NEWEST)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _reason(connections, owner, otherwise):
     closed = connections[owner, CLOSED]
     return closed if closed else otherwise
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _expire(connections, records, sums, counters, timeout, corrected, out, named, count, room):
     """End the records that no packet can join any more, up to `room` results; how many there are then."""
     now = counters[CLOCK]
@@ -157,7 +157,7 @@ def _expire(connections, records, sums, counters, timeout, corrected, out, named
     return count
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def take(
     columns,
     begin,
@@ -259,7 +259,7 @@ def take(
     return len(times), count, DONE
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _close(connection, up, flags):
     """How far a packet brings the close of its connection."""
     if flags & ACK:  # of the other side's FIN, if that has come
@@ -277,7 +277,7 @@ def _close(connection, up, flags):
         connection[CLOSED] = FINISHED
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def finish(connections, records, sums, counters, corrected, out, named):
     """End the records at work, oldest first, as far as there is room: how many, which is none when all have ended."""
     count = 0

@@ -14,8 +14,8 @@ features are totals divided by the number of packets, and averages of bulks are 
 """
 
 import numpy as np
-from numba import njit
 
+from nids_jax.compiled import compiled, inlined
 from nids_jax.flows.meter.statistics import BULK_PACKETS, GAP
 from nids_jax.flows.packets import NO_ICMP, PSH, RST, TCP, URG
 
@@ -41,7 +41,7 @@ SUMS = 48
 NAMED = 9
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def _count(sums, i, at, value):
     """Add a value to a statistic (Welford's algorithm, which loses nothing to cancellation)."""
     n = sums[i, at] + 1.0
@@ -57,7 +57,7 @@ def _count(sums, i, at, value):
         sums[i, at + MIN] = value
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def begin(records, sums, i, owner, time, first, icmp):
     """Make row `i` a record without packets; who it is of is written by the caller."""
     row = records[i]
@@ -70,7 +70,7 @@ def begin(records, sums, i, owner, time, first, icmp):
     row[WINDOW_UP] = row[WINDOW_DOWN] = -1
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _close_run(row):
     """Count the run of payload that has ended, where it is a bulk."""
     if row[RUN_PACKETS] >= BULK_PACKETS:
@@ -82,7 +82,7 @@ def _close_run(row):
     row[RUN_PACKETS] = 0
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def add(records, sums, i, time, up, payload, header, flags, window, activity_timeout):
     """Add a packet, from the initiator where `up`, to record `i`."""
     row = records[i]
@@ -135,17 +135,17 @@ def add(records, sums, i, time, up, payload, header, flags, window, activity_tim
         row[RUN_LAST] = time
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def _deviation(sums, i, at):
     return np.sqrt(sums[i, at + SQUARES] / (sums[i, at] - 1.0)) if sums[i, at] > 1 else 0.0
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def _over(value, by):
     return value / by if by > 0 else 0.0
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _four_of(sums, i, at, x, j):
     """Write mean, standard deviation, greatest and least from column `j` on; the next column."""
     x[j], x[j + 1], x[j + 2], x[j + 3] = (
@@ -157,7 +157,7 @@ def _four_of(sums, i, at, x, j):
     return j + 4
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def write(records, sums, i, began, why, corrected, out, named, count):
     """Write the features of record `i` to `out[count]`, in the order of schema.FEATURES, and the rest to `named`.
 
