@@ -9,7 +9,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -37,7 +37,8 @@ SHARD_ROWS = 1_000_000  # of a shard, where their number is left open
 MOST_ROWS = 2**31 - 2**16  # rows are numbered by 32 bits
 _PIECE = 4096  # rows brought back from the devices and made raw at once
 _GROUP = 65_536  # rows of a Parquet row group, and of a table written at once
-JOB, MANIFEST = "generation.json", "manifest.json"
+# Readers of a folder of Parquet files pass over names that begin with `_`.
+JOB, MANIFEST, CHECKS = "_generation.json", "_manifest.json", "_checks"
 
 
 class _Sheets(Protocol):
@@ -183,7 +184,7 @@ def run(
 ) -> Written:
     """Write the shards that are not there yet, of every `processes` the `process`-th.
 
-    With the last shard comes `manifest.json`: rows, bytes and SHA-256 of each.
+    With the last shard comes `_manifest.json`: rows, bytes and SHA-256 of each.
 
     Args:
       abreast: shards written at once, by a thread each; with a fast accelerator, one would not keep up.
@@ -211,6 +212,10 @@ def run(
 
 def _claim(output_dir: Path, job: Generation) -> dict[str, Any]:
     """Note in the folder what is generated there; the job's description."""
+    for name in (JOB, MANIFEST, CHECKS):  # which had no `_` before
+        if (output_dir / name[1:]).exists() and not (output_dir / name).exists():
+            with suppress(FileNotFoundError):  # another process did it
+                os.replace(output_dir / name[1:], output_dir / name)
     path, wanted = output_dir / JOB, json.loads(json.dumps(job.describe()))
     if path.exists():
         found = store.read_json(path)
@@ -225,7 +230,7 @@ def _claim(output_dir: Path, job: Generation) -> dict[str, Any]:
 
 
 def _check_path(output_dir: Path, job: Generation, shard: int) -> Path:
-    return output_dir / "checks" / f"{job.name(shard)}.json"
+    return output_dir / CHECKS / f"{job.name(shard)}.json"
 
 
 def _is_whole(output_dir: Path, job: Generation, shard: int) -> bool:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -94,6 +95,23 @@ def test_files_hold_the_models_rows_in_raw_units(model: bulk.Model, whole: Path)
     np.testing.assert_array_equal(found["service"], np.array(flows().categories["service"])[raw[:, 2].astype(int)])
 
 
+def test_the_folder_is_read_as_one_table_and_older_names_are_understood(model: bulk.Model, whole: Path, tmp_path: Path):
+    found = pd.read_parquet(whole)
+    assert len(found) == 193
+    pd.testing.assert_frame_equal(found.astype({"Label": str}), read(whole).reset_index(drop=True), check_dtype=False)
+    older = tmp_path / "older"
+    shutil.copytree(whole, older)
+    for name in (bulk.JOB, bulk.MANIFEST, bulk.CHECKS):
+        (older / name).rename(older / name[1:])
+    before = {path.name: path.stat().st_mtime_ns for path in older.glob("*.parquet")}
+    made = bulk.run(job(model, shards=5), older, progress=False)
+    assert (made.rows, made.complete) == (0, True)
+    assert {path.name: path.stat().st_mtime_ns for path in older.glob("*.parquet")} == before
+    assert sorted(path.name for path in older.iterdir() if path.name.startswith("_")) == [
+        *(bulk.CHECKS, bulk.JOB, bulk.MANIFEST)
+    ]
+
+
 def test_the_manifest_and_row_groups_tell_what_there_is(whole: Path):
     manifest = json.loads((whole / bulk.MANIFEST).read_bytes())
     assert manifest["rows"] == 193
@@ -181,7 +199,7 @@ def test_an_interrupted_run_leaves_whole_files_only(
     assert bulk.run(job(model, shards=5), tmp_path, progress=False) == (193 - 38, True)
     assert contents(tmp_path) == contents(whole)
     assert bulk.run(job(model, shards=5), tmp_path, progress=False) == (0, True)
-    (tmp_path / "checks" / f"{done[0]}.json").write_text("no JSON")
+    (tmp_path / bulk.CHECKS / f"{done[0]}.json").write_text("no JSON")
     assert bulk.run(job(model, shards=5), tmp_path, progress=False) == (38, True)
     assert contents(tmp_path) == contents(whole)
 

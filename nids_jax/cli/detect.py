@@ -18,7 +18,7 @@ from nids_jax.cli.flags import Flags
 from nids_jax.cli.frame import importing
 from nids_jax.cli.metering import Metering, Named, flows_of, is_capture
 from nids_jax.cli.output import emit, say, warn
-from nids_jax.data.io.sources import EXTENSIONS, data_extension
+from nids_jax.data.io.sources import is_table, may_be_table
 from nids_jax.errors import InputError
 from nids_jax.files import whole_or_absent
 from nids_jax.folders import passed_over, search
@@ -102,20 +102,19 @@ def _sorted_out(files: Sequence[str]) -> tuple[list[Path], list[Named]]:
     tables: dict[Path, Path] = {}
     captures: list[Named] = []
 
-    def is_table(name: str) -> bool:
-        return data_extension(name) in EXTENSIONS
-
     for name in files:
         path = Path(name)
         if path.is_dir():
-            found, others = search(path, lambda each: is_table(each) or is_capture(each))
-            if not found:
+            found, others = search(path, lambda each: may_be_table(each) or is_capture(each))
+            there = [each for each in found if is_capture(each.name) or is_table(each)]
+            others = sorted({*others, *found}.difference(there))
+            if not there:
                 raise InputError(f"the folder {path} holds neither captures nor tables of flows")
             if others:
                 warn(passed_over(others))
-            tables |= {each.resolve(): each for each in found if is_table(each.name)}
-            captures += [Named(each, True) for each in found if is_capture(each.name)]
-        elif is_table(path.name):
+            tables |= {each.resolve(): each for each in there if not is_capture(each.name)}
+            captures += [Named(each, True) for each in there if is_capture(each.name)]
+        elif may_be_table(path.name):
             tables.setdefault(path.resolve(), path)
         else:
             captures.append(Named(path, False))

@@ -10,7 +10,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from nids_jax.data.io.columns import LABELS, NO_LABEL, Layout, column_names
+from nids_jax.data.io.columns import NO_LABEL, Layout, column_names
+from nids_jax.data.io.label_column import LABELS
 from nids_jax.data.io.notation import Decimal, find_notation
 from nids_jax.data.io.parquet import ParquetFile
 from nids_jax.data.io.readers import open_table

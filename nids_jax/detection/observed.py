@@ -150,8 +150,12 @@ def _id_of(found: Mapping[str, np.ndarray | None], row: int) -> str:
 
 
 def _moments(cells: np.ndarray) -> np.ndarray | None:
-    """Times in ISO 8601 as µs; None where not all of them are so written: other orders of day and month are a guess."""
-    from nids_jax.data.io.moments import iso_microseconds  # here: pyarrow, which captures do without
+    """Times in ISO 8601, or numbers since 1970, as µs; None where not all are so: other orders of day are a guess."""
+    # Here: pyarrow, which captures do without.
+    from nids_jax.data.io.moments import iso_microseconds, number_microseconds
 
-    found = iso_microseconds(cells.tolist())
-    return None if np.isnan(found).any() else found.astype(np.int64)
+    for read in (iso_microseconds, number_microseconds):
+        found = read(cells.tolist())
+        if np.isfinite(found).all():
+            return found.astype(np.int64)
+    return None

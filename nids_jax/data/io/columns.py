@@ -4,7 +4,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -13,37 +13,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from nids_jax.data.io.label_column import BESIDE_LABELS, LABELS, find_label, refuse_coarse
 from nids_jax.data.io.labels import LONGEST_NAME, clean_label, decode
 from nids_jax.data.io.notation import MISSING
 from nids_jax.errors import InputError
-from nids_jax.flows.schema import FEATURES, canonical_name, canonical_names, is_identifier, normalise
+from nids_jax.flows.schema import FEATURES, canonical_names, is_identifier, normalise
 from nids_jax.sheets import unguarded
 
 Kind = Literal["number", "text", "empty", "sparse", "other"]  # sparse: hardly any row has a value
-
-# Names under which the public intrusion datasets publish their answer, best first.  All of them are kept out of the
-# features: `attack_cat` beside `label` would give it away.
-LABELS = (
-    "label",
-    "class",
-    "result",
-    "attack_cat",
-    "attack_type",
-    "categorized_result",
-    "specific_result",
-    "binary_result",
-    "attack",
-    "attack_label",
-    "attack_name",
-    "label_binary",
-    "label_multiclass",
-)
-
-# Of these, the names that say enough where others stand beside them.
-_SURE = ("label", "class", "result", "categorized_result", "specific_result", "binary_result")
-
-# Columns that name the kind of attack beside a label of another name; too general to be taken for the label.
-_BESIDE_LABELS = ("type", "category", "subcategory", "traffic_type")
 
 TIME = "timestamp"  # an identifier that is read where it is asked for: the moment at which the flow started
 
@@ -131,6 +108,7 @@ def make_schema(
     keep_times: bool = False,
     identifiers: frozenset[str] = frozenset(),
     declared: Mapping[int, tuple[str, ...]],
+    values: Callable[[int], list[str]] = lambda column: [],
 ) -> Schema:
     """Choose the features and the label of the first file.
 
@@ -144,6 +122,7 @@ def make_schema(
       keep_times: keep `timestamp` among the features, for whoever takes it out again.
       identifiers: normalised headers of further columns that are no features.
       declared: category names of the columns for which the file lists them.
+      values: the distinct values of a column in a sample, where they are few.
 
     Raises:
       InputError: no label column, no feature, or no port where one is to be kept.
@@ -155,7 +134,9 @@ def make_schema(
         if TIME not in names:
             raise InputError(f"{path} has no column {TIME!r}, so its rows cannot be ordered by time")
         kinds = ["text" if name == TIME else kind for name, kind in zip(names, kinds, strict=True)]
-    label = _find_label(header, names, path, label_column, default_label)
+    label = find_label(header, names, path, label_column, default_label)
+    if label_column is None:
+        refuse_coarse(label, header, names, path, values(label))
     if kinds[label] == "other":
         raise InputError(
             f"column {header[label].strip()!r} of {path} holds neither numbers nor text, so it is no label"
@@ -186,32 +167,6 @@ def make_schema(
     )
 
 
-def _find_label(
-    header: Sequence[str], names: Sequence[str], path: Path, wanted: str | None, default: int | None
-) -> int:
-    cells = [cell.strip() for cell in header]
-    listed = ", ".join(cells)
-    listed = listed if len(listed) <= 3000 else f"{listed[:3000]} …"
-    if wanted is not None:
-        for spellings, key in (
-            (cells, wanted.strip()),
-            ([normalise(cell) for cell in cells], normalise(wanted)),
-            (names, canonical_name(wanted)),
-        ):
-            if key and key in spellings:
-                return list(spellings).index(key)
-        raise InputError(f"{path} has no column {wanted!r} for the label; its columns are: {listed}")
-    found = [name for name in LABELS if name in names]
-    rivals = [cell for cell, name in zip(cells, names, strict=True) if name in (*LABELS, "category", "subcategory")]
-    if found and found[0] not in _SURE and len(rivals) > 1:
-        raise InputError(f"{path} has several columns that may be the label: {', '.join(rivals)}; pass `label_column`")
-    if found:
-        return names.index(found[0])
-    if default is not None:
-        return default
-    raise InputError(f"{path} has no label column; name one with label_column, out of: {listed}")
-
-
 def _not_a_feature(name: str, kind: Kind, keep_ports: bool, identifiers: frozenset[str]) -> str | None:
     if name == "destination_port" and keep_ports:
         return None
@@ -222,7 +177,7 @@ def _not_a_feature(name: str, kind: Kind, keep_ports: bool, identifiers: frozens
     key = normalise(name)  # nothing is left of a name without latin letters
     if key and (is_identifier(name) or key in identifiers):
         return "identifier"
-    if re.sub(r"_\d+$", "", name) in (*LABELS, *_BESIDE_LABELS):
+    if re.sub(r"_\d+$", "", name) in (*LABELS, *BESIDE_LABELS):
         return "another label"
     if kind in ("empty", "sparse"):
         return "no values" if kind == "empty" else "hardly any values"
@@ -238,7 +193,7 @@ def columns_read(
       InputError: two columns have one name, or there is no such label column.
     """
     names = column_names(header, path)
-    label = None if label_column is None else _find_label(header, names, path, label_column, None)
+    label = None if label_column is None else find_label(header, names, path, label_column, None)
     return [
         (index, header[index].strip())
         for index, name in enumerate(names)
@@ -253,7 +208,7 @@ def make_layout(schema: Schema, header: Sequence[str], path: Path) -> Layout:
       InputError: a feature or the label is missing, or the file has a feature that the first one lacks.
     """
     names = column_names(header, path)
-    label = _find_label(header, names, path, schema.label, None)
+    label = find_label(header, names, path, schema.label, None)
     first = schema.path
     place = {name: number for number, name in enumerate(names)}
     for feature in schema.features:

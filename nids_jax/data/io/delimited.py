@@ -31,6 +31,7 @@ from nids_jax.data.io.columns import (
     unlabelled,
     without_skipped,
 )
+from nids_jax.data.io.dialects import missing_header
 from nids_jax.data.io.labels import decode
 from nids_jax.data.io.notation import MISSING, Notation
 from nids_jax.data.io.sources import EmptyFileError
@@ -115,6 +116,8 @@ class DelimitedFile:
     default_label: int | None = None
     notation = Notation()  # until another is found
     always_plain = False  # whether the format allows no other notation of numbers
+    identifiers: frozenset[str] = frozenset()  # normalised headers that are no features in this file
+    remarks: list[str] = []  # noqa: RUF012 (replaced, never changed)
 
     def __init__(self, path: Path) -> None:
         """Open the file and read its header.
@@ -165,6 +168,11 @@ class DelimitedFile:
             except csv.Error as error:
                 raise InputError(f"{self.path} has a header line that cannot be parsed: {error}") from error
             check_header(names, self.path)
+            if (known := missing_header(names)) is not None:
+                self._pending[-1] = block._replace(text=block.text[start:])
+                self._header_line = b""
+                self.remarks = [f"{self.path} has no header line, and is read with the published names of its columns"]
+                return known
             refuse_headless(names, self.path)
             return [*names, AFTER_LAST] if self._ends_in_separators(len(names), rest) else names
         raise EmptyFileError(f"{self.path} is empty")

@@ -17,6 +17,16 @@ def iso_microseconds(texts: Sequence[str]) -> np.ndarray:
     return _microseconds(pd.to_datetime(pd.Series(texts, dtype=object), errors="coerce", utc=True, format="ISO8601"))
 
 
+def number_microseconds(texts: Sequence[str]) -> np.ndarray:
+    """Moments as numbers, in a unit that their size tells (see `seconds`) → µs since 1970 [n] float64; else NaN."""
+    return np.rint(_of_numbers(np.array(to_numbers(pa.array(texts, pa.string()))[0], np.float64)) * 1e6)
+
+
+def _of_numbers(values: np.ndarray) -> np.ndarray:
+    """Seconds, milliseconds, microseconds or nanoseconds since 1970, by their size → seconds."""
+    return values / np.select([np.abs(values) < 1e11, np.abs(values) < 1e14, np.abs(values) < 1e17], [1, 1e3, 1e6], 1e9)
+
+
 def _microseconds(moments: Any) -> np.ndarray:
     whole = np.asarray(moments.dt.tz_localize(None), "datetime64[us]")
     return np.where(np.isnat(whole), np.nan, whole.astype(np.int64))
@@ -32,8 +42,7 @@ def seconds(coded: Coded) -> np.ndarray:
 
     texts = pd.Series(coded.names, dtype=object)
     found = np.array(to_numbers(pa.array(coded.names, pa.string()))[0], np.float64)
-    scale = np.select([np.abs(found) < 1e11, np.abs(found) < 1e14, np.abs(found) < 1e17], [1.0, 1e3, 1e6], 1e9)
-    found = found / scale
+    found = _of_numbers(found)
     rest = np.flatnonzero(np.isnan(found))
     if len(rest):
         with warnings.catch_warnings():

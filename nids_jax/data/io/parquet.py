@@ -37,6 +37,8 @@ class ParquetFile:
     default_label: int | None = None
     notation = Notation()  # of text columns that hold numbers; until another is found
     always_plain = False
+    identifiers: frozenset[str] = frozenset()
+    remarks: list[str] = []  # noqa: RUF012 (never changed)
 
     def __init__(self, path: Path) -> None:
         """Open the file and read its schema.

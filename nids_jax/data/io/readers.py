@@ -21,25 +21,35 @@ from tqdm import tqdm
 from nids_jax.data.io.arff import ArffFile
 from nids_jax.data.io.collector import Collector
 from nids_jax.data.io.delimited import DelimitedFile
+from nids_jax.data.io.dialects import find_dialect
+from nids_jax.data.io.logs import JsonLinesFile, ZeekFile
 from nids_jax.data.io.notation import Decimal
 from nids_jax.data.io.parquet import ParquetFile
 from nids_jax.data.io.read_report import ReadReport
+from nids_jax.data.io.sniff import content
 from nids_jax.data.io.sources import EmptyFileError, PathLike, data_extension, find_files
-from nids_jax.data.io.survey import OnInvalid
+from nids_jax.data.io.survey import DataFile, OnInvalid
+from nids_jax.data.io.translated import Translated
 from nids_jax.data.table import FlowTable
 from nids_jax.errors import InputError
 from nids_jax.folders import passed_over
 
 _OPENERS = {".csv": DelimitedFile, ".parquet": ParquetFile, ".arff": ArffFile}
+_TEXTS = {"zeek": ZeekFile, "json": JsonLinesFile, "delimited": DelimitedFile}
 
 
-def open_table(path: Path) -> DelimitedFile | ParquetFile:
-    """A CSV, Parquet or ARFF file, told by its name; to be closed.
+def open_table(path: Path) -> DataFile:
+    """A CSV, Parquet or ARFF file, told by its name, or a log, told by its content; to be closed.
+
+    Columns that another tool or dataset is known to name so come under this package's names and in its units.
 
     Raises:
       InputError: it cannot be read, is empty (EmptyFileError), or is of another format.
     """
-    return _OPENERS[data_extension(path.name)](path)
+    opener = _OPENERS.get(data_extension(path.name)) or _TEXTS[content(path)]
+    file = opener(path)
+    dialect = find_dialect(file.header)
+    return file if dialect is None else Translated(file, dialect)
 
 
 def read_flows(
@@ -60,8 +70,9 @@ def read_flows(
     """Read labelled flow records.
 
     Args:
-      source: a file, a list of files, or a folder searched for `*.csv`, `*.parquet` and `*.arff`; CSV and ARFF may be
-        compressed (`*.csv.gz`, `.bz2`, `.xz`, `.zst`, `.lz4`, `.zip`).
+      source: a file, a list of files, or a folder searched for `*.csv`, `*.parquet` and `*.arff`, and for logs whose
+        columns are known (see `dialects`); all but Parquet may be compressed (`*.csv.gz`, `.bz2`, `.xz`, `.zst`,
+        `.lz4`, `.zip`).
       label_column: the label's header in any spelling; None looks for `Label` and the like, in ARFF also for the last
         nominal attribute.
       keep_ports: keep `destination_port` as a feature; the other identifiers never are.
@@ -104,6 +115,7 @@ def read_flows(
         keep_unlabelled,
     )
     empty: list[EmptyFileError] = []
+    said: list[str] = []
     size = sum(path.stat().st_size for path in files)
     with tqdm(total=size, unit="B", unit_scale=True, desc="reading", leave=False, disable=not progress) as bar:
         for path in files:
@@ -116,9 +128,10 @@ def read_flows(
                 continue
             try:
                 collector.read(file, bar.update)
+                said += file.remarks
             finally:
                 file.close()
     if len(empty) == len(files):
         raise empty[0]
-    remarks = [f"{error}, and passed over" for error in empty]
+    remarks = [*said, *(f"{error}, and passed over" for error in empty)]
     return collector.finish(order, [*remarks, *filter(None, [passed_over(others)])])

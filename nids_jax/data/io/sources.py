@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from nids_jax.compressed import ENDINGS
+from nids_jax.data.io.sniff import holds_flows
 from nids_jax.errors import InputError
 from nids_jax.folders import search
 
 EXTENSIONS = (".csv", ".parquet", ".arff")
-COMPRESSED = (".csv", ".arff")  # of these, compressed files are read too
+LOGS = (".log", ".labeled", ".json", ".jsonl", ".ndjson", ".txt", ".tsv", ".binetflow")  # read from a folder if flows
+_PACKED = tuple(each for each in (*EXTENSIONS, *LOGS) if each != ".parquet")  # compressed files of these are read too
 
 PathLike = str | os.PathLike[str]
 
@@ -29,8 +31,8 @@ class Files(NamedTuple):
 def find_files(source: PathLike | Sequence[PathLike]) -> Files:
     """Every data file that `source` names; those of a folder sorted by path, those of a list in its order.
 
-    Folders are searched recursively for `*.csv`, `*.parquet` and `*.arff` in any case, and for compressed CSV and ARFF;
-    hidden files are skipped.
+    Folders are searched recursively for `*.csv`, `*.parquet` and `*.arff` in any case, for compressed CSV and ARFF, and
+    for logs and texts (LOGS) whose columns are known; hidden files, and those that begin with `_`, are skipped.
 
     Raises:
       InputError: something does not exist, a folder holds no such file, or a file has another extension.
@@ -55,16 +57,24 @@ def data_extension(name: str) -> str:
 
 
 def _below(folder: Path) -> Files:
-    found = Files(*search(folder, _is_read))
+    read, others = search(folder, may_be_table)
+    no_flows = {path for path in read if data_extension(path.name) in LOGS and not holds_flows(path)}
+    found = Files([path for path in read if path not in no_flows], sorted([*others, *no_flows]))
     if not found.read:
         held = f", but {len(found.passed_over):,} other files" if found.passed_over else ""
-        raise InputError(f"the folder {folder} holds no .csv, .parquet or .arff file{held}")
+        raise InputError(f"the folder {folder} holds no .csv, .parquet or .arff file, and no log of flows{held}")
     return found
 
 
-def _is_read(name: str) -> bool:
+def is_table(path: Path) -> bool:
+    """Whether a file is read as a table of flows, by its name, and where that says too little, by its columns."""
+    return may_be_table(path.name) and (data_extension(path.name) in EXTENSIONS or holds_flows(path))
+
+
+def may_be_table(name: str) -> bool:
+    """Whether the extension is that of a table, or of a log that may be one."""
     packed = name.lower().endswith(ENDINGS)
-    return data_extension(name) in (COMPRESSED if packed else EXTENSIONS)
+    return data_extension(name) in (_PACKED if packed else (*EXTENSIONS, *LOGS))
 
 
 def _checked(path: Path) -> Path:
@@ -72,9 +82,9 @@ def _checked(path: Path) -> Path:
         raise InputError(f"{path} does not exist")
     if not path.is_file():
         raise InputError(f"{path} is neither a file nor a folder")
-    if not _is_read(path.name):
+    if not may_be_table(path.name):
         raise InputError(
-            f"{path} has the extension {path.suffix!r}; only .csv, .parquet and .arff are read, and .csv and .arff "
-            f"compressed ({', '.join(ENDINGS)})"
+            f"{path} has the extension {path.suffix!r}; only {', '.join((*EXTENSIONS, *LOGS))} are read, all but "
+            f".parquet compressed too ({', '.join(ENDINGS)})"
         )
     return path

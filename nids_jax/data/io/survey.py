@@ -17,6 +17,7 @@ from nids_jax.data.io.columns import (
     make_schema,
     share_filled,
 )
+from nids_jax.data.io.label_column import shown_values
 from nids_jax.data.io.notation import Decimal, Notation, find_notation
 
 OnInvalid = Literal["drop", "error", "impute"]
@@ -31,14 +32,21 @@ class DataFile(Protocol):
     header: list[str]
     declared: dict[int, tuple[str, ...]]
     default_label: int | None
-    notation: Notation
     always_plain: bool
+    identifiers: frozenset[str]  # normalised headers that are no features in this file
 
+    @property
+    def notation(self) -> Notation: ...
+    @notation.setter
+    def notation(self, found: Notation) -> None: ...
+    @property
+    def remarks(self) -> list[str]: ...
     @property
     def has_rows(self) -> bool: ...
     def sample(self) -> dict[int, pa.Array]: ...
     def kinds(self, sample: Mapping[int, pa.Array]) -> list[Kind]: ...
     def chunks(self, layout: Layout, advance: Callable[[int], object]) -> Iterator[Chunk]: ...
+    def close(self) -> None: ...
 
 
 class Survey:
@@ -88,7 +96,7 @@ class Survey:
         return read + self._odd
 
     def _notation(self, file: DataFile, sample: Mapping[int, pa.Array]) -> Notation:
-        columns = columns_read(file.header, file.path, self._label_column, self._identifiers)
+        columns = columns_read(file.header, file.path, self._label_column, self._identifiers | file.identifiers)
         texts = {key: sample[key[0]] for key in columns if key[0] in sample and _is_text(sample[key[0]])}
         notation = find_notation(texts, file.path, self._wanted, self._shown)
         if notation.shown:
@@ -98,7 +106,7 @@ class Survey:
         return notation
 
     def _make_schema(self, file: DataFile, sample: Mapping[int, pa.Array]) -> Schema:
-        kinds = file.kinds(sample)
+        kinds, identifiers = file.kinds(sample), self._identifiers | file.identifiers
         for column, cells in sample.items():
             share = share_filled(cells)
             if share == 0:
@@ -113,10 +121,11 @@ class Survey:
             default_label=file.default_label,
             keep_ports=self._keep_ports,
             keep_times=self._keep_times,
-            identifiers=self._identifiers,
+            identifiers=identifiers,
             declared=file.declared,
+            values=lambda column: shown_values(sample[column]) if column in sample else [],
         )
-        for column, name in columns_read(file.header, file.path, self._label_column, self._identifiers):
+        for column, name in columns_read(file.header, file.path, self._label_column, identifiers):
             odd = looks_numeric(sample[column]) if kinds[column] == "text" and column not in file.declared else None
             if odd is not None and name not in schema.dropped:
                 self._odd.append(f"column {name!r} is read as names, though its values, such as {odd!r}, hold digits")

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from pandas.core.util.hashing import hash_pandas_object
 
-from nids_jax.data.io.columns import LABELS
+from nids_jax.data.io.label_column import LABELS
 from nids_jax.evaluation.comparison.likeness import Pairs, marginal, pairs, told
 from nids_jax.evaluation.comparison.mixed import Mixed, align
 from nids_jax.evaluation.comparison.neighbours import closeness, support

@@ -13,7 +13,7 @@ from nids_jax.errors import InputError
 def test_what_names_the_flow_or_the_attack_is_no_feature(tmp_path: Path):
     n = 12
     frame = pd.DataFrame({"srcip": "10.0.0.1", "sport": range(n), "dsport": 80, "Stime": range(n), "dur": range(n)})
-    frame["attack"], frame["category"], frame["Label"] = "dos", "dos", ["a", "b"] * 6
+    frame["attack"], frame["category"], frame["Label"] = "dos", "dos", ["a", "b", "c"] * 4
     frame.to_csv(tmp_path / "argus.csv", index=False)
     table, report = read_flows(tmp_path / "argus.csv", progress=False)
     assert table.features == ("dur",)

@@ -46,8 +46,11 @@ def test_several_columns_that_may_be_the_label_are_asked_about(tmp_path: Path):
     assert table.counts == {"DDoS": 20, "Normal": 20}
     assert table.features == ("dur",)
     assert report.dropped_columns["attack"] == "another label"
-    # A name that says enough does not ask.
-    assert read(table_of(tmp_path / "b.csv", "dur,attack_cat,label", ["1,x,0", "2,y,1"]))[0].classes == ("0", "1")
+    # A name that says enough does not ask, unless it may only say whether there is an attack.
+    rows = ["1,x,0", "2,y,1", "3,z,2"]
+    assert read(table_of(tmp_path / "b.csv", "dur,attack_cat,label", rows))[0].classes == ("0", "1", "2")
+    with pytest.raises(InputError, match="'label', which holds only '0' and '1', and 'attack_cat' beside it"):
+        read(table_of(tmp_path / "c.csv", "dur,attack_cat,label", rows[:2]))
 
 
 def test_one_name_twice_in_parquet(tmp_path: Path):
@@ -179,11 +182,11 @@ def test_what_a_folder_holds_besides_tables_is_named(tmp_path: Path):
     table, report = read(tmp_path)
     assert len(table) == 3
     names = ", ".join(str(tmp_path / name) for name in ("c.parquet.gz", "day.pcap1", "sub/day.pcap.zst"))
-    assert report.remarks == (f"files passed over, by their extension: {names}",)
+    assert report.remarks == (f"files passed over, by their extension or content: {names}",)
     for number in range(10):
         (tmp_path / f"note{number}.txt").write_bytes(b"")
     assert "and 8 more" in str(read(tmp_path)[1])
     (tmp_path / "only").mkdir()
     (tmp_path / "only" / "day.pcap").write_bytes(b"")
-    with pytest.raises(InputError, match=r"holds no \.csv, \.parquet or \.arff file, but 1 other files"):
+    with pytest.raises(InputError, match=r"holds no \.csv, \.parquet or \.arff file, and no log of flows, but 1 other"):
         read(tmp_path / "only")

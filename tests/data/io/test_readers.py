@@ -157,7 +157,8 @@ def test_a_named_label_and_no_other_label_as_feature(tmp_path: Path, wanted: str
     assert table.classes == ("DoS", "Worms")
     assert table.features == ("size",)
     assert report.dropped_columns == {"Label": "another label"}
-    assert read(path)[0].classes == ("1",)
+    with pytest.raises(InputError, match="the label 'Label', which holds only '1', and 'Attack Cat' beside it"):
+        read(path)
 
 
 def test_a_label_in_another_script(tmp_path: Path) -> None:
@@ -248,7 +249,7 @@ def test_error_names_column_number_and_file(tmp_path: Path) -> None:
         ("a.csv", b"a,b,Label\n1,,x\n2,,y\n", "column 'b' has 2 missing values.*on_invalid=impute"),
         ("a.csv", b"a,Label\n1,\n2,\n", "no row of .* has a label: column 'Label' is empty"),
         ("a.csv", b"a,Label\n" + b"".join(b"%d,%d\n" % (i, i) for i in range(2000)), "more than 1,000"),
-        ("a.txt", b"a,Label\n1,x\n", "extension '.txt'"),
+        ("a.doc", b"a,Label\n1,x\n", "extension '.doc'"),
         ("a.parquet", b"a,Label\n1,x\n", "not a whole Parquet file"),
         ("a.parquet", b"", "is empty"),
         ("a.arff", b"a,Label\n1,x\n", "not ARFF"),
