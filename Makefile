@@ -15,7 +15,7 @@ else
   INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 endif
 
-.PHONY: demo test test-all lint docs bench fuzz clean
+.PHONY: demo test test-all lint docs bench fuzz release-check clean
 
 demo: $(VENV)/.run
 	$(BIN)/python -m experiments.learning_curve --dataset=cicids2018_sample --preset=demo --shots=0,1,2,5 --seeds=3 --output_dir=out/demo/learning_curve
@@ -44,6 +44,10 @@ INPUTS ?= 200000
 fuzz: $(VENV)/.fuzz
 	set -e; for reader in csv arff parquet compressed capture; do $(BIN)/python -m tests.fuzz $$reader --inputs=$(INPUTS); done
 
+# Builds the wheel and the sdist, and uses them outside the checkout with each Python of 3.11 to 3.13 that is there.
+release-check: $(VENV)/.release
+	scripts/release_check.sh $(BIN)/python
+
 # Each stamp adds its extra to the one before it.
 $(VENV)/.run: pyproject.toml constraints.txt
 	$(CREATE)
@@ -61,6 +65,10 @@ $(VENV)/.bench: $(VENV)/.test
 
 $(VENV)/.fuzz: $(VENV)/.test
 	$(INSTALL) -e ".[fuzz]"
+	touch $@
+
+$(VENV)/.release: $(VENV)/.run
+	$(INSTALL) -e ".[release]"
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.test

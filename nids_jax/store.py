@@ -162,7 +162,7 @@ def versions() -> dict[str, str]:
     found = {"python": platform.python_version()}
     for name in LIBRARIES:
         with suppress(metadata.PackageNotFoundError):
-            found[name.replace("nids-jax", "nids_jax")] = metadata.version(name)
+            found[name] = metadata.version(name)
     return found
 
 

@@ -45,6 +45,12 @@ def run(load: Callable[[], Main], arguments: Sequence[str], names: Callable[[], 
             main(arguments)
         except (InputError, TrainingError) as error:
             return _refuse(as_flags(str(error), names()))
+        except ModuleNotFoundError as error:
+            if (error.name or "nids_jax").partition(".")[0] == "nids_jax":
+                raise
+            return _refuse(
+                f"this needs {error.name}, which is not installed; install this package with all that it needs"
+            )
         except MemoryError as error:
             return _refuse(f"not enough memory ({error}); ask for fewer rows")
         except OSError as error:

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import numpy as np
@@ -22,11 +21,11 @@ from nids_jax.modelling.folds import by_time
 from nids_jax.modelling.settings import AUTO, Train
 from nids_jax.modelling.testing import cross_validated, silent, tested
 from nids_jax.pipeline.simulation import Simulation
+from nids_jax.store import versions
 from nids_jax.training.checkpoint import fingerprint
 
 ATTACK = "Attack"  # the class of all simulated attacks, where nothing names any
 UNKNOWN_SHARE = 0.01  # of held-out rows of known classes that count as unknown
-_VERSIONS = ("nids-jax", "jax", "flax", "numpy", "scikit-learn", "xgboost-cpu")
 
 Say = Callable[[str], object]
 
@@ -280,7 +279,7 @@ class _Work:
             },
             "evaluation": evaluation,
             "settings": asdict(settings),
-            "versions": _versions(),
+            "versions": versions(),
             "licence": settings.licence or "unknown",
         }
         return Model(
@@ -306,13 +305,3 @@ def _typical(table: FlowTable) -> np.ndarray:
         place = table.features.index(name)
         values[place] = np.bincount(table.x[:, place].astype(int)).argmax()
     return values
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for name in _VERSIONS:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found

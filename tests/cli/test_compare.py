@@ -22,7 +22,7 @@ def test_two_files_become_a_page(tmp_path: Path, capsys: pytest.CaptureFixture):
     assert said.endswith(f"{out / 'report.html'}\n")
     found = json.loads((out / "comparison.json").read_text(encoding="utf-8"))
     assert found["rows"] == {"real": 120, "synthetic": 110, "holdout": 90}
-    assert {"nids_jax", "numpy", "scikit-learn"} <= found["environment"].keys()
+    assert {"nids-jax", "numpy", "scikit-learn"} <= found["environment"].keys()
     page = (out / "report.html").read_text(encoding="utf-8")
     for each in ("Verdict", "Told apart by a classifier", "The columns that differ most", *found["columns"]):
         assert each in page

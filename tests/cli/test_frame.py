@@ -160,3 +160,16 @@ def test_an_interrupted_command_ends_with_130(sent: signal.Signals, tmp_path: Pa
         error = going.communicate(timeout=60)[1].decode()
         assert "Traceback" not in error
         assert (going.returncode, "interrupted" in error) == (130, True), (wait, error)
+
+
+def test_what_is_not_installed_is_named(capsys: pytest.CaptureFixture):
+    def load() -> frame.Main:
+        import nothing_of_this_name  # noqa: F401 # pyright: ignore[reportMissingImports]
+
+        raise AssertionError
+
+    assert frame.run(load, [], set) == frame.BAD_INPUT
+    said = (
+        "error: this needs nothing_of_this_name, which is not installed; install this package with all that it needs\n"
+    )
+    assert capsys.readouterr().err == said
