@@ -149,15 +149,20 @@ def _flatten(value: Mapping[str, Any], before: str, cells: dict[str, Any]) -> No
     while waiting:
         prefix, each = waiting.pop(0)
         for key, cell in each.items():
-            name = f"{prefix}{' '.join(key.split())}"
+            name = prefix + _line(key)
             if isinstance(cell, dict):
                 waiting.append((f"{name}.", cell))
             elif isinstance(cell, bool):
                 cells[name] = "true" if cell else "false"
             elif isinstance(cell, str):
-                cells[name] = " ".join(cell.replace("\0", " ").split()).encode("utf-8", "replace").decode()
+                cells[name] = _line(cell)
             elif cell is not None and not isinstance(cell, list):
                 cells[name] = cell
+
+
+def _line(text: str) -> str:
+    """Text of any kind as one line that UTF-8 can hold."""
+    return " ".join(text.replace("\0", " ").split()).encode("utf-8", "replace").decode()
 
 
 def _microseconds(start: Any, end: Any) -> int | None:
