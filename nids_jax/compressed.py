@@ -51,6 +51,22 @@ def kind_of(first: bytes) -> str | None:
     return "zip" if first[:4] in (b"PK\x03\x04", b"PK\x05\x06") else None
 
 
+def refuse_bomb(name: str, content: int, size: Callable[[], int], ratio: int | None = None) -> None:
+    """Refuse a file of `size()` bytes whose content takes more than it may: `content` bytes, or so many so far.
+
+    Raises:
+      InputError: it takes more than 1 GiB, and more than `ratio` times the file's size (see `Unpacked`).
+    """
+    if content <= _ALWAYS:
+        return
+    ratio = _ratio() if ratio is None else ratio
+    if content > ratio * size():
+        raise InputError(
+            f"{name} unpacks to more than {ratio} times its size, as hardly any file does but one made to fill a disk;"
+            " unpack it yourself, or set NIDS_UNPACK_RATIO"
+        )
+
+
 class Unpacked:
     """The content of a compressed file."""
 
@@ -124,11 +140,7 @@ class Unpacked:
             if piece is None:
                 return b""
             self._made += len(piece)
-            if self._made > _ALWAYS and self._made > self._ratio * self._size():
-                raise InputError(
-                    f"{self._name} unpacks to more than {self._ratio} times its size, as hardly any file does but one "
-                    "made to fill a disk; unpack it yourself, or set NIDS_UNPACK_RATIO"
-                )
+            refuse_bomb(self._name, self._made, self._size, self._ratio)
             self._rest = piece
         found, self._rest = self._rest[:count], self._rest[count:]
         return found

@@ -11,6 +11,7 @@ _DASH = re.compile(
     "\u00e2\u20ac[\u201c\u201d]"  # an en or em dash of UTF-8 that was read as cp1252 and written again
     "|[\u2010-\u2015\u2212\ufffd\x96\x97]"  # dashes; the mark a lossy decoder leaves; cp1252's dashes read as latin-1
 )
+_NUMBER = re.compile(r"[+-]?(?:(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?|inf)", re.ASCII | re.IGNORECASE)
 
 
 def _as_cp1252(error: UnicodeError) -> tuple[str, int]:
@@ -48,8 +49,10 @@ def is_unlabelled(name: str) -> bool:
 
 def label_key(name: str) -> str:
     """What spellings of one class have in common: case, blanks, hyphens and underscores apart, 1.0 as 1."""
-    if re.fullmatch(r"[+-]?\d+(\.0*)?", name, re.ASCII):
-        return str(int(float(name)))
+    if whole := re.fullmatch(r"([+-]?)0*(\d+)(?:\.0*)?", name, re.ASCII):
+        return whole[2] if whole[1] != "-" or whole[2] == "0" else f"-{whole[2]}"
+    if _NUMBER.fullmatch(name):  # whose minus is no hyphen
+        return name.casefold()
     return re.sub(r"[\s_-]+", " ", name.casefold()).strip() or name
 
 

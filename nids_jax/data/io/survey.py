@@ -97,7 +97,7 @@ class Survey:
 
     def _notation(self, file: DataFile, sample: Mapping[int, pa.Array]) -> Notation:
         columns = columns_read(file.header, file.path, self._label_column, self._identifiers | file.identifiers)
-        texts = {key: sample[key[0]] for key in columns if key[0] in sample and _is_text(sample[key[0]])}
+        texts = {key: sample[key[0]] for key in columns if key[0] in sample and is_text(sample[key[0]])}
         notation = find_notation(texts, file.path, self._wanted, self._shown)
         if notation.shown:
             self._shown = notation.decimal
@@ -132,5 +132,6 @@ class Survey:
         return schema
 
 
-def _is_text(values: pa.Array) -> bool:
+def is_text(values: pa.Array) -> bool:
+    """Whether a sample's cells are strings."""
     return pa.types.is_string(values.type) or pa.types.is_large_string(values.type)

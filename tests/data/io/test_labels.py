@@ -1,8 +1,10 @@
 """Class names in every spelling that the published files hold."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from nids_jax.data.io.labels import clean_label, decode, natural_order
+from nids_jax.data.io.labels import clean_label, decode, label_key, natural_order
 
 
 @pytest.mark.parametrize(
@@ -38,3 +40,9 @@ def test_whole_numbers_sort_by_value() -> None:
     assert natural_order(["10", "9", "-1", "0"]) == ["-1", "0", "9", "10"]
     assert natural_order(["10", "9", "x"]) == ["10", "9", "x"]
     assert natural_order([]) == []
+
+
+@given(st.integers(-(10**400), 10**400), st.sampled_from(["", ".", ".0", ".000"]), st.sampled_from(["", "0", "00"]))
+def test_whole_numbers_of_any_length_are_one_class_however_written(number: int, end: str, zeros: str):
+    sign, digits = ("-" if number < 0 else "", str(abs(number)))
+    assert label_key(f"{sign}{zeros}{digits}{end}") == str(number)
