@@ -22,6 +22,9 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from nids_jax import random, store
+from nids_jax.bundle.fields import entry, names
+from nids_jax.bundle.folder import naming
+from nids_jax.bundle.scaling import stored_scaler
 from nids_jax.data.scaling import Scaler
 from nids_jax.errors import InputError, check_names
 from nids_jax.flows.consistency import repair
@@ -66,11 +69,17 @@ class Model:
           InputError: no finished CDDPM there, or one without its scaler and classes.
         """
         cddpm, about = CDDPM.load(directory)
-        try:
-            scaler, classes, whole = about["scaler"], about["classes"], about["whole"]
-        except KeyError as error:
-            raise InputError(f"{directory} says nothing of its {error.args[0]}; train again with nids_jax") from None
-        return cls(cddpm, Scaler.from_json(scaler), tuple(classes), None if whole is None else tuple(whole))
+        with naming(Path(directory) / "description.json"):
+            classes = names(about, "classes", most=1 << 16)
+            scaler = stored_scaler(entry(about, "scaler", dict))
+            whole = None if about.get("whole", ...) is None else tuple(entry(about, "whole", list))
+            if len(classes) != cddpm.n_classes_:
+                raise InputError(f"it names {len(classes)} classes, and the model knows {cddpm.n_classes_}")
+            if scaler.width != cddpm.features_:
+                raise InputError(f"its scaler makes {scaler.width} columns, and the model has {cddpm.features_}")
+            if whole and any(name not in scaler.features for name in whole):
+                raise InputError("its whole features are none of the scaler's")
+        return cls(cddpm, scaler, classes, whole)
 
     def flows(self, scaled: np.ndarray) -> np.ndarray:
         """Scaled rows [n, width] → flows in raw units [n, d] float64, repaired where the experiment did so."""

@@ -1,10 +1,12 @@
 """Files that are whole or absent."""
 
+import hashlib
+import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from nids_jax.errors import InputError
 
@@ -44,6 +46,12 @@ def whole_or_absent(path: str | os.PathLike[str], argument: str) -> Iterator[Bin
     except OSError as error:
         reason = error.strerror or str(error) or type(error).__name__
         raise InputError(f"cannot write {path}: {reason}; choose another `{argument}`") from error
+
+
+def own_checksum(content: Mapping[str, Any]) -> str:
+    """SHA-256 of a JSON object without its entry `sha256`, where it keeps this; blanks and order do not matter."""
+    rest = {name: value for name, value in content.items() if name != "sha256"}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 def make_folder(folder: Path, argument: str) -> None:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from nids_jax.__main__ import main
 from nids_jax.data.scaling import fit_scaler
 from nids_jax.data.table import FlowTable
 from nids_jax.errors import InputError
+from nids_jax.files import own_checksum
 from nids_jax.generators.base import Labels
 from nids_jax.generators.cddpm import CDDPM
 from nids_jax.presets import get_preset
@@ -302,3 +303,33 @@ def test_killed_processes_leave_whole_files_and_others_go_on(checkpoint: Path, t
         assert start("two", "--processes=2", *flags).wait() == 0
     assert start("one").wait() == 0
     assert contents(tmp_path / "two") == contents(tmp_path / "one")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda about: about["classes"].append("another"), "it names 4 classes, and the model knows 3"),
+        (lambda about: about["classes"].pop(), "it names 2 classes, and the model knows 3"),
+        (lambda about: about.update(classes=["a", "a", "b"]), "'classes' is no list of"),
+        (lambda about: about.update(classes="abc"), "'classes' is 'abc'"),
+        (lambda about: about.pop("scaler"), "it has no 'scaler'"),
+        (lambda about: about["scaler"].update(name="none"), "its scaler is 'none'"),
+        (lambda about: about["scaler"]["features"].pop(), "lists of categories for 4 features"),
+        (lambda about: about["scaler"]["categories"][2].pop(), "its scaler makes 7 columns, and the model has 8"),
+        (lambda about: about["scaler"]["numeric"].update(centre=[10**400] * 4), "holds a number beyond float64"),
+        (lambda about: about["scaler"].update(categories=[1, 2, 3, 4]), "no lists of names"),
+        (lambda about: about.update(whole=["none"]), "its whole features are none of the scaler's"),
+        (lambda about: about.update(whole="packets"), "'whole' is 'packets'"),
+        (lambda about: about.pop("whole"), "it has no 'whole'"),
+    ],
+)
+def test_what_is_stored_about_the_rows_is_checked(
+    checkpoint: Path, tmp_path: Path, change: Callable[[dict[str, Any]], object], said: str
+):
+    folder = shutil.copytree(checkpoint, tmp_path / "copy")
+    found = json.loads((folder / "description.json").read_text())
+    change(found["about"])
+    found["sha256"] = own_checksum(found)
+    (folder / "description.json").write_text(json.dumps(found))
+    with pytest.raises(InputError, match=said):
+        bulk.Model.load(folder)

@@ -50,7 +50,13 @@ def numbers(listed: Any, name: str, count: int | None = None) -> np.ndarray:
         raise InputError(f"its {name!r} is no list of numbers")
     if count is not None and len(listed) != count:
         raise InputError(f"its {name!r} has {len(listed)} numbers, and {count} are expected")
-    return np.array(listed, np.float64)
+    try:
+        found = np.array(listed, np.float64)
+    except OverflowError:
+        found = np.array([np.inf])
+    if not np.isfinite(found).all():
+        raise InputError(f"its {name!r} holds a number beyond float64")
+    return found
 
 
 def _shown(value: Any) -> str:

@@ -20,7 +20,7 @@ from typing import Any
 from nids_jax.bundle.fields import entry
 from nids_jax.bundle.tensors import parse_json
 from nids_jax.errors import InputError
-from nids_jax.files import flush_folder
+from nids_jax.files import flush_folder, own_checksum
 
 MANIFEST, WEIGHTS, CARD, PROGRAM, CURVES = (
     "model.json",
@@ -58,7 +58,7 @@ def write(folder: str | os.PathLike[str], manifest: Mapping[str, Any], files: Ma
         **manifest,
         "files": {name: {"bytes": len(files[name]), "sha256": _sha256(files[name])} for name in sorted(files)},
     }
-    content["sha256"] = _own_checksum(content)
+    content["sha256"] = own_checksum(content)
     text = (json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False) + "\n").encode()
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -153,7 +153,7 @@ def read(folder: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, byte
                 f"its format is {manifest['format']}, and this version of nids_jax reads formats up to {FORMAT};"
                 " update nids_jax"
             )
-        if manifest.get("sha256") != _own_checksum(manifest):
+        if manifest.get("sha256") != own_checksum(manifest):
             raise InputError("its checksum is not that of its content: it was changed or damaged")
         listed = entry(manifest, "files", dict)
         if not {WEIGHTS, CARD} <= {*listed} <= _NAMES:
@@ -222,9 +222,3 @@ def _content(folder: Path, name: str, size: int, *, exactly: bool = False) -> by
 
 def _sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
-
-
-def _own_checksum(manifest: Mapping[str, Any]) -> str:
-    """SHA-256 of the manifest without its own checksum, its names sorted."""
-    rest = {name: value for name, value in manifest.items() if name != "sha256"}
-    return _sha256(json.dumps(rest, sort_keys=True, separators=(",", ":")).encode())

@@ -5,11 +5,25 @@ from typing import Any
 
 import numpy as np
 
-from nids_jax.bundle.fields import entry, numbers
+from nids_jax.bundle.fields import entry, names, numbers
 from nids_jax.data.scaling import SCALERS, Quantile, Scaler
 from nids_jax.errors import InputError
 
 _MOST_COLUMNS = 100_000
+
+
+def stored_scaler(found: Mapping[str, Any]) -> Scaler:
+    """The scaler that `Scaler.to_json` described, of whatever features it names.
+
+    Raises:
+      InputError: the description is not that of a scaler.
+    """
+    features, listed = names(found, "features", most=_MOST_COLUMNS), entry(found, "categories", list)
+    if not all(isinstance(each, list) and all(isinstance(name, str) for name in each) for each in listed):
+        raise InputError("its scaler's categories are no lists of names")
+    if len(listed) != len(features):
+        raise InputError(f"its scaler has {len(listed)} lists of categories for {len(features)} features")
+    return checked_scaler(found, features, {name: tuple(each) for name, each in zip(features, listed, strict=True)})
 
 
 def checked_scaler(

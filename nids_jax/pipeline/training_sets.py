@@ -267,12 +267,13 @@ class TrainingSets:
         rows, codes = (self.demand.learnt, self.demand.codes) if name.spec.learns else (np.arange(len(train)), every)
         x, labels = train.x[rows], np.searchsorted(codes, train.y[rows]).astype(np.int32)
         scaler = free_scaler(x, train.features) if name.free else self.scaler
+        classes = [train.classes[code] for code in codes[: labels.max(initial=-1) + 1]]  # that the model knows
         starts = self.auxiliary is not None and name.spec.starts_from_auxiliary and not name.free
         request = Request(
             settings=self.preset.fitted(name.settings(self.preset), scaler, len(x)),
             pretrained=self.auxiliary.pretrained if self.auxiliary and starts else None,
             checkpoint_dir=self.directory / keys.folder,
-            about=self.preset.about(scaler, train, [train.classes[code] for code in codes], self.dataset),
+            about=self.preset.about(scaler, train, classes, self.dataset),
             progress=self.progress,
         )
         generator = make_generator(name.generator, request)

@@ -1,14 +1,15 @@
 """Checkpoints: arrays through Orbax, everything else as JSON beside them; never pickle.
 
 A checkpoint is a folder with `description.json` (the version of its format, what was trained, on which rows, with which
-settings) and one Orbax step.  Orbax writes a step under a temporary name and renames it, so a killed run leaves the
-last whole step behind.
+settings, and checksums of these and of the step's arrays) and one Orbax step.  Orbax writes a step under a temporary
+name and renames it, so a killed run leaves the last whole step behind; its checksum is written before it.
 """
 
 import dataclasses
 import hashlib
 import json
 import logging
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -22,10 +23,12 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from nids_jax.errors import InputError
-from nids_jax.files import write_atomic
+from nids_jax.files import own_checksum, write_atomic
 from nids_jax.training.loop import Data, Objective, OptimiserConfig, TrainState, initial_state, train
 
-FORMAT = 1  # of the description; one without the field is of format 1
+FORMAT = 2  # of the description; one without the field is of format 1, which has no checksums
+_DESCRIPTION = "description.json"
+_OF_THE_FILE = ("format", "steps", "sha256")  # what does not tell one training from another
 
 
 def fingerprint(*arrays: np.ndarray) -> str:
@@ -168,20 +171,20 @@ class Checkpoint:
             cannot be read.
         """
         self.directory = Path(directory).resolve()
-        path = self.directory / "description.json"
-        description = {"format": FORMAT, **description}
-        if path.exists():
-            found = read_description(self.directory)
+        if (self.directory / _DESCRIPTION).exists():
+            self._description = found = read_description(self.directory)
             # Through JSON, so that tuples and lists compare equal.
             wanted = json.loads(json.dumps(description))
-            differing = sorted(k for k in {*found, *wanted} if found.get(k) != wanted.get(k))
+            names = {*found, *wanted}.difference(_OF_THE_FILE)
+            differing = sorted(name for name in names if found.get(name) != wanted.get(name))
             if differing:
                 raise InputError(
                     f"{self.directory} holds a checkpoint of another run (different {', '.join(differing)});"
                     " choose another output directory or delete this one"
                 )
         else:
-            write_atomic(path, (json.dumps(description, indent=1, allow_nan=False) + "\n").encode())
+            self._description = description
+            self._describe({})
         self._manager = _manager(self.directory)
 
     def save(self, state: TrainState, losses: np.ndarray, total_steps: int) -> None:
@@ -189,12 +192,22 @@ class Checkpoint:
         padded = np.full((total_steps,), np.nan, np.float32)
         padded[: len(losses)] = losses
         tree = {"state": _pack(state), "losses": padded}
+        latest = self._manager.latest_step()
+        before = {step: each for step, each in self._description["steps"].items() if step == str(latest)}
+        self._describe({**before, str(int(state.step)): _checksum(tree)})
         with _quiet_orbax():
             self._manager.save(int(state.step), args=ocp.args.StandardSave(tree))  # pyright: ignore[reportCallIssue]
 
     def restore(self, like: TrainState, total_steps: int) -> tuple[TrainState, np.ndarray] | None:
         """The last state kept and its losses, or None; `like` (arrays or shapes) gives the structure."""
-        return _restore(self._manager, like, total_steps)
+        return _restore(self._manager, self._description, like, total_steps)
+
+    def _describe(self, steps: dict[str, str]) -> None:
+        """Write the description with these steps' checksums."""
+        self._description = {**self._description, "format": FORMAT, "steps": steps}
+        self._description["sha256"] = own_checksum(self._description)
+        text = json.dumps(self._description, indent=1, allow_nan=False) + "\n"
+        write_atomic(self.directory / _DESCRIPTION, text.encode())
 
     def close(self) -> None:
         """Release Orbax's threads."""
@@ -253,18 +266,27 @@ def read_description(directory: str | Path) -> dict[str, Any]:
     """The description of the checkpoint in `directory`, its `format` included.
 
     Raises:
-      InputError: there is none, it is no JSON object, or it is of a later format.
+      InputError: there is none, it is no JSON object, of a later format, or its checksum is another.
     """
-    path = Path(directory) / "description.json"
+    path = Path(directory) / _DESCRIPTION
     if not path.exists():
         raise InputError(f"no checkpoint in {directory}: {path.name} is missing; train a model there first")
     description = {"format": 1, **read_json(path)}
     with reading(path):
-        if entry(description, "format", int) > FORMAT:
+        if not 1 <= entry(description, "format", int) <= FORMAT:
             raise InputError(
-                f"the checkpoint's format is {description['format']}, and this version of nids_jax reads formats up to"
-                f" {FORMAT}; update nids_jax"
+                f"the checkpoint's format is {_shown(description['format'])}, and this version of nids_jax reads"
+                f" formats 1 to {FORMAT}; update nids_jax"
             )
+        if description["format"] == 1:
+            warnings.warn(
+                f"{directory} holds a checkpoint of an earlier version, without checksums: damage to it goes unseen",
+                stacklevel=2,
+            )
+            return {**description, "steps": {}}
+        if entry(description, "sha256", str) != own_checksum(description):
+            raise InputError("its checksum is not that of its content; restore the file or train again")
+        entry(description, "steps", dict)
     return description
 
 
@@ -274,8 +296,12 @@ def read_json(path: Path) -> dict[str, Any]:
     Raises:
       InputError: it cannot be read, or is no JSON object.
     """
+
+    def refuse(constant: str) -> None:
+        raise ValueError(f"{constant} is no number of JSON")
+
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(path.read_text(encoding="utf-8"), parse_constant=refuse)
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path} cannot be read as JSON ({error}); restore the file or train again") from None
     if not isinstance(found, dict):
@@ -287,11 +313,13 @@ def restore_trained(directory: str | Path, like: TrainState, total_steps: int) -
     """The finished run in `directory`, for use after training.
 
     Raises:
-      InputError: no step was kept, its arrays are not those of `like`, or training has not reached `total_steps`.
+      InputError: no step was kept, its arrays are damaged or not those of `like`, or training has not reached
+        `total_steps`.
     """
+    description = read_description(directory)
     manager = _manager(Path(directory).resolve())
     try:
-        found = _restore(manager, like, total_steps)
+        found = _restore(manager, description, like, total_steps)
     finally:
         with _quiet_orbax():
             manager.close()
@@ -307,7 +335,14 @@ def _manager(directory: Path) -> ocp.CheckpointManager:
         return ocp.CheckpointManager(directory / "steps", options=options)
 
 
-def _restore(manager: ocp.CheckpointManager, like: TrainState, total: int) -> tuple[TrainState, np.ndarray] | None:
+def _checksum(tree: dict[str, Any]) -> str:
+    """Of a step's arrays, as `save` keeps them."""
+    return fingerprint(*(np.asarray(tree["state"][name]) for name in sorted(tree["state"])), np.asarray(tree["losses"]))
+
+
+def _restore(
+    manager: ocp.CheckpointManager, description: dict[str, Any], like: TrainState, total: int
+) -> tuple[TrainState, np.ndarray] | None:
     latest = manager.latest_step()
     if latest is None:
         return None
@@ -322,11 +357,19 @@ def _restore(manager: ocp.CheckpointManager, like: TrainState, total: int) -> tu
     try:
         with _quiet_orbax():
             restored: Any = manager.restore(latest, args=ocp.args.StandardRestore(tree))  # pyright: ignore[reportCallIssue]
-    except (ValueError, KeyError, OSError) as error:
-        raise InputError(f"{unfit} ({str(error).splitlines()[0]}); restore the folder or train again") from error
+    except Exception as error:
+        reason = next(iter(str(error).splitlines()), "") or type(error).__name__
+        raise InputError(f"{unfit} ({reason[:200]}); restore the folder or train again") from error
     # Orbax gives arrays of the sizes that were stored.
     if jax.tree.map(np.shape, restored) != jax.tree.map(np.shape, tree):
         raise InputError(f"{unfit}; restore the folder or train again")
+    if description["format"] == 1:
+        description["steps"][str(latest)] = _checksum(restored)  # for the description of the next step
+    elif description["steps"].get(str(latest)) != _checksum(restored):
+        raise InputError(
+            f"the arrays of step {latest} in {manager.directory} are damaged: their checksum is not the one in"
+            f" {_DESCRIPTION}; restore the folder or train again"
+        )
     state = _unpack(restored["state"], like)
     return state, np.asarray(restored["losses"])[: int(state.step)]
 

@@ -15,6 +15,7 @@ from nids_jax.bundle.model import load_model
 from nids_jax.bundle.parts import Trees
 from nids_jax.bundle.tensors import decode
 from nids_jax.errors import InputError
+from nids_jax.files import own_checksum
 from tests.bundle.models import model, rows
 
 EDITS = st.lists(
@@ -96,7 +97,7 @@ def sizes(content: bytes) -> dict:
 def forged(path: Path, change) -> None:
     found = json.loads((path / folder.MANIFEST).read_text())
     change(found)
-    found["sha256"] = folder._own_checksum(found)
+    found["sha256"] = own_checksum(found)
     (path / folder.MANIFEST).write_text(json.dumps(found))
 
 

@@ -17,6 +17,7 @@ from nids_jax.bundle import folder
 from nids_jax.bundle.model import load_model
 from nids_jax.bundle.parts import Trees
 from nids_jax.errors import InputError
+from nids_jax.files import own_checksum
 from tests.bundle.models import FEATURES, model, rows
 
 DETECTORS = ["random_forest", "forests", "decision_tree", "xgboost", "cnn_bigru"]
@@ -238,7 +239,7 @@ def edited(path: Path, change) -> None:
     """A manifest with a change, and with checksums to fit."""
     found = json.loads((path / folder.MANIFEST).read_text())
     change(found)
-    found["sha256"] = folder._own_checksum(found)
+    found["sha256"] = own_checksum(found)
     (path / folder.MANIFEST).write_text(json.dumps(found))
 
 

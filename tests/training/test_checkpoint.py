@@ -3,6 +3,7 @@
 import copy
 import json
 import logging
+import random
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -10,12 +11,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 import jax
+import numpy as np
 import pytest
 
 from nids_jax.diffusion.samplers import DPMpp2M
 from nids_jax.errors import InputError
+from nids_jax.files import own_checksum
 from nids_jax.generators.cddpm import CDDPM
-from nids_jax.training.checkpoint import from_plain, plain
+from nids_jax.training.checkpoint import Checkpoint, from_plain, plain
 from tests.generators.test_cddpm import TINY, rows
 
 KEY = jax.random.key(1)
@@ -84,6 +87,8 @@ def folder(trained: Path, tmp_path: Path) -> Path:
 
 
 def _describe(folder: Path, description: Any) -> None:
+    """Write the description with a checksum that fits."""
+    description = {**description, "sha256": own_checksum(description)}
     (folder / "description.json").write_text(json.dumps(description))
 
 
@@ -111,7 +116,7 @@ def _mutations(description: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any
 def test_a_changed_description_is_refused_in_a_sentence(folder: Path):
     """… or is loaded, where the change is to another valid value that training or sampling could have had."""
     found = json.loads((folder / "description.json").read_text())
-    assert found["format"] == 1
+    assert found["format"] == 2
     harmless = {"config.epochs: Ellipsis", "about: {}", "about: {'type': 3}", "config.guidance: -1"}
     harmless |= {f"config.optimiser.{name}: -1" for name in ("learning_rate", "clip_norm", "ema_decay")}
     for name, description in _mutations(found):
@@ -127,7 +132,11 @@ def test_a_changed_description_is_refused_in_a_sentence(folder: Path):
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"format": 2}, "format is 2, and this version of nids_jax reads formats up to 1; update nids_jax"),
+        ({"format": 3}, "format is 3, and this version of nids_jax reads formats 1 to 2; update nids_jax"),
+        ({"format": 0}, "format is 0"),
+        ({"steps": {}}, "the arrays of step 4 in .* are damaged"),
+        ({"steps": {"4": 7}}, "the arrays of step 4 in .* are damaged"),
+        ({"steps": []}, "'steps' is"),
         ({"format": "1"}, "'format' is \"1\""),
         ({"classes": 4}, "does not hold the arrays"),
         ({"classes": 0}, "do not go together"),
@@ -148,13 +157,66 @@ def test_a_description_that_is_no_json_object(folder: Path, text: str):
         CDDPM.load(folder)
 
 
-def test_a_description_without_a_format_is_read(folder: Path):
+def _of_format_1(folder: Path, **changes: Any) -> None:
     description = json.loads((folder / "description.json").read_text())
-    del description["format"], description["config"]["epochs"]
-    _describe(folder, description)
-    loaded, about = CDDPM.load(folder)
+    for name in ("format", "steps", "sha256"):
+        del description[name]
+    del description["config"]["epochs"]
+    (folder / "description.json").write_text(json.dumps(description | changes))
+
+
+def test_a_description_of_an_earlier_format_is_read_with_a_warning(folder: Path):
+    _of_format_1(folder)
+    with pytest.warns(UserWarning, match="of an earlier version, without checksums"):
+        loaded, about = CDDPM.load(folder)
     assert about == {"dataset": "none"}
     assert loaded.config.sampler == DPMpp2M(steps=12)
+
+
+@pytest.mark.filterwarnings("ignore:.*of an earlier version")
+def test_a_training_of_an_earlier_format_goes_on_with_checksums(folder: Path):
+    before = json.loads((folder / "description.json").read_text())
+    _of_format_1(folder, config=before["config"])
+    checkpoint = Checkpoint(folder, {name: before[name] for name in {*before} - {"format", "steps", "sha256"}})
+    model, _ = CDDPM.load(folder)
+    state, losses = checkpoint.restore(model.state_, 4) or pytest.fail("nothing was kept")
+    checkpoint.save(state._replace(step=state.step + 1), losses, 5)
+    checkpoint.close()
+    after = json.loads((folder / "description.json").read_text())
+    assert after["steps"]["4"] == before["steps"]["4"]  # which a kill before the next step would leave
+    assert [*after["steps"]] == ["4", "5"]
+    assert after["sha256"] == own_checksum(after)
+
+
+def test_a_changed_bit_of_a_description_is_refused(folder: Path):
+    path = folder / "description.json"
+    text = path.read_text()
+    place = text.index('"low": [') + len('"low": [\n  -0.')
+    digit = next(at for at in range(place, len(text)) if text[at].isdigit())
+    path.write_text(f"{text[:digit]}{(int(text[digit]) + 1) % 10}{text[digit + 1 :]}")
+    with pytest.raises(InputError, match=r"description\.json: its checksum is not that of its content"):
+        CDDPM.load(folder)
+
+
+def test_every_changed_file_of_a_step_is_refused_or_changes_nothing(trained: Path, tmp_path: Path):
+    model, _ = CDDPM.load(trained)
+    expected = [np.asarray(leaf) for leaf in jax.tree.leaves(model.state_)]
+    chance = random.Random(0)
+    refused = 0
+    for path in sorted(each for each in (trained / "steps").rglob("*") if each.is_file() and each.stat().st_size):
+        folder = shutil.copytree(trained, tmp_path / "copy", dirs_exist_ok=True)
+        content = bytearray(path.read_bytes())
+        for _ in range(3):
+            content[chance.randrange(len(content))] ^= 1 << chance.randrange(8)
+        (folder / path.relative_to(trained)).write_bytes(content)
+        try:
+            loaded, _ = CDDPM.load(folder)
+        except InputError:
+            refused += 1
+            continue
+        for leaf, before in zip(jax.tree.leaves(loaded.state_), expected, strict=True):
+            np.testing.assert_array_equal(np.asarray(leaf), before)
+    assert refused
 
 
 def test_damaged_arrays_are_refused(folder: Path):
