@@ -16,6 +16,7 @@ from nids_jax.data.io.notation import Decimal, find_notation
 from nids_jax.data.io.parquet import ParquetFile
 from nids_jax.data.io.readers import open_table
 from nids_jax.data.io.sources import PathLike, find_files
+from nids_jax.data.io.survey import is_text
 from nids_jax.errors import InputError
 from nids_jax.flows.schema import FEATURES, canonical_name, is_identifier
 
@@ -127,7 +128,7 @@ class Frames(AbstractContextManager["Frames"]):
             cells = {
                 (place[name], name): sample[place[name]]
                 for name in found
-                if name not in names and place[name] in sample and pa.types.is_string(sample[place[name]].type)
+                if name not in names and place[name] in sample and is_text(sample[place[name]])
             }
             file.notation = find_notation(cells, self.path, decimal, None)
         layout = Layout(
