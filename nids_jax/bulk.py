@@ -32,7 +32,8 @@ from nids_jax.generators.base import Labels
 from nids_jax.generators.cddpm import CDDPM
 from nids_jax.sheets import guarded
 from nids_jax.training import loop
-from nids_jax.training.checkpoint import fingerprint, plain
+from nids_jax.training.checkpoint import fingerprint
+from nids_jax.training.description import plain
 
 Format = Literal["parquet", "csv"]
 

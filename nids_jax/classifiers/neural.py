@@ -23,7 +23,8 @@ from nids_jax.errors import InputError
 from nids_jax.nn.detector import NETWORKS, NetworkConfig, RecurrentConfig
 from nids_jax.nn.layers import Uniforms
 from nids_jax.training import loop
-from nids_jax.training.checkpoint import fingerprint, plain, train_resumably
+from nids_jax.training.checkpoint import fingerprint, train_resumably
+from nids_jax.training.description import plain
 from nids_jax.training.loop import Data, OptimiserConfig, TrainState
 
 

@@ -23,7 +23,8 @@ from nids_jax.generators.cddpm_config import AUTO, CDDPMConfig
 from nids_jax.nn.unet1d import Precision
 from nids_jax.presets import Preset, get_preset, with_family
 from nids_jax.settings import setting
-from nids_jax.training.checkpoint import fingerprint, plain
+from nids_jax.training.checkpoint import fingerprint
+from nids_jax.training.description import plain
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,17 +17,8 @@ from nids_jax.generators.diffusion_model import DiffusionModel
 from nids_jax.generators.spec import GeneratorSpec, Request
 from nids_jax.nn.unet1d import UNetConfig
 from nids_jax.training import loop
-from nids_jax.training.checkpoint import (
-    entry,
-    fingerprint,
-    from_plain,
-    plain,
-    read_description,
-    reading,
-    restore_trained,
-    state_shapes,
-    train_resumably,
-)
+from nids_jax.training.checkpoint import fingerprint, read_description, restore_trained, state_shapes, train_resumably
+from nids_jax.training.description import entry, from_plain, plain, reading
 from nids_jax.training.loop import OptimiserConfig
 
 _TYPES: dict[str, type] = {

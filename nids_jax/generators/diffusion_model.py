@@ -27,7 +27,7 @@ from nids_jax.generators.base import Labels, check_labels
 from nids_jax.generators.cddpm_config import CDDPMConfig
 from nids_jax.generators.denoising import DenoisingObjective, Fitted, Process, sample_tiles, tile_rows
 from nids_jax.training import loop
-from nids_jax.training.checkpoint import entry, from_plain, plain, read_json, reading
+from nids_jax.training.description import entry, from_plain, plain, read_json, reading
 
 _COMPARED = 512  # rows of each sampler, to choose one by
 

@@ -27,7 +27,7 @@ from nids_jax.pipeline.runner import Runner
 from nids_jax.pipeline.training_sets import TrainingRows
 from nids_jax.presets import Preset
 from nids_jax.settings import setting
-from nids_jax.training.checkpoint import plain
+from nids_jax.training.description import plain
 
 FOREST = "random_forest"  # learns from the synthetic rows alone
 

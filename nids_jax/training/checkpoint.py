@@ -1,21 +1,20 @@
 """Checkpoints: arrays through Orbax, everything else as JSON beside them; never pickle.
 
 A checkpoint is a folder with `description.json` (the version of its format, what was trained, on which rows, with which
-settings, and checksums of these and of the step's arrays) and one Orbax step.  Orbax writes a step under a temporary
-name and renames it, so a killed run leaves the last whole step behind; its checksum is written before it.
+settings, and checksums of these and of the step) and one Orbax step.  Orbax writes a step under a temporary name and
+renames it, so a killed run leaves the last whole step behind; its arrays' checksum is written before it, that of its
+files after it.  Files are compared before Orbax sees them, as it answers damage with tracebacks of its threads.
 """
 
-import dataclasses
 import hashlib
 import json
 import logging
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from types import UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -24,6 +23,7 @@ import orbax.checkpoint as ocp
 
 from nids_jax.errors import InputError
 from nids_jax.files import own_checksum, write_atomic
+from nids_jax.training.description import brief, entry, read_json, reading
 from nids_jax.training.loop import Data, Objective, OptimiserConfig, TrainState, initial_state, train
 
 FORMAT = 2  # of the description; one without the field is of format 1, which has no checksums
@@ -38,111 +38,6 @@ def fingerprint(*arrays: np.ndarray) -> str:
         digest.update(f"{array.dtype}{array.shape}".encode())
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()
-
-
-def plain(value: Any) -> Any:
-    """A (nested) dataclass as JSON types; each carries its class's name, to be read back by."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        fields = {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
-        return {"type": type(value).__name__, **fields}
-    if isinstance(value, tuple | list):
-        return [plain(item) for item in value]
-    if isinstance(value, dict):
-        return {key: plain(item) for key, item in value.items()}
-    return value
-
-
-def from_plain(value: Any, types: Mapping[str, type], expected: type = object) -> Any:
-    """The inverse of `plain` for dataclasses among `types` (name → class); lists come back as tuples.
-
-    Raises:
-      InputError: a type that is not among `types`, a field too many or missing, a value of another type than the
-        field's, or a result that is not `expected`.
-    """
-    found = value
-    if isinstance(value, dict) and "type" in value:
-        found = _dataclass(value, types)
-    elif isinstance(value, list):
-        found = tuple(from_plain(item, types) for item in value)
-    if not isinstance(found, expected):
-        raise InputError(f"a {expected.__name__} is stored as {_shown(value)}; restore the file or train again")
-    return found
-
-
-def _dataclass(value: dict[str, Any], types: Mapping[str, type]) -> Any:
-    name = value["type"]
-    if not isinstance(name, str) or name not in types:
-        raise InputError(
-            f"there are stored settings of the type {_shown(name)}, which is none of {', '.join(sorted(types))}; use"
-            " the version of nids_jax that wrote them, or train again"
-        )
-    kind = types[name]
-    fields = {key: from_plain(item, types) for key, item in value.items() if key != "type"}
-    if differing := sorted({*fields} ^ {field.name for field in dataclasses.fields(kind)}):
-        verb = "has no" if differing[0] in fields else "needs the"
-        raise InputError(
-            f"the stored settings do not fit: a {name} {verb} field {differing[0]!r}; use the version of nids_jax that"
-            " wrote them, or train again"
-        )
-    hints = get_type_hints(kind)
-    for key, item in fields.items():
-        if not _fits(item, hints[key]):
-            raise InputError(
-                f"the stored {name} has {_shown(value[key])} for {key!r}, which is of another type; restore the file or"
-                " train again"
-            )
-    return kind(**fields)
-
-
-def entry(stored: dict[str, Any], name: str, hint: Any) -> Any:
-    """The value `name` of a stored JSON object, of the annotated type `hint`.
-
-    Raises:
-      InputError: it is missing, or of another type.
-    """
-    if name not in stored:
-        raise InputError(f"there is no {name!r}; restore the file or train again")
-    if not _fits(stored[name], hint):
-        raise InputError(
-            f"{name!r} is {_shown(stored[name])}, which is of another type; restore the file or train again"
-        )
-    return stored[name]
-
-
-def _fits(value: Any, hint: Any) -> bool:
-    """Whether a value read from JSON is of an annotated type; whole numbers count as float, booleans not as numbers."""
-    origin, parts = get_origin(hint), get_args(hint)
-    if hint is Any:
-        return True
-    if origin in (Union, UnionType):
-        return any(_fits(value, part) for part in parts)
-    if origin is Literal:
-        return any(type(value) is type(part) and value == part for part in parts)
-    if origin is list:
-        return isinstance(value, list) and all(_fits(item, parts[0]) for item in value)
-    if origin is tuple:
-        if not isinstance(value, tuple):
-            return False
-        hints = parts[:1] * len(value) if parts[-1] is Ellipsis else parts
-        return len(value) == len(hints) and all(map(_fits, value, hints))
-    if isinstance(value, bool):
-        return hint is bool
-    return isinstance(value, int | float if hint is float else hint)
-
-
-def _shown(value: Any) -> str:
-    """The value as JSON, cut to a line."""
-    text = json.dumps(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
-
-
-@contextmanager
-def reading(path: Path) -> Iterator[None]:
-    """Let an InputError name the file that is being read."""
-    try:
-        yield
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from None
 
 
 @contextmanager
@@ -185,6 +80,7 @@ class Checkpoint:
         else:
             self._description = description
             self._describe({})
+        _compare_files(self.directory, self._description)
         self._manager = _manager(self.directory)
 
     def save(self, state: TrainState, losses: np.ndarray, total_steps: int) -> None:
@@ -194,15 +90,18 @@ class Checkpoint:
         tree = {"state": _pack(state), "losses": padded}
         latest = self._manager.latest_step()
         before = {step: each for step, each in self._description["steps"].items() if step == str(latest)}
-        self._describe({**before, str(int(state.step)): _checksum(tree)})
+        step, checksums = int(state.step), {"arrays": _arrays_checksum(tree)}
+        self._describe({**before, str(step): checksums})
         with _quiet_orbax():
-            self._manager.save(int(state.step), args=ocp.args.StandardSave(tree))  # pyright: ignore[reportCallIssue]
+            self._manager.save(step, args=ocp.args.StandardSave(tree))  # pyright: ignore[reportCallIssue]
+        files = _files_checksum(self.directory / "steps" / str(step))
+        self._describe({str(step): {**checksums, "files": files}})
 
     def restore(self, like: TrainState, total_steps: int) -> tuple[TrainState, np.ndarray] | None:
         """The last state kept and its losses, or None; `like` (arrays or shapes) gives the structure."""
         return _restore(self._manager, self._description, like, total_steps)
 
-    def _describe(self, steps: dict[str, str]) -> None:
+    def _describe(self, steps: dict[str, dict[str, str]]) -> None:
         """Write the description with these steps' checksums."""
         self._description = {**self._description, "format": FORMAT, "steps": steps}
         self._description["sha256"] = own_checksum(self._description)
@@ -275,7 +174,7 @@ def read_description(directory: str | Path) -> dict[str, Any]:
     with reading(path):
         if not 1 <= entry(description, "format", int) <= FORMAT:
             raise InputError(
-                f"the checkpoint's format is {_shown(description['format'])}, and this version of nids_jax reads"
+                f"the checkpoint's format is {brief(description['format'])}, and this version of nids_jax reads"
                 f" formats 1 to {FORMAT}; update nids_jax"
             )
         if description["format"] == 1:
@@ -286,27 +185,10 @@ def read_description(directory: str | Path) -> dict[str, Any]:
             return {**description, "steps": {}}
         if entry(description, "sha256", str) != own_checksum(description):
             raise InputError("its checksum is not that of its content; restore the file or train again")
-        entry(description, "steps", dict)
+        for step, checksums in entry(description, "steps", dict).items():
+            if not (step.isdigit() and isinstance(checksums, dict)):
+                raise InputError(f"'steps' has {brief({step: checksums})}; restore the file or train again")
     return description
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """The JSON object in a file.
-
-    Raises:
-      InputError: it cannot be read, or is no JSON object.
-    """
-
-    def refuse(constant: str) -> None:
-        raise ValueError(f"{constant} is no number of JSON")
-
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"), parse_constant=refuse)
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{path} cannot be read as JSON ({error}); restore the file or train again") from None
-    if not isinstance(found, dict):
-        raise InputError(f"{path} holds no JSON object; restore the file or train again")
-    return found
 
 
 def restore_trained(directory: str | Path, like: TrainState, total_steps: int) -> tuple[TrainState, np.ndarray]:
@@ -317,6 +199,7 @@ def restore_trained(directory: str | Path, like: TrainState, total_steps: int) -
         `total_steps`.
     """
     description = read_description(directory)
+    _compare_files(Path(directory), description)
     manager = _manager(Path(directory).resolve())
     try:
         found = _restore(manager, description, like, total_steps)
@@ -335,7 +218,36 @@ def _manager(directory: Path) -> ocp.CheckpointManager:
         return ocp.CheckpointManager(directory / "steps", options=options)
 
 
-def _checksum(tree: dict[str, Any]) -> str:
+def _files_checksum(folder: Path) -> str:
+    """SHA-256 over the names and contents of the files in a step's folder."""
+    digest = hashlib.sha256()
+    for path in sorted(each for each in folder.rglob("*") if each.is_file()):
+        content = path.read_bytes()
+        digest.update(f"{path.relative_to(folder).as_posix()}\0{len(content)}\0".encode())
+        digest.update(content)
+    return digest.hexdigest()
+
+
+def _compare_files(directory: Path, description: dict[str, Any]) -> None:
+    """Compare the steps' files with their checksums; a killed run may leave a step without.
+
+    Raises:
+      InputError: they are others.
+    """
+    for step, checksums in description["steps"].items():
+        folder = directory / "steps" / step
+        if "files" in checksums and folder.is_dir() and checksums["files"] != _files_checksum(folder):
+            raise InputError(_damaged(folder))
+
+
+def _damaged(folder: Path) -> str:
+    return (
+        f"step {folder.name} in {folder.parent} is damaged: its checksum is not the one in {_DESCRIPTION}; restore the"
+        " folder or train again"
+    )
+
+
+def _arrays_checksum(tree: dict[str, Any]) -> str:
     """Of a step's arrays, as `save` keeps them."""
     return fingerprint(*(np.asarray(tree["state"][name]) for name in sorted(tree["state"])), np.asarray(tree["losses"]))
 
@@ -364,12 +276,9 @@ def _restore(
     if jax.tree.map(np.shape, restored) != jax.tree.map(np.shape, tree):
         raise InputError(f"{unfit}; restore the folder or train again")
     if description["format"] == 1:
-        description["steps"][str(latest)] = _checksum(restored)  # for the description of the next step
-    elif description["steps"].get(str(latest)) != _checksum(restored):
-        raise InputError(
-            f"the arrays of step {latest} in {manager.directory} are damaged: their checksum is not the one in"
-            f" {_DESCRIPTION}; restore the folder or train again"
-        )
+        description["steps"][str(latest)] = {"arrays": _arrays_checksum(restored)}  # for that of the next step
+    elif description["steps"].get(str(latest), {}).get("arrays") != _arrays_checksum(restored):
+        raise InputError(_damaged(Path(manager.directory) / str(latest)))
     state = _unpack(restored["state"], like)
     return state, np.asarray(restored["losses"])[: int(state.step)]
 

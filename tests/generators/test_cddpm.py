@@ -21,7 +21,7 @@ from nids_jax.generators.cddpm import _TYPES, CDDPM, CDDPMConfig
 from nids_jax.generators.cddpm_config import PRESETS
 from nids_jax.nn.unet1d import UNetConfig
 from nids_jax.runtime import CompileClock
-from nids_jax.training.checkpoint import from_plain, plain
+from nids_jax.training.description import from_plain, plain
 from nids_jax.training.loop import OptimiserConfig, TrainingError
 
 TINY = CDDPMConfig(

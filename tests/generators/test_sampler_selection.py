@@ -13,7 +13,7 @@ from nids_jax.diffusion.schedule import Schedule
 from nids_jax.errors import InputError
 from nids_jax.generators import diffusion_model, sampler_selection
 from nids_jax.generators.cddpm import CDDPM, CDDPMConfig
-from nids_jax.training.checkpoint import plain
+from nids_jax.training.description import plain
 from tests.generators.test_cddpm import KEY, TINY, rows
 
 SCHEDULE = Schedule(steps=200)
