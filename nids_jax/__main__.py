@@ -78,7 +78,7 @@ def _run(name: str, arguments: Sequence[str]) -> int:
 
     name = name.replace("-", "_") if not name.startswith("-") else name
     if name in ("--help", "-h", "help"):
-        output.say(USAGE)
+        output.say(*USAGE.split("\n"))
         return frame.DONE
     if name == "--version":
         import nids_jax
@@ -103,7 +103,7 @@ def _run(name: str, arguments: Sequence[str]) -> int:
                 action(arguments)
             except HelpRequested:
                 text = sys.modules[_module(command)].__doc__ or ""
-                output.say(flags_of(name).help(f"nids_jax {name}: {command.summary}", text))
+                output.say(*flags_of(name).help(f"nids_jax {name}: {command.summary}", text).split("\n"))
             except UnknownFlagError as error:
                 others = [each for each in COMMANDS if each != name and error.flag in flags_of(each).names]
                 if not others:

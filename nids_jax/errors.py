@@ -15,6 +15,15 @@ class TrainingError(RuntimeError):
     """Training left the finite numbers."""
 
 
+def shown(name: object) -> str:
+    """A name that comes from a file, a folder or a flag, as a line of text may hold it.
+
+    Control characters, line breaks, marks that turn the direction of writing, and whatever else cannot be printed
+    become escapes, so that a name cannot steer the terminal or pass for another line.
+    """
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(name))
+
+
 def check_names(argument: str, names: Collection[str], known: Collection[str]) -> None:
     """Refuse a list of names that is empty or holds one that is not `known`.
 

@@ -22,7 +22,7 @@ from nids_jax.data.io.sources import is_table, may_be_table
 from nids_jax.errors import InputError
 from nids_jax.files import whole_or_absent
 from nids_jax.folders import passed_over, search
-from nids_jax.settings import setting
+from nids_jax.settings import check_settings, setting
 
 if TYPE_CHECKING:
     from nids_jax.bundle.model import Model
@@ -48,15 +48,14 @@ class Detect:
         choices=["auto", "eve", "csv", "parquet", "table"],
     )
     max_false_positives: float = setting(0.01, "Share of benign flows that may raise an alert.")
-    explain: int = setting(0, "Features to name for each alert, by Shapley values; 0: none.")
+    explain: int = setting(0, "Features to name for each alert, by Shapley values; 0: none.", least=0)
 
     def __post_init__(self) -> None:
         if not self.model:
             raise InputError("`model` is missing; name a folder that `nids_jax train` wrote")
         if not 0 < self.max_false_positives < 1:
             raise InputError(f"`max_false_positives` is {self.max_false_positives}; give a share between 0 and 1")
-        if self.explain < 0:
-            raise InputError(f"`explain` is {self.explain}; give a number of features, or 0")
+        check_settings(self)
 
 
 FLAGS = (Detect, Metering)

@@ -61,7 +61,7 @@ def run(protocol: type[Protocol], arguments: Sequence[str]) -> None:
     command = ["nids_jax", protocol.name, *arguments]
     job.run(table, Runner(output_dir=output_dir, command=command, say=say, shard=shard))
     page = build_report(output_dir)
-    say((output_dir / "summary.md").read_text(encoding="utf-8"))
+    say(*(output_dir / "summary.md").read_text(encoding="utf-8").split("\n"))
     say(*verdict(store.read(output_dir)), "", f"report: {page}")
 
 

@@ -3,17 +3,19 @@
 import dataclasses
 import difflib
 import inspect
+import re
 import textwrap
 import types
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from absl import flags
 
 from nids_jax.errors import InputError
-from nids_jax.settings import is_setting
+from nids_jax.settings import check_number, is_setting, number
 
 T = TypeVar("T")
+_LONGEST_NAME = 100  # of a flag
 _LISTS = {int: "positive whole numbers, such as 5,50", float: "numbers, such as 0.1,0.3", str: "one name or more"}
 
 
@@ -46,6 +48,10 @@ class Flags:
         """
         if any(each in ("--help", "-h", "--helpfull", "--helpshort") for each in arguments):
             raise HelpRequested
+        for each in arguments:
+            name = each.partition("=")[0].lstrip("-")
+            if each.startswith("-") and len(name) > _LONGEST_NAME:  # absl would compare it with all others
+                raise UnknownFlagError(f"{name[:40]}…", "")
         try:
             rest = self._values(["nids_jax", *arguments], known_only=False)[1:]
         except flags.UnrecognizedFlagError as error:
@@ -53,7 +59,8 @@ class Flags:
             hint = f"; did you mean --{near[0]}?" if near else ""
             raise UnknownFlagError(error.flagname, hint) from None
         except flags.Error as error:
-            raise InputError(" ".join(str(error).split())) from None
+            text = re.sub(r"\S{200,}", lambda word: f"{word[0][:100]}…", str(error))
+            raise InputError(" ".join(text.split())) from None
         if rest and not positional:
             raise InputError(f"unexpected argument {rest[0]!r}; flags are written --name=value")
         return rest
@@ -77,11 +84,12 @@ class Flags:
             return each.default
         value, kind = self._values[each.name].value, _entries(hint)
         if kind is None:
+            check_number(each.name, value, each.metadata)
             return value
         if not value:
             raise InputError(f"`{each.name}` is empty; give {_LISTS[kind]}, or leave it out")
-        least = 1 if each.metadata["least"] is None else each.metadata["least"]
-        return tuple(_entry(each.name, kind, entry, least) for entry in value)
+        bounds = {**each.metadata, "least": 1} if kind is int and each.metadata["least"] is None else each.metadata
+        return tuple(_entry(each.name, kind, entry, bounds) for entry in value)
 
     def values(self) -> dict[str, Any]:
         """Every flag's value as given or by default, for config.json."""
@@ -121,7 +129,7 @@ def settings_of(group: type) -> list[dataclasses.Field]:
 
 
 def _define(values: flags.FlagValues, each: dataclasses.Field, hint: Any) -> None:
-    name, help_, least = each.name, each.metadata["help"], each.metadata["least"]
+    name, help_ = each.name, each.metadata["help"]
     default: Any = each.default
     common: dict[str, Any] = {"flag_values": values}
     choices, kind = _choices(each, hint), _plain(hint)
@@ -129,10 +137,8 @@ def _define(values: flags.FlagValues, each: dataclasses.Field, hint: Any) -> Non
         flags.DEFINE_enum(name, default, choices, help_, **common)
     elif kind is bool:
         flags.DEFINE_bool(name, default, help_, **common)
-    elif kind is int:
-        flags.DEFINE_integer(name, default, help_, lower_bound=least, **common)
-    elif kind is float:
-        flags.DEFINE_float(name, default, help_, **common)
+    elif kind in (int, float):
+        flags.DEFINE(_Digits(kind), name, default, help_, **common)
     elif _entries(hint) is not None:
         flags.DEFINE_list(name, [str(entry) for entry in default], help_, **common)
     else:
@@ -157,16 +163,30 @@ def _choices(each: dataclasses.Field, hint: Any) -> list[str]:
     return list(each.metadata["choices"] or (get_args(kind) if get_origin(kind) is Literal else []))
 
 
-def _entry(name: str, kind: type, text: str, least: int) -> Any:
+def _entry(name: str, kind: type, text: str, bounds: Mapping[str, Any]) -> Any:
     """An entry of a list flag as its type."""
     text = text.strip()
-    if kind is int:
-        if not (text.isascii() and text.isdigit() and len(text) <= 12 and int(text) >= least):
-            raise InputError(f"`{name}` has {text[:80]!r}; give {_LISTS[int]}")
-        return int(text)
-    if kind is float:
-        try:
-            return float(text)
-        except ValueError:
-            raise InputError(f"`{name}` has {text[:80]!r}; give {_LISTS[float]}") from None
-    return text
+    try:
+        found = text if kind is str else number(kind, text)
+    except ValueError:
+        found = ""
+    if found == "":
+        raise InputError(f"`{name}` has {text[:80]!r}; give {_LISTS[kind]}")
+    check_number(name, found, bounds)
+    return found
+
+
+class _Digits(flags.ArgumentParser):
+    """A number in ASCII digits."""
+
+    def __init__(self, kind: type):
+        super().__init__()
+        self._kind = kind
+
+    def parse(self, argument: Any) -> Any:
+        """The number; a default is one already."""
+        return number(self._kind, argument) if isinstance(argument, str) else argument
+
+    def flag_type(self) -> str:
+        """For absl."""
+        return self._kind.__name__

@@ -21,7 +21,7 @@ from nids_jax.cli.output import say
 from nids_jax.data.sampling_strategy import parse_rows
 from nids_jax.errors import InputError
 from nids_jax.runtime import CompileClock, cores
-from nids_jax.settings import setting
+from nids_jax.settings import check_settings, setting
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,18 +29,17 @@ class Generate:
     """The rows:"""
 
     checkpoint: str | None = setting(None, "Folder of a trained CDDPM: RUN/runs/shots5-split0/cddpm.")
-    rows: int | None = setting(None, "Rows in all, shared evenly among the classes.", least=1)
+    rows: int | None = setting(None, "Rows in all, shared evenly among the classes.", least=1, most=bulk.MOST_ROWS)
     label_counts: str | None = setting(None, "Rows of each class instead, as CLASS:ROWS,CLASS:ROWS,….")
     format: bulk.Format = setting("parquet", "Of the files.")
     shards: int | None = setting(None, "Number of files; default: one per 1,000,000 rows.", least=1)
-    seed: int = setting(0, "Of all random draws.", least=0)
+    seed: int = setting(0, "Of all random draws.", least=0, most=2**32 - 1)
     processes: int = setting(1, "Processes that share the files among them.", least=1)
     process_id: int = setting(0, "Which of them this is, from 0.", least=0)
     output_dir: str | None = setting(None, "Folder for the files and their manifest.")
 
     def __post_init__(self) -> None:
-        if self.seed >= 2**32:
-            raise InputError(f"`seed` is {self.seed}; give a number below 2^32")
+        check_settings(self)
         if self.process_id >= self.processes:
             raise InputError(
                 f"`process_id` is {self.process_id}; of {self.processes} processes the last is number"
@@ -55,10 +54,10 @@ def main(arguments: Sequence[str]) -> None:
     """Generate what the flags ask for."""
     given = Flags(FLAGS)
     given.parse(arguments)
-    wanted = given.build(Generate)
+    wanted, sampling = given.build(Generate), given.build(Sampling)
     checkpoint, output_dir = _folder("checkpoint", wanted.checkpoint), _folder("output_dir", wanted.output_dir)
     model = bulk.Model.load(checkpoint)
-    model.cddpm.config = given.build(Sampling).changed(model.cddpm.config)
+    model.cddpm.config = sampling.changed(model.cddpm.config)
     if model.cddpm.config.choose_sampler:
         chosen = model.cddpm.choose_sampler(checkpoint)
         say(f"sampler: {chosen.sampler}, told from ancestral sampling with AUC {chosen.auc:.3f}")

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -99,7 +100,8 @@ class Data(Reading):
         distinct, repeated = deduplicate(table)
         table = table if self.keep_duplicates else distinct
         leaks = leakage_report(table)
-        say(str(report), f"duplicates {'kept' if self.keep_duplicates else 'removed'}: {repeated:,}", str(leaks))
+        became = f"duplicates {'kept' if self.keep_duplicates else 'removed'}: {repeated:,}"
+        say(*str(report).split("\n"), became, *str(leaks).split("\n"))
         if table.benign is None:
             say(
                 "no class is called benign or normal, and --benign names none: false-positive rates are left out "
@@ -141,8 +143,10 @@ class Sampling:
         "default: the preset's or the model's own.",
         choices=[AUTO, *sorted(SAMPLERS)],
     )
-    sampler_steps: int | None = setting(None, "Steps of the reverse process.", least=2)
-    guidance: float | None = setting(None, "Weight w of classifier-free guidance; default: 1 or the model's own.")
+    sampler_steps: int | None = setting(None, "Steps of the reverse process.", least=2, most=100_000)
+    guidance: float | None = setting(
+        None, "Weight w of classifier-free guidance; default: 1 or the model's own.", least=0, most=100
+    )
     precision: Precision | None = setting(
         None, "Of the network's activations and products; default: float32 or the model's own."
     )
@@ -225,10 +229,10 @@ class Output:
         Raises:
           InputError: it is not K/N.
         """
-        place, slash, count = (self.shard or "0/1").partition("/")
-        if not (slash and place.isascii() and place.isdigit() and count.isascii() and count.isdigit() and int(count)):
-            raise InputError(f"`shard` is {self.shard!r}; write K/N, such as 0/4 for the first of four")
-        return int(place), int(count)
+        found = re.fullmatch("([0-9]{1,6})/([0-9]{1,6})", self.shard or "0/1")
+        if found is None or not int(found[2]):
+            raise InputError(f"`shard` is {(self.shard or '')[:80]!r}; write K/N, such as 0/4 for the first of four")
+        return int(found[1]), int(found[2])
 
 
 def same_rows(output_dir: Path, table: FlowTable) -> str:

@@ -2,25 +2,27 @@
 
 import contextlib
 import os
+import re
 import sys
+import warnings
+
+from nids_jax.errors import shown
+
+_LONG = re.compile(r"\S{1000,}")
 
 
 def prepare() -> None:
-    """Show what the terminal's encoding lacks as an escape, instead of failing."""
+    """Show what the terminal's encoding lacks as an escape, instead of failing, and warnings as lines like others."""
+    warnings.showwarning = _warn_of
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # pyright: ignore[reportAttributeAccessIssue]
 
 
-def visible(text: str) -> str:
-    """The text with control characters as escapes, so that a file's name or a class's cannot steer the terminal."""
-    return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
-
-
 def say(*lines: str) -> None:
     """Print lines on standard output; once nobody reads them any more, the work goes on in silence."""
     try:
-        print(visible("\n".join(lines)), flush=True)
+        print("\n".join(map(shown, lines)), flush=True)
     except BrokenPipeError:
         _silence()
     except OSError as error:  # a full disk, say
@@ -43,9 +45,17 @@ def emit(text: str) -> None:
 
 
 def warn(line: str) -> None:
-    """Print a line on standard error."""
+    """Print a line on standard error; words that fill a screen are cut."""
     with contextlib.suppress(OSError):
-        print(visible(line), file=sys.stderr, flush=True)
+        print(shown(_LONG.sub(_cut, line)), file=sys.stderr, flush=True)
+
+
+def _cut(word: re.Match[str]) -> str:
+    return f"{word[0][:100]}…{word[0][-20:]}"
+
+
+def _warn_of(message: Warning | str, *_: object, **__: object) -> None:
+    warn(f"warning: {message}")
 
 
 def _silence() -> None:

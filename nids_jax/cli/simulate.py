@@ -21,7 +21,7 @@ from nids_jax.cli.output import say
 from nids_jax.errors import InputError
 from nids_jax.files import make_folder, whole_or_absent
 from nids_jax.flows.compat import Compat
-from nids_jax.settings import setting
+from nids_jax.settings import check_settings, setting
 from nids_jax.sheets import guarded
 
 if TYPE_CHECKING:
@@ -45,9 +45,9 @@ class Simulate:
         (), "Whose conversations: names of tools, or labels that they answer; default: all."
     )
     own_tools: str | None = setting(None, "TOML file with tools of one's own.")
-    conversations: int = setting(1000, "Conversations of each tool, in a capture.")
-    flows: int = setting(1000, "Flow records of each tool, in a table.")
-    seed: int = setting(0, "Of all that is random, 0 or more.")
+    conversations: int = setting(1000, "Conversations of each tool, in a capture.", least=1)
+    flows: int = setting(1000, "Flow records of each tool, in a table.", least=1, most=10**12)
+    seed: int = setting(0, "Of all that is random, 0 or more.", least=0, most=2**63 - 1)
     labels: str | None = setting(
         None, "File for a capture's labels, as CSV; default: NAME.labels.csv beside the capture."
     )
@@ -57,9 +57,7 @@ class Simulate:
     )
 
     def __post_init__(self) -> None:
-        for name, least in (("conversations", 1), ("flows", 1), ("seed", 0)):
-            if getattr(self, name) < least:
-                raise InputError(f"`{name}` is {getattr(self, name)}; give at least {least}")
+        check_settings(self)
 
 
 FLAGS = (Simulate,)

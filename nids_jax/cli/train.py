@@ -77,7 +77,7 @@ class Rows(Reading):
 
     def _labelled(self, keep_times: bool) -> "Found":
         table, report = load(self.dataset, keep_times=keep_times, keep_unlabelled=True, **self.options)
-        say(str(report))
+        say(*str(report).split("\n"))
         times = None
         if keep_times:
             times = table.x[:, table.features.index(TIME)]

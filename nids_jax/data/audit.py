@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.neighbors import KDTree
 
 from nids_jax.data.table import FlowTable
-from nids_jax.errors import InputError
+from nids_jax.errors import InputError, shown
 
 LEAK = 0.99  # balanced accuracy from which one feature counts as separating a class
 
@@ -23,7 +23,7 @@ class Stump:
 
     def __str__(self) -> str:
         sign = ">" if self.above else "≤"
-        return f"{self.name}: {self.feature} {sign} {self.threshold:g} ({self.balanced_accuracy:.4f})"
+        return f"{shown(self.name)}: {shown(self.feature)} {sign} {self.threshold:g} ({self.balanced_accuracy:.4f})"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,10 +41,10 @@ class LeakageReport:
             found = [leak for leak in self.leaks if leak.name == name]
             if found:
                 more = f", and {len(found) - 3} more" if len(found) > 3 else ""
-                rules = "; ".join(str(leak).removeprefix(f"{name}: ") for leak in found[:3])
-                lines.append(f"  {name}: {rules}{more}")
+                rules = "; ".join(str(leak).removeprefix(f"{shown(name)}: ") for leak in found[:3])
+                lines.append(f"  {shown(name)}: {rules}{more}")
         feature, score = next(iter(self.overall.items()))
-        lines.append(f"over all classes {feature} tells most apart: mean balanced accuracy {score:.4f}")
+        lines.append(f"over all classes {shown(feature)} tells most apart: mean balanced accuracy {score:.4f}")
         return "\n".join(lines)
 
 

@@ -15,6 +15,7 @@ import re
 from collections.abc import Mapping
 
 from nids_jax.errors import InputError
+from nids_jax.settings import number
 
 Strategy = str | float | Mapping[str, int]
 
@@ -32,10 +33,10 @@ def parse_strategy(text: str) -> Strategy:
     if ":" in text:
         return parse_rows(text, "sampling_strategy")
     try:
-        return float(text)
+        return number(float, text)
     except ValueError:
         raise InputError(
-            f"`sampling_strategy` is {text!r}; give {', '.join(NAMES)}, a number (two classes), or CLASS:ROWS,…"
+            f"`sampling_strategy` is {text[:80]!r}; give {', '.join(NAMES)}, a number (two classes), or CLASS:ROWS,…"
         ) from None
 
 
@@ -49,7 +50,7 @@ def parse_rows(text: str, argument: str) -> dict[str, int]:
     for part in text.split(","):
         name, _, number = (piece.strip() for piece in part.rpartition(":"))
         if not name or not re.fullmatch("[0-9]{1,12}", number):
-            raise InputError(f"`{argument}` has {part.strip()!r}; give CLASS:ROWS, such as Botnet:2000")
+            raise InputError(f"`{argument}` has {part.strip()[:80]!r}; give CLASS:ROWS, such as Botnet:2000")
         if name in rows:
             raise InputError(f"`{argument}` names {name!r} twice")
         rows[name] = int(number)

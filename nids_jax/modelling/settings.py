@@ -6,7 +6,7 @@ from typing import Literal
 from nids_jax.errors import InputError
 from nids_jax.flows.compat import DEFAULT, Compat
 from nids_jax.modelling.fitting import DETECTORS
-from nids_jax.settings import setting
+from nids_jax.settings import check_settings, setting
 
 AUTO = "auto"
 FLOWS, FLOWS_ALONE = 1600, 400  # as in docs/results/simulated.md and zero-shot.md
@@ -32,6 +32,7 @@ class Train:
         None,
         f"Flows to simulate of such a class; default: {FLOWS}, without attack rows {FLOWS_ALONE}.",
         least=1,
+        most=1_000_000,
     )
     tools: tuple[str, ...] = setting(
         (), "With benign rows alone: attack tools to simulate, each a class; default: all there are, as one class."
@@ -47,9 +48,9 @@ class Train:
         (), "Further false-positive rates to tell thresholds of, beside 0.001 and 0.01."
     )
     prevalence: float = setting(0.001, "Share of flows that are attacks, for alerts per day and precision.")
-    flows_per_day: int = setting(1_000_000, "Flows per day, for the same.", least=1)
+    flows_per_day: int = setting(1_000_000, "Flows per day, for the same.", least=1, most=10**12)
     licence: str | None = setting(None, "Licence of the rows, for the model card; default: unknown.")
-    seed: int = setting(0, "Of all random draws.", least=0)
+    seed: int = setting(0, "Of all random draws.", least=0, most=2**32 - 1)
 
     @property
     def flows(self) -> int:
@@ -64,12 +65,6 @@ class Train:
         for rate in self.max_false_positives:
             if not 0 < rate < 1:
                 raise InputError(f"`max_false_positives` has {rate}; give rates between 0 and 1, such as 0.01")
-        if not self.seed < 2**32:
-            raise InputError(f"`seed` is {self.seed}; give a number below 2^32")
-        for name, least in (("folds", 2), ("least_rows", 1), ("simulate_below", 0)):
-            if getattr(self, name) < least:
-                raise InputError(f"`{name}` is {getattr(self, name)}; it must be at least {least}")
-        if self.simulated_rows is not None and self.simulated_rows < 1:
-            raise InputError(f"`simulated_rows` is {self.simulated_rows}; it must be at least 1")
+        check_settings(self)
         if self.tools and self.attacks != "simulated":
             raise InputError("`tools` is about simulated attacks; pass `attacks=simulated` as well")

@@ -50,9 +50,9 @@ class Cost:
 
     dataset: str  # what the records call the data
     preset: Preset
-    shots: int = setting(5, "Real training rows per class.", least=1)
+    shots: int = setting(5, "Real training rows per class.", least=1, most=1_000_000)
     generators: tuple[str, ...] = setting(tuple(_ALONE), "Generators to measure.")
-    generated: int = setting(50, "Rows to generate per class.", least=1)
+    generated: int = setting(50, "Rows to generate per class.", least=1, most=1_000_000)
 
     def __post_init__(self) -> None:
         check_names("generators", self.generators, _ALONE)

@@ -58,7 +58,9 @@ class DetectorComparison:
     preset: Preset
     data_dir: str | None = None  # of `test_dataset`
     shots: tuple[int, ...] = setting(
-        (5, 50, 500, 5000), "Real training rows per class; several numbers run one after another."
+        (5, 50, 500, 5000),
+        "Real training rows per class; several numbers run one after another.",
+        most=1_000_000,
     )
     seeds: int = setting(5, "Number of split seeds.", least=1)
     classifiers: tuple[str, ...] = setting(compared_in("detector_comparison"), "Detectors to train.")

@@ -38,7 +38,7 @@ from nids_jax.pipeline.runner import Runner
 from nids_jax.pipeline.simulation import Simulation, Weighting
 from nids_jax.pipeline.training_sets import Demand, Keys, Source, TrainingSets
 from nids_jax.presets import Preset
-from nids_jax.settings import setting
+from nids_jax.settings import check_settings, setting
 
 TUNING_SPLIT = 1_000_000  # the split seed on which learning rates are chosen; no run is judged on it
 
@@ -52,27 +52,37 @@ class FewShot:
 
     dataset: str  # what the records call the data
     preset: Preset
-    shots: tuple[int, ...] = setting((5,), "Real training rows per class; several numbers run one after another.")
+    shots: tuple[int, ...] = setting(
+        (5,), "Real training rows per class; several numbers run one after another.", most=1_000_000
+    )
     seeds: int = setting(3, "Number of split seeds.", least=1)
     generators: tuple[str, ...] = setting(
         default_training_sets("few_shot", before=["real"], after=["real_all"]),
         "Training sets to compare: generators (NAME_free: on free features), real, real_weighted and real_all.",
     )
     classifiers: tuple[str, ...] = setting(compared_in("few_shot"), "Detectors to train.")
-    generated: int = setting(50, "Rows to generate per class.", least=1)
+    generated: int = setting(50, "Rows to generate per class.", least=1, most=1_000_000)
     generations: int = setting(1, "Times to generate per split, from the same trained generator.", least=1)
     tests: int = setting(1, "Times to train and test each detector on each generated set; P1 does so twice.", least=1)
     test_rows: int | None = setting(None, "Test rows per class at most; default: the preset's.", least=1)
-    benign_rows: int | None = setting(None, "Benign rows to train on; default: as few as of an attack.", least=1)
+    benign_rows: int | None = setting(
+        None, "Benign rows to train on; default: as few as of an attack.", least=1, most=10_000_000
+    )
     auxiliary: Kind | None = setting(None, "Rows of majority classes beside the few, kept out of all splits.")
-    timesteps: tuple[int, ...] = setting((), "Diffusion steps T to run `cddpm` with; default: the preset's.")
-    rates: tuple[float, ...] = setting((), "Learning rates to choose from for each training set; default: one.")
+    timesteps: tuple[int, ...] = setting(
+        (), "Diffusion steps T to run `cddpm` with; default: the preset's.", most=100_000
+    )
+    rates: tuple[float, ...] = setting(
+        (), "Learning rates to choose from for each training set; default: one.", most=10
+    )
     detector_steps: int | None = setting(
         None, "Optimiser steps of neural detectors, at a rate that falls from 3e-3; default: the preset's.", least=1
     )
     early_stopping: bool = setting(False, "Stop neural detectors when a fifth of the training rows no longer gains.")
-    simulated_rows: int = setting(1600, "Flows to simulate of each class, for `simulated`.", least=1)
-    simulated_weight: float = setting(1.0, "How much the simulated rows of a class weigh together, in real rows.")
+    simulated_rows: int = setting(1600, "Flows to simulate of each class, for `simulated`.", least=1, most=1_000_000)
+    simulated_weight: float = setting(
+        1.0, "How much the simulated rows of a class weigh together, in real rows.", most=1e9
+    )
     simulated_weighting: Weighting = setting(
         "agreement",
         "Whether classes weigh less whose real rows a forest on simulated flows does not recognise.",
@@ -95,9 +105,7 @@ class FewShot:
         unlabelled = self.auxiliary == "unlabelled"
         known = [name for name, spec in CLASSIFIERS.items() if unlabelled or spec.needs != "unlabelled"]
         check_names("classifiers", self.classifiers, known)
-        for name in ("seeds", "generations", "generated", "tests"):
-            if getattr(self, name) < 1:
-                raise InputError(f"`{name}` is {getattr(self, name)}; it must be at least 1")
+        check_settings(self)
         if 0 in self.shots and "simulated" not in self.generators:
             raise InputError("`shots` has 0, and without real rows there are simulated ones alone: add `simulated`")
         if not self.shots:

@@ -31,7 +31,7 @@ from nids_jax.pipeline.runner import Runner
 from nids_jax.pipeline.simulation import Simulation
 from nids_jax.pipeline.training_sets import Demand, Keys, TrainingSets
 from nids_jax.presets import Preset
-from nids_jax.settings import setting
+from nids_jax.settings import MOST, check_settings, setting
 
 TEST_SHARE = 0.3  # of each class
 TUNING_SEED = 500_000  # added to a split's seed, for the simulated flows that fractions are chosen with
@@ -73,9 +73,7 @@ class Imbalance:
             raise InputError("`generators` names 'real_all', but all training rows are used here; leave it out")
         check_training_sets(self.generators, self.preset, given={"tools", "columns"}, repeated_rows=True)
         check_names("classifiers", self.classifiers, [name for name, spec in CLASSIFIERS.items() if not spec.needs])
-        for name in ("seeds", "generations"):
-            if getattr(self, name) < 1:
-                raise InputError(f"`{name}` is {getattr(self, name)}; it must be at least 1")
+        check_settings(self)
         if not self.fractions:
             object.__setattr__(self, "fractions", self.preset.fractions)
         if not all(0 < fraction <= 1 for fraction in self.fractions):
@@ -99,6 +97,11 @@ class Imbalance:
             has = ", ".join(f"{name} {count}" for name, count in counts.items())
             raise InputError(
                 f"`sampling_strategy={self.sampling_strategy}` raises no class; the training rows are {has}"
+            )
+        if sum(raised.values()) > MOST:
+            raise InputError(
+                f"`sampling_strategy` raises the classes to {sum(raised.values()):,} rows in all; up to {MOST:,} are"
+                " generated, so name fewer"
             )
         alone = [name for name, count in counts.items() if count == 1]
         if alone and len(self.fractions) > 1:

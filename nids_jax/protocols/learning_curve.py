@@ -23,7 +23,10 @@ class LearningCurve(FewShot):
     keeps: ClassVar[bool] = False
 
     shots: tuple[int, ...] = setting(
-        (0, 1, 2, 5, 10, 20, 50, 100), "Real training rows per class; with 0, simulated ones alone.", least=0
+        (0, 1, 2, 5, 10, 20, 50, 100),
+        "Real training rows per class; with 0, simulated ones alone.",
+        least=0,
+        most=1_000_000,
     )
     seeds: int = setting(10, "Number of split seeds.", least=1)
     generators: tuple[str, ...] = setting(("real", "simulated"), "Training sets to compare.")

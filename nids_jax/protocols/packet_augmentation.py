@@ -43,7 +43,10 @@ class PacketComparison(FewShot):
         (), "Captures instead of a simulated one, as CLASS:FILE,CLASS:FILE,…; a class may have several."
     )
     conversations: int | None = setting(
-        None, f"Conversations to simulate of each class; default: {CONVERSATIONS}.", least=20
+        None,
+        f"Conversations to simulate of each class; default: {CONVERSATIONS}.",
+        least=20,
+        most=1_000_000,
     )
     seeds: int = setting(10, "Number of split seeds.", least=1)
     generators: tuple[str, ...] = setting(

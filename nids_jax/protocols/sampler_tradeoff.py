@@ -40,9 +40,9 @@ class SamplerTradeoff:
 
     dataset: str  # what the records call the data
     preset: Preset
-    shots: int = setting(5, "Real training rows per class.", least=1)
+    shots: int = setting(5, "Real training rows per class.", least=1, most=1_000_000)
     seeds: int = setting(5, "Number of split seeds.", least=1)
-    generated: int = setting(50, "Rows to generate per class.", least=1)
+    generated: int = setting(50, "Rows to generate per class.", least=1, most=1_000_000)
     test_rows: int | None = setting(None, "Test rows per class at most; default: the preset's.", least=1)
 
     def describe(self, table: FlowTable) -> dict[str, Any]:

@@ -30,7 +30,7 @@ from nids_jax.pipeline.runner import Runner
 from nids_jax.pipeline.simulation import Simulation
 from nids_jax.pipeline.training_sets import SIMULATION_SEED
 from nids_jax.presets import Preset
-from nids_jax.settings import setting
+from nids_jax.settings import check_settings, setting
 
 TRAINING_SETS = ("simulated", "simulated_benign", "aligned")
 BENIGN_TESTED = 10  # times as many benign test rows as of an attack, so that a rate of 0.1 % can be told
@@ -45,14 +45,16 @@ class ZeroShot:
     dataset: str  # what the records call the data
     preset: Preset
     seeds: int = setting(10, "Number of split seeds.", least=1)
-    benign_rows: int = setting(1000, "Benign rows to train on; at most half of those there are.", least=2)
+    benign_rows: int = setting(
+        1000, "Benign rows to train on; at most half of those there are.", least=2, most=10_000_000
+    )
     training_sets: tuple[str, ...] = setting(TRAINING_SETS, "Training sets to compare.")
     classifiers: tuple[str, ...] = setting(("random_forest", "forests"), "Detectors to train on them.")
     anomaly_detectors: tuple[str, ...] = setting(tuple(ANOMALY_DETECTORS), "Controls, trained on benign rows alone.")
     test_rows: int | None = setting(
         None, f"Test rows of each attack class at most, and {BENIGN_TESTED} times as many benign ones.", least=1
     )
-    simulated_rows: int = setting(400, "Flows to simulate of each class.", least=1)
+    simulated_rows: int = setting(400, "Flows to simulate of each class.", least=1, most=1_000_000)
     tool_of: tuple[str, ...] = setting((), "Tools behind classes whose names do not say so, as CLASS=TOOL,….")
     own_tools: str | None = setting(None, "TOML file with tools of one's own; they answer to their labels.")
     compat: Compat | None = setting(None, "How simulated flows are metered; default: as the dataset was.")
@@ -62,9 +64,7 @@ class ZeroShot:
         known = [name for name, spec in CLASSIFIERS.items() if not spec.needs]
         check_names("classifiers", self.classifiers, known)
         check_names("anomaly_detectors", self.anomaly_detectors, [*ANOMALY_DETECTORS])
-        for name, least in (("seeds", 1), ("benign_rows", 2), ("simulated_rows", 1)):
-            if getattr(self, name) < least:
-                raise InputError(f"`{name}` is {getattr(self, name)}; it must be at least {least}")
+        check_settings(self)
 
     @cached_property  # the file of tools is read once
     def simulation(self) -> Simulation:

@@ -1,20 +1,25 @@
 """The frame around every command: sentences, exit codes, closed pipes, full disks, signals, strange names."""
 
+import contextlib
+import math
 import os
 import signal
 import subprocess
 import sys
 import time
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from nids_jax.cli import frame, output
 from nids_jax.cli.flags import Flags
-from nids_jax.errors import InputError, TrainingError
-from nids_jax.settings import setting
+from nids_jax.errors import InputError, TrainingError, shown
+from nids_jax.settings import check_settings, number, setting
 from tests.flows.capture_writer import Sent, pcap
 
 FULL = Path("/dev/full")
@@ -30,7 +35,7 @@ class Wanted:
     seed: int = setting(3, "Seed.", least=1)
     most: int | None = setting(None, "Most.")
     kind: Literal["this", "that"] | None = setting(None, "Kind.")
-    guidance: float | None = setting(None, "Weight.")
+    guidance: float | None = setting(None, "Weight.", least=0, most=100)
     fast: bool = setting(True, "Fast.")
     text: str | None = setting(None, "Text.")
     inside: int = 7  # no flag
@@ -57,11 +62,26 @@ def test_flags_are_the_settings():
     ("argument", "said"),
     [
         ("--shots=", "`shots` is empty; give positive whole numbers, such as 5,50, or leave it out"),
-        ("--shots=0", "`shots` has '0'"),
+        ("--shots=0", "`shots` is 0; it must be at least 1"),
+        ("--shots=5,100000001", "`shots` is 100,000,001; it must be at most 100,000,000"),
+        ("--shots=5,,7", "`shots` has ''"),
         ("--shots=٣", "`shots` has"),
         (f"--shots={'9' * 5000}", "`shots` has '9999"),
         ("--rates=x", "`rates` has 'x'; give numbers, such as"),
-        ("--seed=0", "seed"),
+        ("--rates=\uff11", "`rates` has '\uff11'"),
+        ("--rates=nan", "`rates` has 'nan'"),
+        ("--rates=1e999", "`rates` is inf; give a finite number"),
+        (f"--rates={'9' * 5000}", "`rates` has '9999"),
+        ("--names=x,,y", "`names` has ''; give one name or more"),
+        ("--seed=0", "`seed` is 0; it must be at least 1"),
+        ("--seed=100000001", "`seed` is 100,000,001; it must be at most 100,000,000"),
+        ("--seed=\uff15", "is no whole number in digits"),
+        ("--seed=1_0", "is no whole number in digits"),
+        ("--seed=0x10", "is no whole number in digits"),
+        (f"--seed={'9' * 5000}", "is no whole number in digits"),
+        ("--guidance=1e30", "`guidance` is 1e+30; it must be at most 100"),
+        ("--guidance=\uff11", "is no number in digits"),
+        (f"--{'s' * 5000}=1", "unknown flag --ssss"),
         ("--kind=other", "kind"),
         ("--inside=3", "unknown flag --inside"),
         ("--sed=3", "unknown flag --sed; did you mean --seed?"),
@@ -73,6 +93,28 @@ def test_values_that_do_not_fit(argument: str, said: str):
         built(argument)
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 400
+
+
+@given(st.text(max_size=8) | st.from_regex(r"[+-]?[0-9.]{0,5}(e[+-]?[0-9]{1,3})?", fullmatch=True))
+def test_numbers_in_ascii_digits_are_read_as_python_reads_them(text: str):
+    for kind in (int, float):
+        expected = None
+        with contextlib.suppress(ValueError):
+            expected = kind(text)
+        if expected is None or not text.isascii() or "_" in text or not any(map(str.isdigit, text)):
+            with pytest.raises(ValueError, match="in digits"):
+                number(kind, text)
+        else:
+            assert number(kind, text) == expected
+
+
+def test_settings_are_checked_without_a_command_line():
+    check_settings(Wanted())
+    with pytest.raises(InputError, match="`guidance` is nan; give a finite number"):
+        check_settings(Wanted(guidance=math.nan))
+    with pytest.raises(InputError, match=r"`rates` is inf"):
+        check_settings(Wanted(rates=(0.1, math.inf)))
 
 
 def test_help_names_every_flag_with_its_default():
@@ -106,6 +148,19 @@ def test_every_failure_has_a_sentence_and_a_status(error: BaseException, status:
 def test_what_is_shown_cannot_steer_the_terminal(capsys):
     output.say("a\x1b[31mb\u202ec", "d\r")
     assert capsys.readouterr().out == "a\\x1b[31mb\\u202ec\nd\\r\n"
+    output.warn("a name\nerror: forged\u2028" + "x" * 5000)
+    assert capsys.readouterr().err == "a name\\nerror: forged\\u2028" + "x" * 100 + "…" + "x" * 20 + "\n"
+    output.prepare()
+    warnings.showwarning("odd\x1b", UserWarning, "file", 1)
+    assert capsys.readouterr().err == "warning: odd\\x1b\n"
+
+
+@given(st.text(max_size=30))
+def test_shown_names_are_one_printable_line(name: str):
+    found = shown(name)
+    assert found.isprintable()
+    assert "\n" not in found
+    assert found == name or not name.isprintable()
 
 
 @pytest.fixture

@@ -110,8 +110,8 @@ def test_wireshark_counts_the_conversations_of_every_tool(tmp_path: Path):
         (["--output=lab.pcap", "--own_tools=none.toml"], "none.toml"),
         (["--output=lab.pcap", "--tools=hulk,DoS Hulk"], "--tools names 'hulk' and 'DoS Hulk', which are one tool"),
         (["--output=lab.pcap", "--tools="], "--tools is empty; give one name or more"),
-        (["--output=lab.pcap", "--conversations=0"], "--conversations is 0; give at least 1"),
-        (["--output=lab.pcap", "--seed=-1"], "--seed is -1; give at least 0"),
+        (["--output=lab.pcap", "--conversations=0"], "--conversations is 0; it must be at least 1"),
+        (["--output=lab.pcap", "--seed=-1"], "--seed is -1; it must be at least 0"),
         ([], "--output is None; name a file that ends in .pcap or .pcapng"),
         (
             ["--output=lab.arff"],

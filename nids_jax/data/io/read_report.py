@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from nids_jax.errors import shown
+
 
 @dataclass(frozen=True, kw_only=True)
 class Counts:
@@ -49,23 +51,23 @@ class ReadReport(Counts):
         if self.malformed:
             lines.append(f"rows with the wrong number of fields {self.malformed:,}")
         for column, found in self.invalid_values.items():
-            lines.append(f"column {column}: " + ", ".join(f"{count:,} {kind}" for kind, count in found.items()))
+            lines.append(f"column {shown(column)}: " + ", ".join(f"{count:,} {kind}" for kind, count in found.items()))
         if self.imputed:
-            cells = ", ".join(f"{column} {count:,}" for column, count in self.imputed.items())
+            cells = ", ".join(f"{shown(column)} {count:,}" for column, count in self.imputed.items())
             lines.append(f"cells filled with their column's median: {cells}")
         if self.spellings:
             pairs = ", ".join(f"{name!r} as {known!r}" for name, known in self.spellings.items())
             lines.append(f"labels counted as one class: {pairs}")
         lost = [name for name, counts in self.classes.items() if counts.read > counts.excluded and not counts.kept]
         if lost:
-            lines.append(f"no row is left of: {', '.join(lost)}")
+            lines.append(f"no row is left of: {', '.join(map(shown, lost))}")
         if self.dropped_columns:
             lines.append(
-                "columns left out: " + ", ".join(f"{name} ({why})" for name, why in self.dropped_columns.items())
+                "columns left out: " + ", ".join(f"{shown(name)} ({why})" for name, why in self.dropped_columns.items())
             )
-        return "\n".join([*lines, *self.remarks])
+        return "\n".join([*lines, *map(shown, self.remarks)])
 
 
 def _row(name: str, counts: Counts) -> tuple[str, ...]:
     numbers = (counts.read, counts.kept, counts.invalid, counts.excluded, counts.capped, counts.duplicate)
-    return (name, *(f"{number:,}" for number in numbers))
+    return (shown(name), *(f"{number:,}" for number in numbers))
