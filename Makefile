@@ -42,7 +42,7 @@ bench: $(VENV)/.bench
 # So many inputs to each reader; `make fuzz INPUTS=1000` is a try.
 INPUTS ?= 200000
 fuzz: $(VENV)/.fuzz
-	set -e; for reader in csv arff parquet compressed capture; do $(BIN)/python -m tests.fuzz $$reader --inputs=$(INPUTS); done
+	set -e; for reader in csv arff parquet compressed capture bundle checkpoint flags; do $(BIN)/python -m tests.fuzz $$reader --inputs=$(INPUTS); done
 
 # Builds the wheel and the sdist, and uses them outside the checkout with each Python of 3.11 to 3.13 that is there.
 release-check: $(VENV)/.release

@@ -13,11 +13,13 @@ from pathlib import Path
 
 import atheris
 
+NAMES = ["csv", "arff", "parquet", "compressed", "capture", "bundle", "checkpoint", "flags"]
+
 
 def main() -> None:
     """Fuzz what the arguments name."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("target", choices=["csv", "arff", "parquet", "compressed", "capture"])
+    parser.add_argument("target", choices=NAMES)
     parser.add_argument("--inputs", type=int, default=200_000, help="inputs to try")
     parser.add_argument("--seconds", type=int, default=0, help="at most so long; 0: until all were tried")
     parser.add_argument("--seed", type=int, default=1, help="of the mutations; 0 draws one")
@@ -30,10 +32,11 @@ def main() -> None:
     corpus, work = base / given.target, base / "work"
     corpus.mkdir(parents=True, exist_ok=True)
     work.mkdir(exist_ok=True)
-    for number, seed in enumerate(target.seeds()):
+    seeds = target.seeds()
+    for number, seed in enumerate(seeds):
         (corpus / f"seed{number}").write_bytes(seed)
     warnings.simplefilter("error")  # as in the tests
-    options = ["-max_len=4096", "-timeout=30", "-rss_limit_mb=2048", "-print_final_stats=1"]
+    options = [f"-max_len={max(4096, *map(len, seeds))}", "-timeout=30", "-rss_limit_mb=2048", "-print_final_stats=1"]
     options += [f"-runs={given.inputs}", f"-seed={given.seed}", f"-artifact_prefix={base}/{given.target}-"]
     if given.seconds:
         options.append(f"-max_total_time={given.seconds}")

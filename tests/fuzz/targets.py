@@ -21,6 +21,9 @@ from nids_jax.data.io.readers import read_flows
 from nids_jax.errors import InputError
 from nids_jax.flows.capture import read_capture
 from nids_jax.flows.meter import meter
+from tests.fuzz import command_lines
+from tests.fuzz.folders import BUNDLE, CHECKPOINT
+from tests.fuzz.mutations import check_sentence
 
 _CONTENT = 1 << 24  # bytes that a compressed input may unpack to here: more only takes time
 
@@ -39,7 +42,7 @@ def _table(name: str) -> Callable[[bytes, Path], None]:
         try:
             table, report = read_flows(path, progress=False)
         except InputError as error:
-            _check_sentence(error)
+            check_sentence(error)
             return
         assert len(table) == report.kept > 0
         assert np.isfinite(table.x).all()
@@ -56,7 +59,7 @@ def _unpack(data: bytes, folder: Path) -> None:
         while unpacked.read(1 << 20):
             pass
     except InputError as error:
-        _check_sentence(error)
+        check_sentence(error)
 
 
 def _capture(data: bytes, folder: Path) -> None:
@@ -66,15 +69,10 @@ def _capture(data: bytes, folder: Path) -> None:
         try:
             found = read_capture(path, decapsulate=decapsulate)
         except InputError as error:
-            _check_sentence(error)
+            check_sentence(error)
             return
         assert found.frames == sum(found.left_out.values()) + len(found.packets)
         assert meter(found.packets).packets.sum() == len(found.packets)
-
-
-def _check_sentence(error: InputError) -> None:
-    assert str(error)
-    assert len(str(error)) < 5000
 
 
 def _csv_seeds() -> list[bytes]:
@@ -159,4 +157,7 @@ TARGETS = {
     "parquet": Target(_table(".parquet"), _parquet_seeds),
     "compressed": Target(_unpack, _compressed_seeds),
     "capture": Target(_capture, _capture_seeds),
+    "bundle": Target(BUNDLE.read, BUNDLE.seeds),
+    "checkpoint": Target(CHECKPOINT.read, CHECKPOINT.seeds),
+    "flags": Target(command_lines.read, command_lines.seeds),
 }
