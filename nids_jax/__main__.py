@@ -32,6 +32,9 @@ COMMANDS = {
     "detector_comparison": Command(
         "protocols.detector_comparison", "DetectorComparison", "every detector on few rows (P1, Table IV)"
     ),
+    "explanations": Command(
+        "protocols.explanations", "Explanations", "which features verdicts rest on, by Shapley values (P1, Fig. 8)"
+    ),
     "packet_augmentation": Command(
         "protocols.packet_augmentation", "PacketComparison", "captured flows with their packets varied"
     ),

@@ -10,9 +10,6 @@ from nids_jax.errors import InputError
 if TYPE_CHECKING:
     from nids_jax.bundle.model import Model
 
-CLUSTERS = 5  # of the background rows, where a network is explained
-SAMPLES = 800  # coalitions tried of each row then, at least twice the columns
-
 
 class Contribution(NamedTuple):
     """What one feature of a row did."""
@@ -26,7 +23,7 @@ def explain(model: "Model", x: np.ndarray, top: int, labels: np.ndarray | None) 
     """For each raw row x [n, d] the `top` features by size of their Shapley values for one class, largest first.
 
     Of trees the values are exact (path-dependent Tree SHAP), in probability, and of boosted trees in log-odds; a
-    network's are Kernel SHAP's against the model's background rows.  A category's columns count together.
+    network's are estimated against the model's background rows.  A category's columns count together.
 
     Args:
       labels: [n] the class to explain of each row; None: the likeliest.
@@ -63,8 +60,8 @@ def explain(model: "Model", x: np.ndarray, top: int, labels: np.ndarray | None) 
 
 
 def _sampled(model: "Model", z: np.ndarray, chosen: np.ndarray) -> np.ndarray:
-    """Kernel SHAP's values [n, width] of the chosen classes, on the columns that the model uses."""
-    from nids_jax.evaluation import explain as kernel
+    """Estimated values [n, width] of the chosen classes, on the columns that the model uses."""
+    from nids_jax.evaluation import shapley
 
     columns = model.columns
 
@@ -73,12 +70,8 @@ def _sampled(model: "Model", z: np.ndarray, chosen: np.ndarray) -> np.ndarray:
         whole[:, columns] = rows
         return np.mean([part.predict_proba(whole) for part in model.parts], axis=0)
 
-    found = kernel.explain(
-        predict,
-        model.background[:, columns],
-        z[:, columns],
-        clusters=CLUSTERS,
-        samples=max(SAMPLES, 2 * len(columns)),
+    found = shapley.estimate(
+        predict, model.background[:, columns], z[:, columns], samples=max(shapley.SAMPLES, 4 * len(columns))
     )
     phi = np.zeros(z.shape)
     phi[:, columns] = found.values[np.arange(len(z)), :, chosen]

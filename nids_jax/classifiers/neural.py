@@ -1,6 +1,6 @@
 """Neural detectors, trained by the shared loop."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -12,7 +12,7 @@ import numpy as np
 import optax
 from flax import nnx
 from jax import Array
-from jax.sharding import Mesh, PartitionSpec
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from scipy.special import softmax
 from sklearn.model_selection import train_test_split
 from sklearn.utils.class_weight import compute_sample_weight
@@ -117,21 +117,46 @@ def _logits(
     return each(params, rest, x, tiles)
 
 
+@partial(jax.jit, static_argnames="sharding")
+def _masked(row: Array, background: Array, present: Array, place: Array, *, sharding: NamedSharding) -> Array:
+    """The row's values [d] where they are present [devices, rows, d], elsewhere the background's [k, d] at a place."""
+    return jax.lax.with_sharding_constraint(jnp.where(present, row, background[place]), sharding)
+
+
 def _forward(objective: CrossEntropyObjective, state: TrainState, x: np.ndarray) -> np.ndarray:
     """Logits of scaled rows, x [n, d] → [n, classes]."""
+    return _in_calls(objective, state, len(x), lambda share: share(x))
+
+
+def _in_calls(
+    objective: CrossEntropyObjective,
+    state: TrainState,
+    n: int,
+    rows: Callable[[Callable[[np.ndarray], np.ndarray]], np.ndarray | Array],
+) -> np.ndarray:
+    """Logits of n rows [n, classes], some at each call of the devices.
+
+    Args:
+      rows: the rows of a call [devices, rows, d], from a function that shares an array [n, …] out among the devices.
+    """
     mesh, (tile, most) = parallel.mesh(), _tiling()
     params, rest = parallel.everywhere((state.params, state.rest), mesh)
     calls = []
     # Dispatch every call before reading the first: the devices never wait for the host.
-    for start in range(0, len(x), mesh.size * most * tile):
-        rows = x[start : start + mesh.size * most * tile]
-        tiles = -(-len(rows) // (mesh.size * tile))
-        padded = np.pad(rows, ((0, mesh.size * tiles * tile - len(rows)), (0, 0)))
-        shares = np.zeros((mesh.size, most * tile, x.shape[1]), np.float32)
-        shares[:, : tiles * tile] = padded.reshape(mesh.size, tiles * tile, -1)
-        logits = _logits(params, rest, shares, jnp.asarray(tiles), objective=objective, mesh=mesh, tile=tile)
-        calls.append((logits, len(rows), tiles * tile))
-    done = [np.asarray(logits)[:, :share].reshape(-1, objective.classes)[:n] for logits, n, share in calls]
+    for start in range(0, n, mesh.size * most * tile):
+        count = min(n - start, mesh.size * most * tile)
+        tiles = -(-count // (mesh.size * tile))
+
+        def share(whole: np.ndarray, start: int = start, count: int = count, tiles: int = tiles) -> np.ndarray:
+            own = np.zeros((mesh.size * tiles * tile, *whole.shape[1:]), whole.dtype)
+            own[:count] = whole[start : start + count]
+            shares = np.zeros((mesh.size, most * tile, *whole.shape[1:]), whole.dtype)
+            shares[:, : tiles * tile] = own.reshape(mesh.size, tiles * tile, *whole.shape[1:])
+            return shares
+
+        logits = _logits(params, rest, rows(share), jnp.asarray(tiles), objective=objective, mesh=mesh, tile=tile)
+        calls.append((logits, count, tiles * tile))
+    done = [np.asarray(logits)[:, :size].reshape(-1, objective.classes)[:count] for logits, count, size in calls]
     return np.concatenate([np.zeros((0, objective.classes), np.float32), *done])
 
 
@@ -212,6 +237,27 @@ class NeuralClassifier:
         if not np.isfinite(x).all():
             raise InputError("rows to classify hold missing or infinite values; clean them first")
         return softmax(_forward(self._objective(), self.state_, x), axis=1)
+
+    def predict_masked(
+        self, row: np.ndarray, background: np.ndarray, present: np.ndarray, place: np.ndarray
+    ) -> np.ndarray:
+        """P(class | row) of n mixtures of rows, which are made on the devices: [n, c] float32.
+
+        Args:
+          row: [d] scaled, as the background.
+          background: [k, d].
+          present: [n, d] bool, where a mixture has the row's value.
+          place: [n] int, the background row whose values it has elsewhere.
+        """
+        mesh = parallel.mesh()
+        sharding = NamedSharding(mesh, PartitionSpec(parallel.ROWS))
+        known = parallel.everywhere((jnp.asarray(row, jnp.float32), jnp.asarray(background, jnp.float32)), mesh)
+
+        def rows(share: Callable[[np.ndarray], np.ndarray]) -> Array:
+            chosen = jax.device_put((share(present), share(place.astype(np.int32))), sharding)
+            return _masked(*known, *chosen, sharding=sharding)
+
+        return softmax(_in_calls(self._objective(), self.state_, len(present), rows), axis=1)
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         """The likeliest class of each row: x [n, d] → [n]."""

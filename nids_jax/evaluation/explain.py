@@ -30,6 +30,20 @@ class Explanation:
     values: np.ndarray  # φ [n, d, c]
     base: np.ndarray  # [c] mean prediction over the background
     predictions: np.ndarray  # [n, c] = base + Σ_d values
+    errors: np.ndarray | None = None  # [n, d, c] standard error of each value; None: not estimated
+
+    @property
+    def relative_error(self) -> float | None:
+        """Root mean square of the errors over that of the values; None where they are not estimated."""
+        if self.errors is None:
+            return None
+        size = float(np.sqrt(np.mean(self.values**2))) if self.values.size else 0.0
+        return float(np.sqrt(np.mean(self.errors**2))) / size if size else 0.0
+
+    def first(self, n: int) -> "Explanation":
+        """The explanation of the first n rows."""
+        errors = None if self.errors is None else self.errors[:n]
+        return Explanation(values=self.values[:n], base=self.base, predictions=self.predictions[:n], errors=errors)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,34 +101,18 @@ def explain(
       InputError: shapes that do not match, values that are not finite, too few samples, or a prediction that
         base + Σ φ misses by more than `ADDITIVITY_TOLERANCE` (a model that answers differently each time).
     """
-    background, x = _matrix(background_rows, "background_rows"), _matrix(rows, "rows")
+    background, x = matrix(background_rows, "background_rows"), matrix(rows, "rows")
     d = x.shape[1]
-    if background.shape[1] != d:
-        raise InputError(f"background_rows have {background.shape[1]} features, but rows have {d}; pass the same ones")
-    if not len(background):
-        raise InputError("there are no background rows; pass some of the training rows")
-    if clusters < 1:
-        raise InputError(f"clusters is {clusters}; give a whole number from 1")
     if samples is not None and samples < 2 * d:
         raise InputError(f"{samples} samples cannot tell {d} features apart; give at least {2 * d}")
-    if not 0 <= seed < 2**32:
-        raise InputError(f"the seed is {seed}; give a whole number from 0 to 4294967295")
-
     predict = fixed_batch(predict_proba, batch)
-    predictions = predict(x).astype(np.float64)
-    if predictions.ndim != 2 or not np.isfinite(predictions).all():
-        bad = int(np.sum(~np.isfinite(predictions)))
-        raise InputError(
-            f"predict_proba gave shape {predictions.shape} with {bad} values that are not finite; it must give a "
-            "finite [n, c] table"
-        )
+    predictions = checked_predictions(predict, background, x, clusters, seed)
     with _numpy_seed(seed), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # SHAP's own: of k-means on few rows and of deprecated calls inside it
+        warnings.simplefilter("ignore")  # SHAP's own, of deprecated calls inside it
         import shap  # takes seconds, and nothing else needs it
 
         logging.getLogger("shap").setLevel(logging.WARNING)  # it reports every φ, once absl lets it
-        summary = shap.kmeans(background, min(clusters, len(np.unique(background, axis=0))))
-        explainer = shap.KernelExplainer(predict, summary)
+        explainer = shap.KernelExplainer(predict, _summary(background, clusters))
     base = np.asarray(explainer.expected_value, np.float64)
     values = np.zeros((len(x), d, len(base)))
     for i, row in enumerate(x):
@@ -131,6 +129,47 @@ def explain(
             "same answer for the same row each time (is dropout off?)"
         )
     return Explanation(values=values, base=base, predictions=predictions)
+
+
+def checked_predictions(
+    predict: Callable[[np.ndarray], np.ndarray], background: np.ndarray, x: np.ndarray, clusters: int, seed: int
+) -> np.ndarray:
+    """The predictions [n, c] of the rows to explain, once these, the background rows and the numbers are checked.
+
+    Raises:
+      InputError: they do not go together, or a prediction is not finite.
+    """
+    d = x.shape[1]
+    if background.shape[1] != d:
+        raise InputError(f"background_rows have {background.shape[1]} features, but rows have {d}; pass the same ones")
+    if not len(background):
+        raise InputError("there are no background rows; pass some of the training rows")
+    if clusters < 1:
+        raise InputError(f"clusters is {clusters}; give a whole number from 1")
+    if not 0 <= seed < 2**32:
+        raise InputError(f"the seed is {seed}; give a whole number from 0 to 4294967295")
+    predictions = predict(x).astype(np.float64)
+    if predictions.ndim != 2 or not np.isfinite(predictions).all():
+        bad = int(np.sum(~np.isfinite(predictions)))
+        raise InputError(
+            f"predict_proba gave shape {predictions.shape} with {bad} values that are not finite; it must give a "
+            "finite [n, c] table"
+        )
+    return predictions
+
+
+def summarised(background: np.ndarray, clusters: int) -> tuple[np.ndarray, np.ndarray]:
+    """Background rows [m, d] by k-means: rows [k, d] of values that occur, and their weights [k], which add up to 1."""
+    found = _summary(background, clusters)
+    return np.asarray(found.data, np.float64), np.asarray(found.weights, np.float64)
+
+
+def _summary(background: np.ndarray, clusters: int) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of k-means on few rows
+        import shap  # takes seconds, and nothing else needs it
+
+        return shap.kmeans(background, min(clusters, len(np.unique(background, axis=0))))
 
 
 def one_row_per_class(y: ArrayLike, n_classes: int, seed: int) -> np.ndarray:
@@ -158,7 +197,8 @@ def local_explanations(
 
     Returns:
       {"class": true class, "predicted": likeliest class, "probability": of the true class, "base": its mean over the
-      background, "values": [d] raw, "phi": [d] for the true class}; base + Σ phi = probability.
+      background, "values": [d] raw, "phi": [d] for the true class, "errors": [d] of these, where they are estimated};
+      base + Σ phi = probability.
     """
     labels, raw = np.asarray(y), np.asarray(raw_rows, np.float64)
     n, d, c = explanation.values.shape
@@ -175,6 +215,7 @@ def local_explanations(
             "base": float(explanation.base[k]),
             "values": raw[i].tolist(),
             "phi": explanation.values[i, :, k].tolist(),
+            **({} if explanation.errors is None else {"errors": explanation.errors[i, :, k].tolist()}),
         }
         for i, k in enumerate(labels.tolist())
     ]
@@ -201,19 +242,29 @@ def global_importance(explanation: Explanation, top: int = 10) -> Importance:
 
 
 def as_json(
-    features: Sequence[str], classes: Sequence[str], importance: Importance, local: list[dict[str, Any]]
+    features: Sequence[str],
+    classes: Sequence[str],
+    explanation: Explanation,
+    local: list[dict[str, Any]],
 ) -> dict[str, Any]:
-    """What `shap.json` of a run holds; the report reads it."""
+    """What `shap.json` of a run holds, of the explained rows' mean |φ| and single rows; the report reads it."""
+    importance, error = global_importance(explanation), explanation.relative_error
     return {
         "features": list(features),
         "classes": list(classes),
         "global": {"mean_abs": importance.mean_abs.tolist(), "per_class": importance.per_class.tolist()},
         "local": local,
+        "rows": len(explanation.values),
+        **({} if error is None else {"relative_error": error}),
     }
 
 
-def _matrix(values: ArrayLike, name: str) -> np.ndarray:
-    """[n, d] float64, contiguous and finite."""
+def matrix(values: ArrayLike, name: str) -> np.ndarray:
+    """A table [n, d] as float64, contiguous and finite.
+
+    Raises:
+      InputError: it is none, and is told by its name.
+    """
     x = np.ascontiguousarray(values, np.float64)
     if x.ndim != 2 or not x.shape[1]:
         raise InputError(f"{name} has shape {x.shape}; pass a table of rows by features")

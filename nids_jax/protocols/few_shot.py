@@ -28,11 +28,12 @@ from nids_jax.data.datasets import meter_of
 from nids_jax.data.split import Split, few_shot
 from nids_jax.data.table import FlowTable
 from nids_jax.errors import InputError, check_names
+from nids_jax.evaluation.explain import one_row_per_class
 from nids_jax.flows.meter import Compat
 from nids_jax.generators.registry import columns_obstacle
 from nids_jax.pipeline import detector
 from nids_jax.pipeline.auxiliary import Auxiliary, Kind, separate
-from nids_jax.pipeline.explanations import keep_explanations
+from nids_jax.pipeline.explanations import explained, keep_explanations, shown_error
 from nids_jax.pipeline.names import NO_GENERATOR, TrainingSetName, check_training_sets, default_training_sets
 from nids_jax.pipeline.runner import Runner
 from nids_jax.pipeline.simulation import Simulation, Weighting
@@ -328,10 +329,20 @@ class _SplitRuns:
         if isinstance(fitted.classifier, NeuralClassifier) and self.sets.keep:
             store.keep_curve(self.directory, f"{classifier}/{name}", fitted.classifier.losses_)
             first = next(each for each in job.classifiers if CLASSIFIERS[each].neural)
-            explained = classifier == first and self.seed == 0 and generation == 0 and name.text not in NO_GENERATOR
-            if job.explain and explained:
-                keep_explanations(fitted.classifier.predict_proba, self.sets, self.directory)
+            wanted = classifier == first and self.seed == 0 and generation == 0 and name.text not in NO_GENERATOR
+            if job.explain and wanted:
+                self._explain(fitted.classifier)
         return detector.with_training(record, rows)
+
+    def _explain(self, classifier: NeuralClassifier) -> None:
+        """Explain some test rows of each class; the first of each class also one by one."""
+        preset, split, scaler = self.job.preset, self.split, self.sets.scaler
+        picks = [one_row_per_class(split.test.y, len(split.test.classes), turn) for turn in range(preset.shap_rows)]
+        found = explained(classifier, scaler, split, np.concatenate(picks), preset.shap_samples)
+        kept = keep_explanations(
+            found, found.first(len(picks[0])), scaler, split, picks[0], self.directory / "shap.json"
+        )
+        self.runner.say(f"explained {kept['rows']} test rows, {shown_error(found)}")
 
     def _key(self, name: TrainingSetName, classifier: str, generation: int) -> store.RunKey:
         job = self.job

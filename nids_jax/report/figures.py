@@ -304,6 +304,9 @@ def shap_local(shap: Mapping[str, Any], top: int = 7) -> Figure:
         phi = np.asarray(row["phi"], np.float64)
         order = np.argsort(-np.abs(phi), kind="stable")[:top]
         axes.barh(range(len(order)), phi[order], color=[VERMILION if v > 0 else BLUE for v in phi[order]], height=0.7)
+        if "errors" in row:
+            off = np.asarray(row["errors"], np.float64)[order]
+            axes.errorbar(phi[order], range(len(order)), xerr=off, fmt="none", ecolor=GREY, elinewidth=0.9)
         axes.axvline(0, color=GREY, lw=0.8)
         values = row["values"]
         labels = [f"{short(shap['features'][j])} = {_raw(values[j])}" for j in order]

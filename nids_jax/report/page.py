@@ -165,14 +165,20 @@ def _explanations(out: Path) -> list[Drawn]:
         Drawn(
             "shap_global",
             "What the detector looks at",
-            f"{place}: mean |φ| (Kernel SHAP) over unseen rows, the ten largest.",
+            f"{place}: mean |φ| over unseen rows, the ten largest.{_error(shap)}",
             figures.shap_global(shap),
         )
     ]
     if shap["local"]:
-        caption = f"{place}: one unseen row of each class; base + Σ φ = probability of the row's own class."
+        caption = f"{place}: one unseen row of each class; base + Σ φ = probability of its own class; lines: errors."
         drawn.append(Drawn("shap_local", "Single decisions explained", caption, figures.shap_local(shap)))
     return drawn
+
+
+def _error(shap: Mapping[str, Any]) -> str:
+    """How far the values may be off, where that is known."""
+    error = shap.get("relative_error")
+    return f" Standard error of a row's φ: {error:.0%} of their root mean square." if error else ""
 
 
 def _shap(out: Path) -> tuple[Path, dict[str, Any]]:
@@ -184,8 +190,10 @@ def _shap(out: Path) -> tuple[Path, dict[str, Any]]:
         shapes = [(shap["global"]["mean_abs"], (d,)), (shap["global"]["per_class"], (c, d))]
         for row in shap["local"]:
             shapes += [(row["phi"], (d,)), (row["probability"], ()), (row["base"], ())]
+            shapes += [(row["errors"], (d,))] if "errors" in row else []
             if np.asarray(row["values"], np.float64).shape != (d,) or not {"class", "predicted"} <= row.keys():
                 raise ValueError("a local explanation lacks its classes or raw values")
+        shapes += [(shap.get("relative_error", 0.0), ())]
         for values, shape in shapes:
             array = np.asarray(values, np.float64)
             if array.shape != shape or not np.isfinite(array).all():

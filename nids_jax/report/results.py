@@ -9,6 +9,7 @@ from nids_jax.errors import InputError
 from nids_jax.report import (
     cost,
     detector_comparison,
+    explanations,
     figures,
     generator_comparison,
     imbalance,
@@ -40,7 +41,7 @@ def results(records: list[dict[str, Any]]) -> list[Drawn]:
     groups = grouped(records)
     if not groups:
         raise InputError("there are no finished runs")
-    apart = (cost, sampler_tradeoff, learning_curve, zero_shot)  # these have other figures, or none
+    apart = (cost, sampler_tradeoff, learning_curve, zero_shot, explanations)  # these have other figures, or none
     judged = {group: members for group, members in groups.items() if section_of(group) not in apart}
     drawn = [
         Drawn(

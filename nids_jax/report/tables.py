@@ -19,6 +19,7 @@ from nids_jax.files import write_atomic
 from nids_jax.report import (
     cost,
     detector_comparison,
+    explanations,
     few_shot,
     generator_comparison,
     imbalance,
@@ -32,7 +33,7 @@ from nids_jax.sheets import guarded
 
 SECTIONS = (
     *(few_shot, generator_comparison, imbalance, detector_comparison),
-    *(learning_curve, sampler_tradeoff, cost, zero_shot),
+    *(learning_curve, sampler_tradeoff, cost, zero_shot, explanations),
 )
 Groups = Mapping[Group, Mapping[Condition, list[Record]]]
 # In summary.csv alone.

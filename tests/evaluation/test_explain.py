@@ -2,6 +2,8 @@
 
 import itertools
 import json
+import math
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
@@ -183,8 +185,13 @@ def test_local_and_global_explanations_add_up():
     assert importance.top_per_class[1, 0] == int(np.argmax(by_hand[1]))
 
     features = [f"f{j}" for j in range(6)]
-    whole = ex.as_json(features, ["A", "B", "C"], importance, local)
+    whole = ex.as_json(features, ["A", "B", "C"], explanation, local)
     assert json.loads(json.dumps(whole, allow_nan=False)) == whole
+    assert "relative_error" not in whole
+    known = replace(explanation, errors=np.full((4, 6, 3), 0.5))
+    assert ex.local_explanations(known, y, raw, ["A", "B", "C"])[3]["errors"] == [0.5] * 6
+    size = math.sqrt(sum(value**2 for value in values.ravel()) / values.size)
+    assert ex.as_json(features, ["A", "B", "C"], known, local)["relative_error"] == pytest.approx(0.5 / size)
 
 
 def test_rows_that_do_not_fit_the_explanation_are_refused():

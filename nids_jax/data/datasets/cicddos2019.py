@@ -36,6 +36,7 @@ DATASET = Dataset(
     source="Sharafaldin et al.: Developing realistic distributed denial of service (DDoS) attack dataset and "
     "taxonomy, IEEE ICCST 2019",
     printed=Printed(
+        explained=("ack_flag_count", "flow_bytes_s"),
         few_shot={
             ("real", "cnn_bigru"): "0.2944",
             ("smote", "cnn_bigru"): "about 0.61",

@@ -66,6 +66,7 @@ DATASET = Dataset(
         few_shot=PRINTED.few_shot,
         detectors=PRINTED.detectors,
         imbalance=PRINTED.imbalance,
+        explained=("bwd_init_win_bytes", "urg_flag_count"),
         rows={  # P2's Table 1
             "BENIGN": 2271320,
             "DoS": 251712,

@@ -35,6 +35,7 @@ class Printed:
     detectors: Mapping[int, Mapping[str, float]] = field(default_factory=dict)  # rows a class → {classifier: accuracy}
     imbalance: Mapping[Method, Cell] = field(default_factory=dict)  # P2's Tables 3 and 4
     rows: Mapping[str, int] = field(default_factory=dict)  # P2's Tables 1 and 2
+    explained: tuple[str, ...] = ()  # the features that P1 names beside its Fig. 8
 
 
 @dataclass(frozen=True, kw_only=True)
