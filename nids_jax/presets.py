@@ -11,7 +11,7 @@ from nids_jax.data.datasets import DATASETS
 from nids_jax.data.scaling import Scaler
 from nids_jax.data.table import FlowTable
 from nids_jax.errors import InputError
-from nids_jax.evaluation.shapley import SAMPLES
+from nids_jax.evaluation.shapley import MANY
 from nids_jax.flows.consistency import whole_columns
 from nids_jax.generators.registry import GENERATORS
 from nids_jax.generators.spec import Columns, GeneratorSpec
@@ -30,7 +30,7 @@ class Preset:
     repair: bool = True  # synthetic rows are made consistent (whole counts, min ≤ mean ≤ max) before use
     test_rows: int | None = 1000  # per class; None: as many as P1 took from the dataset
     shap_rows: int = 2  # per class, for the global ranking
-    shap_samples: int = SAMPLES  # predictions for each row explained, at least four times the columns
+    shap_samples: int = MANY  # predictions for each row explained, at least four times the columns
 
     def tested(self, dataset: str) -> int:
         """Test rows per class at most."""

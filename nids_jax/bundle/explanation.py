@@ -71,7 +71,7 @@ def _sampled(model: "Model", z: np.ndarray, chosen: np.ndarray) -> np.ndarray:
         return np.mean([part.predict_proba(whole) for part in model.parts], axis=0)
 
     found = shapley.estimate(
-        predict, model.background[:, columns], z[:, columns], samples=max(shapley.SAMPLES, 4 * len(columns))
+        predict, model.background[:, columns], z[:, columns], samples=max(shapley.MANY, 4 * len(columns))
     )
     phi = np.zeros(z.shape)
     phi[:, columns] = found.values[np.arange(len(z)), :, chosen]

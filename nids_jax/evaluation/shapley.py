@@ -38,7 +38,8 @@ from nids_jax.evaluation.explain import (
     summarised,
 )
 
-SAMPLES = 4096  # predictions of masked rows for each row explained
+SAMPLES = 16_384  # predictions of masked rows for a row: its ten heaviest columns are nearly the same for any seed
+MANY = 4096  # for each of many rows, whose mean |φ| is wanted, or soon
 _TREE_BACKGROUND = 100  # background rows of exact values of trees
 
 # (row [d], background [k, d], present [n, d] bool, place [n] int) → predictions [n, c] of rows that hold the row's

@@ -20,7 +20,7 @@ from nids_jax.data.split import Split, few_shot
 from nids_jax.data.table import FlowTable
 from nids_jax.errors import InputError, check_names
 from nids_jax.evaluation.explain import one_row_per_class
-from nids_jax.evaluation.shapley import SAMPLES
+from nids_jax.evaluation.shapley import MANY, SAMPLES
 from nids_jax.pipeline import detector
 from nids_jax.pipeline.explanations import TREES, explained, keep_explanations, shown_error
 from nids_jax.pipeline.runner import Runner
@@ -41,8 +41,8 @@ class Explanations:
     seeds: int = setting(3, "Number of split seeds.", least=1)
     classifiers: tuple[str, ...] = setting(("cnn_bigru",), "Detectors to train and explain: neural ones and trees.")
     rows: int = setting(10, "Test rows of each class whose mean |φ| is taken.", least=1)
-    samples: int = setting(SAMPLES, "A network's predictions for each of these rows.", least=1)
-    single_samples: int = setting(8 * SAMPLES, "Its predictions for each row that is shown by itself.", least=1)
+    samples: int = setting(MANY, "A network's predictions for each of these rows.", least=1)
+    single_samples: int = setting(SAMPLES, "Its predictions for each row that is shown by itself.", least=1)
     test_rows: int | None = setting(None, "Test rows per class at most; default: the preset's.", least=1)
 
     def __post_init__(self) -> None:
