@@ -321,7 +321,11 @@ def test_a_label_of_many_values_is_taken_beside_others_and_one_of_two_is_not(tmp
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.sampled_from(["a.log", "a.json", "a.txt"]), st.sampled_from([b"", b"#fields\t", b'{"', b"{}\n", b'{"\\ud800": 1}\n']), st.binary())
+@given(
+    st.sampled_from(["a.log", "a.json", "a.txt"]),
+    st.sampled_from([b"", b"#fields\t", b'{"', b"{}\n", b'{"\\ud800": 1}\n']),
+    st.binary(),
+)
 def test_any_bytes_are_read_or_refused_in_a_sentence(
     tmp_path_factory: pytest.TempPathFactory, name: str, start: bytes, rest: bytes
 ):
