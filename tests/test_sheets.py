@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nids_jax import bulk
-from nids_jax.cli.output import visible
 from nids_jax.data.io.labels import clean_label
 from nids_jax.data.io.readers import read_flows
+from nids_jax.errors import shown
 from nids_jax.report.tables import write_summary
 from nids_jax.sheets import guarded, unguarded
 from tests.report.example import record
@@ -64,7 +64,7 @@ def test_names_cannot_steer_the_terminal(tmp_path: Path):
     """The report of what was read holds labels and headers of the file as they are; printing shows escapes."""
     (tmp_path / "b.csv").write_text("a,Label\n1,b\x1b[2Jc\n2,e\u202ef\n", encoding="utf-8")
     _, report = read_flows(tmp_path / "b.csv", progress=False)
-    shown = visible(str(report))
+    shown = shown(str(report))
     assert "\\x1b[2J" in shown
     assert "\\u202e" in shown
     assert all(letter.isprintable() or letter == "\n" for letter in shown)
