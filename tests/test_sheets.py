@@ -64,7 +64,7 @@ def test_names_cannot_steer_the_terminal(tmp_path: Path):
     """The report of what was read holds labels and headers of the file as they are; printing shows escapes."""
     (tmp_path / "b.csv").write_text("a,Label\n1,b\x1b[2Jc\n2,e\u202ef\n", encoding="utf-8")
     _, report = read_flows(tmp_path / "b.csv", progress=False)
-    shown = shown(str(report))
-    assert "\\x1b[2J" in shown
-    assert "\\u202e" in shown
+    said = shown(str(report))
+    assert "\\x1b[2J" in said
+    assert "\\u202e" in said
     assert all(letter.isprintable() or letter == "\n" for letter in shown)

@@ -3,6 +3,7 @@
 import itertools
 import math
 import warnings
+from typing import Any
 
 import jax
 import numpy as np
@@ -79,8 +80,9 @@ def test_shap_agrees_on_small_games():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import shap
+        from shap.maskers import Independent
 
-        exact = shap.explainers.Exact(f, shap.maskers.Independent(background))(rows).values
+        exact = shap.explainers.Exact(f, Independent(background))(rows).values
     np.testing.assert_allclose(ours.values, exact, atol=1e-8)
 
 
@@ -169,7 +171,8 @@ def test_trees_get_their_exact_interventional_values(kind):
     options = ClassifierOptions(detector=DetectorConfig())
     model = {"both": Forests(options)}.get(kind) or Boosting(options)
     if isinstance(model, Forests):
-        model.parts = [each.set_params(n_estimators=5) for each in model.parts]
+        parts: list[Any] = list(model.parts)
+        model.parts = [each.set_params(n_estimators=5) for each in parts]
     model = {
         "forest": RandomForestClassifier(10, random_state=0),
         "randomised": ExtraTreesClassifier(10, random_state=0),
