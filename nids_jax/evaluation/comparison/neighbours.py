@@ -9,6 +9,7 @@ from sklearn.neighbors import NearestNeighbors
 from nids_jax.evaluation.fidelity import COPY, NEIGHBOURS, nearest
 
 LEVELS = 30  # α and β from 0 to 1
+MOST_OTHERS = 2000  # points whose closest other one is looked for
 
 
 class Support(NamedTuple):
@@ -67,7 +68,7 @@ def closeness(train: np.ndarray, synthetic: np.ndarray, unseen: np.ndarray | Non
       seed: of the training and unseen points drawn, so that they are equally many.
     """
     distances = nearest(synthetic, train)
-    beside = _others(train) if unseen is None else nearest(unseen, train)
+    beside = _others(train, seed) if unseen is None else nearest(unseen, train)
     usual = float(np.median(beside)) if len(beside) else float("nan")
     near = max(COPY * usual, 1e-9 * float(np.median(np.linalg.norm(train, axis=1)))) if len(beside) else 0.0
     copies = float((distances <= near).mean())
@@ -82,8 +83,11 @@ def closeness(train: np.ndarray, synthetic: np.ndarray, unseen: np.ndarray | Non
     return Closeness(float(np.median(distances)), usual, copies, repeats, nearer)
 
 
-def _others(x: np.ndarray) -> np.ndarray:
-    """Distance of each point to the closest other one; none where there is only one."""
+def _others(x: np.ndarray, seed: int) -> np.ndarray:
+    """Distance of each point, of at most MOST_OTHERS, to the closest other one of all; none where there is only one."""
     if len(x) < 2:
         return np.empty(0)
-    return NearestNeighbors(n_neighbors=1).fit(x).kneighbors()[0][:, 0]
+    some = x
+    if len(x) > MOST_OTHERS:
+        some = x[np.random.default_rng(seed).choice(len(x), MOST_OTHERS, replace=False)]
+    return NearestNeighbors(n_neighbors=2).fit(x).kneighbors(some)[0][:, 1]  # the first is the point itself
