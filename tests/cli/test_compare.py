@@ -36,7 +36,7 @@ def test_two_files_become_a_page(tmp_path: Path, capsys: pytest.CaptureFixture):
         (["nowhere.csv", "nowhere.csv"], "nowhere.csv does not exist"),
         (["REAL", "REAL", "--label_column=Klass"], "--label_column is 'Klass'"),
         (["REAL", "REAL", "--holdout=nowhere"], "nowhere does not exist"),
-        (["REAL", "REAL", "--seed=-1"], "--seed=-1"),
+        (["REAL", "REAL", "--seed=-1"], "--seed is -1"),
     ],
 )
 def test_bad_input_is_a_sentence(arguments: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture):

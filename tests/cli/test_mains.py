@@ -40,7 +40,7 @@ def refused(status: int, said: str, capsys: pytest.CaptureFixture) -> None:
     [
         (["--shotz=5"], "unknown flag --shotz; did you mean --shots?"),
         (["--fractions=0.1"], "unknown flag --fractions: it is about imbalance, not about fewshot; leave it out"),
-        (["--seeds=0"], "--seeds=0"),
+        (["--seeds=0"], "--seeds is 0"),
         (["--shots=five"], "--shots has 'five'"),
         (["--preset=gpu"], "unknown preset 'gpu'"),
         (["--generators=real,gan"], "--generators names 'gan'"),
@@ -50,8 +50,8 @@ def refused(status: int, said: str, capsys: pytest.CaptureFixture) -> None:
         (["--data_dir=/tmp"], "--data_dir needs files"),
         (["--sampler_steps=5000"], "the sampler takes 5000 steps; give from 2 to"),
         (["--shots="], "--shots is empty"),
-        (["--guidance=inf"], "--guidance is inf; give a finite weight"),
-        (["--generated=1000000000000", "--preset=demo", "--generators=jitter"], "not enough memory"),
+        (["--guidance=inf"], "--guidance=inf: 'inf' is no number in digits"),
+        (["--generated=1000000000000", "--preset=demo", "--generators=jitter"], "--generated is 1,000,000,000,000"),
         (["--preset=paper", "--guidance=2"], "set `label_dropout` above 0"),
         (["--generators=real,smote", "--sampler=ddim"], "--sampler is about cddpm, and --generators names none"),
         (["--benign=Worm"], "--benign is 'Worm', which is none of the classes"),
@@ -145,7 +145,7 @@ def test_packet_augmentation_from_the_command_line(tmp_path: Path):
     ("arguments", "said"),
     [
         (["--generators=real,pakets"], "--generators names 'pakets'; choose from"),
-        (["--conversations=2"], "--conversations=2"),
+        (["--conversations=2"], "--conversations is 2"),
         (["--captures=bot.pcap"], "'bot.pcap', which names no class and file"),
         (["--captures="], "--captures is empty"),
         (["--captures=Bot:none.pcap,Benign:none.pcap"], "cannot read the capture none.pcap"),

@@ -85,7 +85,7 @@ def test_parquet_holds_the_same_and_no_file_counts_twice(captures: Path, tmp_pat
     ("arguments", "said"),
     [
         (["--output=flows.csv"], "--captures has ''; name pcap"),
-        (["--captures=captures,", "--output=flows.csv"], "--captures has 'captures,'"),
+        (["--captures=captures,", "--output=flows.csv"], "--captures has ''"),
         (["--captures=captures", "--output=flows.csv", "--label= "], "--label is ' '"),
         (["--captures=captures", "--output=captures.csv"], "'captures.csv', which is a folder"),
         (["--captures=arp.pcap", "--output=flows.csv"], "there are no flows in these captures"),
