@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nids_jax import compressed
@@ -72,6 +72,7 @@ def test_kinds_are_told_by_the_first_bytes(kind: str):
 
 
 @pytest.mark.parametrize("kind", STREAMS)
+@settings(deadline=None)
 @given(
     contents=st.lists(
         st.binary(max_size=200) | st.integers(0, 70_000).map(lambda n: NOISE[:n]), min_size=1, max_size=4

@@ -245,7 +245,7 @@ def test_bad_jobs_are_refused(table: FlowTable, tmp_path: Path):
     with pytest.raises(InputError, match="`seeds` is 0"):
         replace(JOB, seeds=0)
     for fractions in ((0.0, 1.0), (float("nan"),), (1.5,)):
-        with pytest.raises(InputError, match="above 0 and up to 1|give a finite number"):
+        with pytest.raises(InputError, match=r"above 0 and up to 1|give a finite number"):
             replace(JOB, fractions=fractions)
 
     def fails(table: FlowTable, job: Imbalance, message: str) -> None:
