@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 import nids_jax
-from nids_jax.evaluation.comparison import compare
+from nids_jax.evaluation.comparison import compare, measures
 from nids_jax.evaluation.comparison.likeness import BINS, marginal, pairs
 from nids_jax.evaluation.comparison.mixed import align
 from nids_jax.evaluation.comparison.neighbours import LEVELS, closeness, support
@@ -187,6 +187,14 @@ def test_copies_and_shifted_rows_are_found_out():
     assert far["told_apart"].score < 0.1
     assert far["columns"].figures["lowest"] < 0.2
     assert far["neighbourhoods"].score < 0.5
+
+
+def test_copies_of_rows_that_were_not_drawn_are_found(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(measures.MOST_ROWS, "privacy, real rows", 10)
+    tables = [only(each, "Size", "Weight") for each in (REAL, REAL, table(140, 8))]
+    found = measures.Measured(tables=align(tables), frames=tables, label_column=None, seed=0).privacy()
+    assert found.figures["copies or nearly so"] < 0.2
+    assert found.score == 0
 
 
 def test_labels_are_found_named_or_asked_for():

@@ -191,7 +191,9 @@ class Measured:
             own |= {"nearer to a real than to an unseen row": 0.5, "equal to a real row": equal[1]}
             by_distance = 2 - 2 * found.nearer
         # A share of copies that real rows have as well is no copying.
-        by_copies = 1 - max(0.0, (found.copies - found.repeats) / (1 - found.repeats)) if found.repeats < 1 else np.nan
+        # Among many real rows a copied one may not have been drawn; one that is equal is found all the same.
+        copied, usual = max(found.copies, equal[0]), max(found.repeats, equal[1] if self.unseen else 0.0)
+        by_copies = 1 - max(0.0, (copied - usual) / (1 - usual)) if usual < 1 else np.nan
         score = float(np.minimum(min(1.0, by_distance), by_copies)) if by_distance == by_distance else float("nan")
         return Part(
             title="Privacy",
