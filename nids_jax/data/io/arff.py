@@ -12,7 +12,6 @@ import pyarrow as pa
 from nids_jax.data.io.columns import Chunk, Kind, Layout, check_header
 from nids_jax.data.io.delimited import DelimitedFile
 from nids_jax.data.io.labels import clean_label
-from nids_jax.data.io.sources import EmptyFileError
 from nids_jax.errors import InputError
 
 _TOKEN = r"""'(?:[^'\\]|\\.)*+'|"(?:[^"\\]|\\.)*+\""""
@@ -31,9 +30,7 @@ class ArffFile(DelimitedFile):
     always_plain = True
 
     def _read_header(self) -> list[str]:
-        block = next(self._blocks, None)
-        if block is None:
-            raise EmptyFileError(f"{self.path} is empty")
+        block = self._first_block()
         names: list[str] = []
         self._kinds: list[Kind] = []
         end = 0

@@ -147,6 +147,17 @@ class DelimitedFile:
             self._file.close()
             raise
 
+    def _first_block(self) -> Block:
+        """The block that begins the file.
+
+        Raises:
+          EmptyFileError: there is none.
+        """
+        block = next(self._blocks, None)
+        if block is None:
+            raise EmptyFileError(f"{self.path} is empty")
+        return block
+
     def _read_header(self) -> list[str]:
         for block in self._blocks:
             first = _WRITTEN.search(block.text)

@@ -167,43 +167,31 @@ NFDUMP_17 = Dialect(
     factors={"duration": _S},
     identifiers=_words("lastseen cnt af"),
 )
-_ARGUS = {
-    "proto": "protocol",
-    "sport": "source_port",
-    "dport": "destination_port",
-    "dur": "flow_duration",
-    "sappbytes": "total_length_of_fwd_packets",
-    "dappbytes": "total_length_of_bwd_packets",
-}
-_ARGUS_SITE = _words("lasttime ltime rank seq srcid smac dmac pkseqid stcpb dtcpb soui doui sco dco")
-ARGUS = Dialect(
-    name="Argus",
-    marks=("dur", "proto", "saddr", "daddr", "sport", "dport", "state"),
-    columns={
-        **_ARGUS,
-        "stime": "timestamp",
-        "saddr": "source_ip",
-        "daddr": "destination_ip",
-        "spkts": "total_fwd_packets",
-        "dpkts": "total_bwd_packets",
-    },
-    factors={"dur": _S},
-    identifiers=_ARGUS_SITE,
-)
-ARGUS_LONG = Dialect(
-    name="Argus (long names)",
-    marks=("dur", "proto", "srcaddr", "dstaddr", "sport", "dport", "state"),
-    columns={
-        **_ARGUS,
-        "starttime": "timestamp",
-        "srcaddr": "source_ip",
-        "dstaddr": "destination_ip",
-        "srcpkts": "total_fwd_packets",
-        "dstpkts": "total_bwd_packets",
-    },
-    factors={"dur": _S},
-    identifiers=_ARGUS_SITE,
-)
+
+
+def _argus(name: str, start: str, hosts: tuple[str, str], packets: tuple[str, str]) -> Dialect:
+    """Argus, which has two spellings of these columns."""
+    return Dialect(
+        name=name,
+        marks=("dur", "proto", *hosts, "sport", "dport", "state"),
+        columns={
+            "proto": "protocol",
+            "sport": "source_port",
+            "dport": "destination_port",
+            "dur": "flow_duration",
+            "sappbytes": "total_length_of_fwd_packets",
+            "dappbytes": "total_length_of_bwd_packets",
+            start: "timestamp",
+            **dict(zip(hosts, ("source_ip", "destination_ip"), strict=True)),
+            **dict(zip(packets, ("total_fwd_packets", "total_bwd_packets"), strict=True)),
+        },
+        factors={"dur": _S},
+        identifiers=_words("lasttime ltime rank seq srcid smac dmac pkseqid stcpb dtcpb soui doui sco dco"),
+    )
+
+
+ARGUS = _argus("Argus", "stime", ("saddr", "daddr"), ("spkts", "dpkts"))
+ARGUS_LONG = _argus("Argus (long names)", "starttime", ("srcaddr", "dstaddr"), ("srcpkts", "dstpkts"))
 UNSW_NB15 = Dialect(
     name="UNSW-NB15",
     marks=("dur", "proto", "spkts", "dpkts", "sttl", "ct_state_ttl"),

@@ -9,9 +9,8 @@ from datetime import datetime
 from typing import Any
 
 from nids_jax.data.io.columns import Chunk, Layout, check_header
-from nids_jax.data.io.delimited import Block, DelimitedFile
+from nids_jax.data.io.delimited import DelimitedFile
 from nids_jax.data.io.dialects import EVE, ZEEK, find_dialect
-from nids_jax.data.io.sources import EmptyFileError
 from nids_jax.errors import InputError
 
 # What these write whether or not a first block has it, so that files of one tool have one layout.
@@ -42,9 +41,7 @@ class ZeekFile(DelimitedFile):
     _triple = False  # IoT-23 separates its last columns by three blanks
 
     def _read_header(self) -> list[str]:
-        block = next(self._blocks, None)
-        if block is None:
-            raise EmptyFileError(f"{self.path} is empty")
+        block = self._first_block()
         said: dict[str, str] = {}
         for line in block.text.split(b"\n"):
             if not line.startswith(b"#"):
@@ -78,9 +75,7 @@ class JsonLinesFile(DelimitedFile):
     always_plain = True
 
     def _read_header(self) -> list[str]:
-        block = next(self._blocks, None)
-        if block is None:
-            raise EmptyFileError(f"{self.path} is empty")
+        block = self._first_block()
         self._events = 0  # of EVE that are no flows
         self._keys: dict[str, None] = {}
         self._is_eve = False
@@ -99,7 +94,7 @@ class JsonLinesFile(DelimitedFile):
         if not self._keys:
             raise InputError(f"{self.path} holds no JSON object a line (one large array is not read)")
         check_header([*self._keys], self.path)
-        self._pending.append(Block(block.text, block.size, block.terminated))
+        self._pending.append(block)
         return [*self._keys]
 
     @property
@@ -136,16 +131,16 @@ def flattened(line: bytes) -> dict[str, Any] | None:
         return None
     if not isinstance(value, dict):
         return None
-    cells: dict[str, Any] = {}
-    _flatten(value, "", cells)
+    cells = _flat(value)
     if cells.get("event_type") == "flow":
         cells["event.time"] = cells.pop("timestamp", None)  # when it was written, long after the flow began
         cells["flow.duration"] = _microseconds(cells.get("flow.start"), cells.get("flow.end"))
     return cells
 
 
-def _flatten(value: Mapping[str, Any], before: str, cells: dict[str, Any]) -> None:
-    waiting = [(before, value)]
+def _flat(value: Mapping[str, Any]) -> dict[str, Any]:
+    cells: dict[str, Any] = {}
+    waiting = [("", value)]
     while waiting:
         prefix, each = waiting.pop(0)
         for key, cell in each.items():
@@ -158,6 +153,7 @@ def _flatten(value: Mapping[str, Any], before: str, cells: dict[str, Any]) -> No
                 cells[name] = _line(cell)
             elif cell is not None and not isinstance(cell, list):
                 cells[name] = cell
+    return cells
 
 
 def _line(text: str) -> str:

@@ -14,7 +14,11 @@ _BEGINNING = 1 << 16
 
 def content(path: Path) -> Literal["zeek", "json", "delimited"]:
     """How a file of text is to be read."""
-    first = _beginning(path).lstrip(b"\xef\xbb\xbf \t\r\n")
+    return _kind(_beginning(path))
+
+
+def _kind(beginning: bytes) -> Literal["zeek", "json", "delimited"]:
+    first = beginning.lstrip(b"\xef\xbb\xbf \t\r\n")
     if first.startswith((b"#separator", b"#fields")):
         return "zeek"
     return "json" if first[:1] in (b"{", b"[") else "delimited"
@@ -23,7 +27,7 @@ def content(path: Path) -> Literal["zeek", "json", "delimited"]:
 def holds_flows(path: Path) -> bool:
     """Whether a file in a folder is a table of flows, and not another log or note: its columns are known."""
     first = _beginning(path)
-    kind = content(path)
+    kind = _kind(first)
     lines = first.decode("utf-8", "replace").splitlines()
     if kind == "zeek":
         said = [line for line in lines if line.startswith(("#path", "#fields"))]
