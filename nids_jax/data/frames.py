@@ -18,9 +18,7 @@ from nids_jax.data.io.readers import open_table
 from nids_jax.data.io.sources import PathLike, find_files
 from nids_jax.data.io.survey import is_text
 from nids_jax.errors import InputError
-from nids_jax.flows.schema import FEATURES, canonical_name, is_identifier
-
-_METERED = frozenset(feature.name for feature in FEATURES)
+from nids_jax.flows.schema import FEATURE_NAMES, canonical_name, is_identifier
 
 
 class Piece(NamedTuple):
@@ -74,7 +72,7 @@ class Frames(AbstractContextManager["Frames"]):
         Raises:
           InputError: there is none.
         """
-        found = tuple(name for name in self.columns if name in _METERED and not is_identifier(name))
+        found = tuple(name for name in self.columns if name in FEATURE_NAMES and not is_identifier(name))
         if not found:
             listed = ", ".join(self.header[:9])
             raise InputError(f"none of the columns of {self.path} is a feature of flow records: {listed}")

@@ -20,7 +20,7 @@ from threadpoolctl import threadpool_limits
 
 from nids_jax.errors import InputError
 from nids_jax.flows.consistency import consistency
-from nids_jax.flows.schema import FEATURES
+from nids_jax.flows.schema import FEATURE_NAMES
 
 NEIGHBOURS = 5  # k of density and coverage, as Naeem et al. choose it
 MOST_ROWS = 500  # of a class, test or synthetic
@@ -31,7 +31,6 @@ COPY = 0.01  # a copy is nearer to a training row than this share of an unseen r
 ROUNDING = 1e-6  # … or than this share of a training row's length: float32, there and back through a scaler
 
 _LARGEST = float(np.finfo(np.float32).max)
-_FLOW_FEATURES = frozenset(f.name for f in FEATURES)
 
 
 class RawRows(NamedTuple):
@@ -95,7 +94,7 @@ def fidelity(
             f"there are {len(raw.test)} test and {len(raw.synthetic)} synthetic raw rows for {len(test_x)} and "
             f"{len(synthetic_x)} scaled ones; give the same rows in both units"
         )
-    checks_rules = raw is not None and not _FLOW_FEATURES.isdisjoint(raw.features)
+    checks_rules = raw is not None and not FEATURE_NAMES.isdisjoint(raw.features)
     by_class: dict[str, list[float]] = {name: [] for name in ("wasserstein", "ks", "density", "coverage")}
     rules: dict[str, list[float]] = {"consistent": [], "consistent_real": []}
     even_test, even_synthetic, distances = [], [], []
@@ -104,13 +103,13 @@ def fidelity(
         raise InputError("no class has both test and synthetic rows; generate rows of the classes that were split")
     for label in labels:
         rng = np.random.default_rng([seed, label])
-        test_rows = _draw(np.flatnonzero(test_y == label), MOST_ROWS, rng)
-        synthetic_rows = _draw(np.flatnonzero(synthetic_y == label), MOST_ROWS, rng)
+        test_rows = draw(np.flatnonzero(test_y == label), MOST_ROWS, rng)
+        synthetic_rows = draw(np.flatnonzero(synthetic_y == label), MOST_ROWS, rng)
         own = (train_x[train_y == label], test_x[test_rows], synthetic_x[synthetic_rows])
         train, test, synthetic = (np.asarray(x, np.float64) for x in own)
         n = min(len(test), len(synthetic))
-        even_test.append(_draw(test, n, rng))
-        even_synthetic.append(_draw(synthetic, n, rng))
+        even_test.append(draw(test, n, rng))
+        even_synthetic.append(draw(synthetic, n, rng))
         by_class["wasserstein"].append(float(wasserstein(test, synthetic).mean()))
         by_class["ks"].append(float(kolmogorov_smirnov(test, synthetic).mean()))
         by_class["density"].append(density(test, synthetic))
@@ -123,7 +122,7 @@ def fidelity(
             rules["consistent_real"].append(consistency(raw.test[test_rows], raw.features))
     test, synthetic = np.concatenate(even_test), np.concatenate(even_synthetic)
     # The same rows of both, so that the classes stay even.
-    some = _draw(np.arange(len(test)), C2ST_ROWS, np.random.default_rng(seed))
+    some = draw(np.arange(len(test)), C2ST_ROWS, np.random.default_rng(seed))
     figures = {name: _mean(values) for name, values in by_class.items()}
     figures["correlation_difference"] = correlation_difference(test, synthetic)
     figures["two_sample_auc"] = two_sample_auc(test[some], synthetic[some], seed)
@@ -173,7 +172,7 @@ def density(real: np.ndarray, synthetic: np.ndarray) -> float:
     """
     if len(real) < 2:
         return float("nan")
-    radius, others = _balls(real)
+    radius, others = balls(real)
     inside = cdist(real, synthetic) <= radius[:, None]
     return float((inside.mean(axis=1) / others).sum())
 
@@ -186,7 +185,7 @@ def coverage(real: np.ndarray, synthetic: np.ndarray) -> float:
     """
     if len(real) < 2:
         return float("nan")
-    radius, _ = _balls(real)
+    radius, _ = balls(real)
     return float((cdist(real, synthetic).min(axis=1) <= radius).mean())
 
 
@@ -264,7 +263,7 @@ def _checked(kind: str, x: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndar
     return x, y
 
 
-def _draw(rows: np.ndarray, most: int, rng: np.random.Generator) -> np.ndarray:
+def draw(rows: np.ndarray, most: int, rng: np.random.Generator) -> np.ndarray:
     """At most `most` of the rows, in their order."""
     return rows if len(rows) <= most else rows[np.sort(rng.choice(len(rows), most, replace=False))]
 
@@ -286,7 +285,7 @@ def _correlation(x: np.ndarray) -> np.ndarray:
     return unit.T @ unit
 
 
-def _balls(real: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def balls(real: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Per row of [n, d], n ≥ 2: the distance to the k-th nearest other row, and how many others lie within it."""
     distances = cdist(real, real)
     np.fill_diagonal(distances, np.inf)

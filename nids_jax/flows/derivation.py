@@ -8,13 +8,12 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from nids_jax.flows.consistency import ABSOLUTE, RELATIVE
-from nids_jax.flows.schema import FEATURES
+from nids_jax.flows.schema import FEATURE_NAMES, FEATURES
 
 LARGEST = 1e12  # of a free quantity; keeps every product of two finite and far from float64's end
 _LARGEST_OWN = 1e300  # of a column without relations
 _ABSENT = 0.25  # free features that are 0 or at least 0.5: below this, there is no such quantity
 
-_NAMES = frozenset(f.name for f in FEATURES)
 _SIGNED = frozenset(f.name for f in FEATURES if f.signed)
 _INTEGER = frozenset(f.name for f in FEATURES if f.integer)
 
@@ -90,7 +89,7 @@ class Derivation:
             z = self.free(name, lambda row: np.where(count > 0, _signed_log(row[name] / scale), 0))
             value = np.sign(z) * np.expm1(np.minimum(np.abs(z), np.log(_LARGEST_OWN if per is None else LARGEST)))
             value = np.where(count > 0, value * scale, 0)
-            if name in _NAMES - _SIGNED:
+            if name in FEATURE_NAMES - _SIGNED:
                 value = np.maximum(value, 0)
             self.known[name] = np.rint(value) if name in _INTEGER else value
 

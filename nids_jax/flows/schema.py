@@ -10,7 +10,7 @@ Sources: the headers of the CIC-IDS2017, CSE-CIC-IDS2018 and CIC-DDoS2019 releas
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -155,6 +155,7 @@ FEATURES: tuple[Feature, ...] = (
     _feature("total_tcp_flow_time", "µs", "time", integer=True, v4=True),
 )
 
+FEATURE_NAMES: frozenset[str] = frozenset(f.name for f in FEATURES)
 CICIDS2017: tuple[str, ...] = tuple(f.name for f in FEATURES if f.in_2017)
 
 # Columns that name the flow, the hosts or the moment instead of describing the traffic.  In a laboratory capture they
@@ -211,6 +212,11 @@ def canonical_name(header: str) -> str:
     """The canonical name of a header as published; a header that no release uses comes back normalised."""
     key = normalise(header)
     return _CANONICAL.get(key, key)
+
+
+def meant_names(headers: Sequence[str]) -> list[str]:
+    """`canonical_names`, but of a header without latin letters, of which nothing would be left, the header itself."""
+    return [name if normalise(cell) else cell for cell, name in zip(headers, canonical_names(headers), strict=True)]
 
 
 def canonical_names(headers: Iterable[str]) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from nids_jax import store
+from nids_jax.data.frames import read_frame
 from nids_jax.evaluation.comparison import Comparison, Part, compare
 from nids_jax.evaluation.comparison.result import ColumnFigures, shown
 from nids_jax.files import write_atomic
@@ -124,9 +125,8 @@ def of_run(folder: Path) -> str:
       InputError: the folder's tables cannot be compared.
     """
     names = {path: path.stem.removeprefix("synthetic").lstrip("-") or HEADLINE.generator for path in _tables(folder)}
-    found = {
-        name: compare(folder / "train.parquet", path, folder / "test.parquet") for path, name in sorted(names.items())
-    }
+    train, test = (read_frame(folder / f"{name}.parquet") for name in ("train", "test"))
+    found = {name: compare(train, path, test) for path, name in sorted(names.items())}
     first = next(iter(found))
     own = [*parts(found[first]), columns(found[first], PANELS)]
     shown_tables = [beside_each_other(found), *(each._replace(title=f"{first}: {each.title}") for each in own)]

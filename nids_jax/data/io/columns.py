@@ -17,7 +17,7 @@ from nids_jax.data.io.label_column import BESIDE_LABELS, LABELS, find_label, ref
 from nids_jax.data.io.labels import LONGEST_NAME, clean_label, decode
 from nids_jax.data.io.notation import MISSING
 from nids_jax.errors import InputError
-from nids_jax.flows.schema import FEATURES, canonical_names, is_identifier, normalise
+from nids_jax.flows.schema import FEATURES, is_identifier, meant_names, normalise
 from nids_jax.sheets import unguarded
 
 Kind = Literal["number", "text", "empty", "sparse", "other"]  # sparse: hardly any row has a value
@@ -90,7 +90,7 @@ def column_names(header: Sequence[str], path: Path) -> tuple[str, ...]:
       InputError: two columns end up with one name.
     """
     cells = [unguarded(cell.strip()) for cell in header]
-    names = [name if normalise(cell) else cell for cell, name in zip(cells, canonical_names(cells), strict=True)]
+    names = meant_names(cells)
     for name, times in Counter(names).items():
         if name and times > 1:
             raise InputError(f"{path} has several columns that mean {name!r}; rename or remove all but one")

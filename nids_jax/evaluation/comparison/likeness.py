@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from nids_jax.evaluation.comparison.mixed import Column, Mixed
-from nids_jax.evaluation.fidelity import kolmogorov_smirnov
+from nids_jax.evaluation.fidelity import draw, kolmogorov_smirnov
 
 BINS = 10  # of numbers, where they are paired with names
 NAMES = 10  # of which a column tells the shares
@@ -85,9 +85,7 @@ def pairs(tables: Mixed, a: int, b: int, seed: int) -> Pairs:
     by_number = len(found)
     others = [each for each in combinations(tables.columns, 2) if "category" in (each[0].kind, each[1].kind)]
     drawn = len(others) > MOST_PAIRS
-    if drawn:
-        chosen = np.random.default_rng(seed).choice(len(others), MOST_PAIRS, replace=False)
-        others = [others[i] for i in np.sort(chosen)]
+    others = [others[i] for i in draw(np.arange(len(others)), MOST_PAIRS, np.random.default_rng(seed))]
     coded = {column.name: _codes(column, a, b) for pair in others for column in pair}
     for one, two in others:
         (xa, xb, m), (ya, yb, n) = coded[one.name], coded[two.name]

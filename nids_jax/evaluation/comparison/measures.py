@@ -14,9 +14,9 @@ from nids_jax.evaluation.comparison.mixed import Mixed, align
 from nids_jax.evaluation.comparison.neighbours import closeness, support
 from nids_jax.evaluation.comparison.result import ColumnFigures, Comparison, Part
 from nids_jax.evaluation.comparison.utility import as_labels, told_apart, utility
-from nids_jax.evaluation.fidelity import C2ST_LEAST_ROWS, C2ST_ROWS, COPY, NEIGHBOURS, coverage, density
+from nids_jax.evaluation.fidelity import C2ST_LEAST_ROWS, C2ST_ROWS, COPY, NEIGHBOURS, coverage, density, draw
 from nids_jax.flows.consistency import violations
-from nids_jax.flows.schema import FEATURES, canonical_name, canonical_names
+from nids_jax.flows.schema import FEATURE_NAMES, canonical_name, canonical_names
 
 REAL, SYNTHETIC, HOLDOUT = range(3)
 # Rows of each table at most that a measure looks at; of more, so many are drawn.
@@ -29,7 +29,6 @@ MOST_ROWS = {
     "detection": 5000,
     "flow rules": 100_000,
 }
-_FLOW = frozenset(feature.name for feature in FEATURES)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,10 +56,7 @@ class Measured:
         return self.tables.take(chosen)
 
     def _chosen(self, table: int, most: int) -> np.ndarray:
-        n = self.tables.rows(table)
-        if n <= most:
-            return np.arange(n)
-        return np.sort(np.random.default_rng([self.seed, table]).choice(n, most, replace=False))
+        return draw(np.arange(self.tables.rows(table)), most, np.random.default_rng([self.seed, table]))
 
     @cached_property
     def likeness(self) -> tuple[dict[str, ColumnFigures], Pairs, dict[str, float]]:
@@ -131,7 +127,7 @@ class Measured:
         points = self.drawn("neighbourhoods and support").coordinates()
         n = min(len(each) for each in points)
         rng = np.random.default_rng([self.seed, 9])
-        return [each if len(each) == n else each[np.sort(rng.choice(len(each), n, replace=False))] for each in points]
+        return [draw(each, n, rng) for each in points]
 
     def neighbourhoods(self) -> tuple[Part, Part]:
         """Density and coverage; α-precision and β-recall."""
@@ -266,7 +262,7 @@ class Measured:
         tables = self.drawn("flow rules")
         numbers = [column for column in tables.columns if column.kind == "number"]
         names = canonical_names([column.name for column in numbers])
-        if _FLOW.isdisjoint(names):
+        if FEATURE_NAMES.isdisjoint(names):
             return None
 
         def kept(table: int) -> tuple[float, int]:

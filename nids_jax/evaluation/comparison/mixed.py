@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from nids_jax.errors import InputError
-from nids_jax.flows.schema import FEATURES, IDENTIFIERS, canonical_name, canonical_names, normalise
+from nids_jax.flows.schema import FEATURES, IDENTIFIERS, canonical_name, meant_names
 
 FREE_TEXT = 20  # distinct names from which a column whose names hardly repeat is no column of categories
 SHOWN = 40  # names with a column of their own among the coordinates; the rest share one
@@ -134,7 +134,7 @@ def align(tables: Sequence[pd.DataFrame]) -> Mixed:
 def _places(table: pd.DataFrame) -> dict[str, int]:
     """Canonical name → number of the column."""
     headers = [str(name).strip() for name in table.columns]
-    names = [name if normalise(cell) else cell for cell, name in zip(headers, canonical_names(headers), strict=True)]
+    names = meant_names(headers)
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise InputError(f"a table has several columns that mean {twice!r}; rename or remove all but one")

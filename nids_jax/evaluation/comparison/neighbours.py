@@ -6,7 +6,7 @@ import numpy as np
 from scipy.spatial.distance import cdist
 from sklearn.neighbors import NearestNeighbors
 
-from nids_jax.evaluation.fidelity import COPY, NEIGHBOURS, nearest
+from nids_jax.evaluation.fidelity import COPY, balls, draw, nearest
 
 LEVELS = 30  # α and β from 0 to 1
 MOST_OTHERS = 2000  # points whose closest other one is looked for
@@ -50,9 +50,7 @@ def support(real: np.ndarray, synthetic: np.ndarray) -> Support:
     precision = np.array([(inside <= radius * (1 + 1e-12)).mean() for radius in radii])
     to_synthetic = np.linalg.norm(synthetic - synthetic.mean(axis=0), axis=1)
     within = np.quantile(to_synthetic, levels) * (1 + 1e-12)
-    others = cdist(real, real)
-    np.fill_diagonal(others, np.inf)
-    reach = np.sort(others, axis=1)[:, min(NEIGHBOURS, len(real) - 1) - 1]
+    reach, _ = balls(real)
     near = cdist(real, synthetic) <= reach[:, None]
     # The nearest to the middle of those within reach decides from which level on a real point is reached.
     first = np.where(near, to_synthetic, np.inf).min(axis=1)
@@ -87,7 +85,5 @@ def _others(x: np.ndarray, seed: int) -> np.ndarray:
     """Distance of each point, of at most MOST_OTHERS, to the closest other one of all; none where there is only one."""
     if len(x) < 2:
         return np.empty(0)
-    some = x
-    if len(x) > MOST_OTHERS:
-        some = x[np.random.default_rng(seed).choice(len(x), MOST_OTHERS, replace=False)]
+    some = draw(x, MOST_OTHERS, np.random.default_rng(seed))
     return NearestNeighbors(n_neighbors=2).fit(x).kneighbors(some)[0][:, 1]  # the first is the point itself
