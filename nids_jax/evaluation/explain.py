@@ -101,12 +101,12 @@ def explain(
       InputError: shapes that do not match, values that are not finite, too few samples, or a prediction that
         base + Σ φ misses by more than `ADDITIVITY_TOLERANCE` (a model that answers differently each time).
     """
-    background, x = matrix(background_rows, "background_rows"), matrix(rows, "rows")
+    background, x = matrices(background_rows, rows)
     d = x.shape[1]
     if samples is not None and samples < 2 * d:
         raise InputError(f"{samples} samples cannot tell {d} features apart; give at least {2 * d}")
     predict = fixed_batch(predict_proba, batch)
-    predictions = checked_predictions(predict, background, x, clusters, seed)
+    predictions = checked_predictions(predict, x, clusters, seed)
     with _numpy_seed(seed), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # SHAP's own, of deprecated calls inside it
         import shap  # takes seconds, and nothing else needs it
@@ -132,18 +132,13 @@ def explain(
 
 
 def checked_predictions(
-    predict: Callable[[np.ndarray], np.ndarray], background: np.ndarray, x: np.ndarray, clusters: int, seed: int
+    predict: Callable[[np.ndarray], np.ndarray], x: np.ndarray, clusters: int, seed: int
 ) -> np.ndarray:
-    """The predictions [n, c] of the rows to explain, once these, the background rows and the numbers are checked.
+    """The predictions [n, c] of the rows to explain.
 
     Raises:
-      InputError: they do not go together, or a prediction is not finite.
+      InputError: a prediction is not finite, there is no cluster, or the seed is none.
     """
-    d = x.shape[1]
-    if background.shape[1] != d:
-        raise InputError(f"background_rows have {background.shape[1]} features, but rows have {d}; pass the same ones")
-    if not len(background):
-        raise InputError("there are no background rows; pass some of the training rows")
     if clusters < 1:
         raise InputError(f"clusters is {clusters}; give a whole number from 1")
     if not 0 <= seed < 2**32:
@@ -259,7 +254,22 @@ def as_json(
     }
 
 
-def matrix(values: ArrayLike, name: str) -> np.ndarray:
+def matrices(background_rows: ArrayLike, rows: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    """Background rows [m, d] and rows to explain [n, d] as float64, contiguous and finite.
+
+    Raises:
+      InputError: one of them is no such table, they differ in d, or there are no background rows.
+    """
+    background, x = _matrix(background_rows, "background_rows"), _matrix(rows, "rows")
+    d = x.shape[1]
+    if background.shape[1] != d:
+        raise InputError(f"background_rows have {background.shape[1]} features, but rows have {d}; pass the same ones")
+    if not len(background):
+        raise InputError("there are no background rows; pass some of the training rows")
+    return background, x
+
+
+def _matrix(values: ArrayLike, name: str) -> np.ndarray:
     """A table [n, d] as float64, contiguous and finite.
 
     Raises:

@@ -34,7 +34,7 @@ from nids_jax.evaluation.explain import (
     Predict,
     checked_predictions,
     fixed_batch,
-    matrix,
+    matrices,
     summarised,
 )
 
@@ -84,12 +84,12 @@ def estimate(
     Raises:
       InputError: shapes that do not match, values that are not finite, or too few samples.
     """
-    background, x = matrix(background_rows, "background_rows"), matrix(rows, "rows")
+    background, x = matrices(background_rows, rows)
     d = x.shape[1]
     if samples < 4 * d:
         raise InputError(f"{samples} samples cannot tell {d} features apart; give at least {4 * d}")
     predict = fixed_batch(predict_proba, batch)
-    predictions = checked_predictions(predict, background, x, clusters, seed)
+    predictions = checked_predictions(predict, x, clusters, seed)
     few, weights = summarised(background, clusters)
     absent = np.asarray(predict(few), np.float64)
     base = weights @ absent
@@ -126,11 +126,7 @@ def of_trees(model: Any, background_rows: ArrayLike, rows: ArrayLike, *, seed: i
     Raises:
       InputError: shapes that do not match, or values that are not finite.
     """
-    background, x = matrix(background_rows, "background_rows"), matrix(rows, "rows")
-    if background.shape[1] != x.shape[1]:
-        raise InputError(
-            f"background_rows have {background.shape[1]} features, but rows have {x.shape[1]}; pass the same ones"
-        )
+    background, x = matrices(background_rows, rows)
     picks = np.random.default_rng(seed).permutation(len(background))[:_TREE_BACKGROUND]
     few = background[np.sort(picks)].astype(np.float32)
     found = [_of_tree_model(part, few, x.astype(np.float32)) for part in getattr(model, "parts", [model])]
