@@ -78,14 +78,15 @@ def _refuse_idle_flags(given: Flags, job: Any) -> None:
     if options.Diffusion not in given.groups:
         return
     specs = [GENERATORS.get(TrainingSetName(name).generator) for name in job.generators]
+    families = {spec.family for spec in specs if spec is not None}
     names = [each.name for each in options.Diffusion.__dataclass_fields__.values()]
-    if given.given("rounds") and not any(spec is not None and spec.family for spec in specs):
+    if given.given("rounds") and not any(families):
         raise InputError(
             f"`rounds` is about generators that are trained, and `generators` names none "
             f"({', '.join(job.generators)}); leave it out"
         )
     idle = [name for name in names if given.given(name)]
-    if idle and not any(spec is not None and spec.family == "cddpm" for spec in specs):
+    if idle and "cddpm" not in families:
         raise InputError(
             f"`{idle[0]}` is about cddpm, and `generators` names none that samples one ({', '.join(job.generators)}); "
             "leave it out"

@@ -10,7 +10,6 @@ that runs without this package.
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -39,6 +38,7 @@ from nids_jax.modelling import card
 from nids_jax.modelling.job import train
 from nids_jax.modelling.settings import Train
 from nids_jax.settings import setting
+from nids_jax.training.description import reading
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +52,15 @@ class Rows(Reading):
         (), "Files of flows without labels, or captures: what the model says of them is told."
     )
 
+    @property
+    def unlabelled_files(self) -> Sequence[Path]:
+        """The files of `unlabelled`; there may be none.
+
+        Raises:
+          InputError: what is named holds none.
+        """
+        return find_files(list(self.unlabelled)).read if self.unlabelled else ()
+
     def read(self, keep_times: bool) -> "Found":
         """The rows to train on, with their times where they are asked for, and those without a label.
 
@@ -62,7 +71,7 @@ class Rows(Reading):
             raise InputError("there is nothing to train on: name files with `data`, or a `dataset`")
         if self.benign and keep_times:
             raise InputError("`benign` files are not split by time: add their rows to `data` with a label")
-        for path in find_files(list(self.unlabelled)).read if self.unlabelled else ():
+        for path in self.unlabelled_files:
             with Frames(path):  # what cannot be read is to be known before hours of training
                 pass
         if not (self.data or self.dataset):
@@ -123,7 +132,7 @@ class Rows(Reading):
                 texts = {} if label is None else {"label": label}
                 for piece in file.pieces(features, categories, texts, self.decimal):
                     _refuse_attacks(path, piece.texts.get("label", np.array([])), name)
-                    with _naming(path):
+                    with reading(path):
                         parts.append(rows_of(piece.frame, features, categories, features))
                     malformed += piece.malformed
         x = np.concatenate([np.empty((0, len(features))), *parts])
@@ -152,15 +161,6 @@ def _refuse_attacks(path: Path, labels: np.ndarray, name: str) -> None:
     for each in dict.fromkeys(labels.tolist()):
         if each and label_key(each) != label_key(name) and benign_class([each]) is None and not is_unlabelled(each):
             raise InputError(f"{path} has rows of {each!r}, which is not benign; pass such files as `data`")
-
-
-@contextmanager
-def _naming(path: Path) -> Iterator[None]:
-    """Let an InputError name the file that it is about."""
-    try:
-        yield
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -245,9 +245,9 @@ def _unlabelled(model: Model, unlabelled: FlowTable | None, given: Rows) -> Iter
     """Raw rows without labels, piece by piece."""
     if unlabelled is not None:
         yield model.rows(unlabelled)
-    for path in find_files(list(given.unlabelled)).read if given.unlabelled else ():
+    for path in given.unlabelled_files:
         with Frames(path) as file:
             for piece in file.pieces(model.features, model.categories, decimal=given.decimal):
                 if len(piece.row):
-                    with _naming(path):
+                    with reading(path):
                         yield model.rows(piece.frame)

@@ -29,7 +29,7 @@ from nids_jax.pipeline.runner import Runner
 from nids_jax.pipeline.training_sets import TrainingRows
 from nids_jax.presets import Preset
 from nids_jax.protocols.few_shot import tuned
-from nids_jax.settings import setting
+from nids_jax.settings import check_settings, setting
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,8 +73,7 @@ class DetectorComparison:
 
     def __post_init__(self) -> None:
         check_names("classifiers", self.classifiers, [name for name, spec in CLASSIFIERS.items() if not spec.needs])
-        if self.seeds < 1:
-            raise InputError(f"`seeds` is {self.seeds}; it must be at least 1")
+        check_settings(self)
         if not self.shots:
             raise InputError("`shots` names no number of rows; give one or more, such as 5,50")
         if self.leave_out and (self.test_dataset or self.test_data):

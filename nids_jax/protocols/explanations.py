@@ -26,7 +26,7 @@ from nids_jax.pipeline.explanations import TREES, explained, keep_explanations, 
 from nids_jax.pipeline.runner import Runner
 from nids_jax.pipeline.training_sets import TrainingRows
 from nids_jax.presets import Preset
-from nids_jax.settings import setting
+from nids_jax.settings import check_settings, setting
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,9 +48,7 @@ class Explanations:
     def __post_init__(self) -> None:
         known = [name for name, spec in CLASSIFIERS.items() if not spec.needs and (spec.neural or name in TREES)]
         check_names("classifiers", self.classifiers, known)
-        for name in ("seeds", "rows", "samples", "single_samples"):
-            if getattr(self, name) < 1:
-                raise InputError(f"`{name}` is {getattr(self, name)}; it must be at least 1")
+        check_settings(self)
         if not self.shots or min(self.shots) < 1:
             raise InputError("`shots` names the training rows of a class; give numbers from 1, such as 500")
 

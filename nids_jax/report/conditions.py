@@ -13,6 +13,8 @@ Record = Mapping[str, Any]
 
 BOUNDED = ("accuracy", "recall", "precision", "f1", "rate", "flagged")  # what the names of shares of 1 end in
 
+WEIGHTED = {"weighted_precision": "weighted P", "weighted_recall": "weighted R", "weighted_f1": "weighted F1"}
+
 ENOUGH_SEEDS = 5  # below it a comparison is only preliminary
 
 

@@ -5,14 +5,22 @@ from collections.abc import Mapping
 from nids_jax.classifiers.registry import CLASSIFIERS
 from nids_jax.data.datasets import printed
 from nids_jax.evaluation.statistics import Interval
-from nids_jax.report.conditions import Condition, Group, Record, Table, difference, interval, mean_recall, show
+from nids_jax.report.conditions import (
+    WEIGHTED,
+    Condition,
+    Group,
+    Record,
+    Table,
+    difference,
+    interval,
+    mean_recall,
+    show,
+)
 
 EXPERIMENTS = ("detector_comparison", "other_capture", "unseen_attack")
 METRICS = {
     "accuracy": "accuracy",
-    "weighted_precision": "weighted P",
-    "weighted_recall": "weighted R",
-    "weighted_f1": "weighted F1",
+    **WEIGHTED,
     "macro_precision": "macro P",
     "macro_recall": "macro R",
     "macro_f1": "macro F1",

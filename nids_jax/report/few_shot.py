@@ -9,7 +9,17 @@ from nids_jax.data.datasets import printed
 from nids_jax.evaluation.statistics import Interval
 from nids_jax.pipeline.names import TrainingSetName
 from nids_jax.report import generator_comparison
-from nids_jax.report.conditions import ENOUGH_SEEDS, Condition, Group, Record, Table, difference, interval, show
+from nids_jax.report.conditions import (
+    ENOUGH_SEEDS,
+    WEIGHTED,
+    Condition,
+    Group,
+    Record,
+    Table,
+    difference,
+    interval,
+    show,
+)
 from nids_jax.report.generator_comparison import COPIES, HEADLINE, shown
 
 __all__ = ["EXPERIMENTS", "shown", "tables", "verdict"]  # a section
@@ -18,9 +28,7 @@ EXPERIMENTS = ("fewshot",)
 METRICS = {
     "accuracy": "accuracy",
     "macro_f1": "macro F1",
-    "weighted_precision": "weighted P",
-    "weighted_recall": "weighted R",
-    "weighted_f1": "weighted F1",
+    **WEIGHTED,
     "false_positive_rate": "false-positive rate",
 }
 COMPARED = ("accuracy", "macro_f1")

@@ -5,7 +5,17 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from nids_jax.evaluation.statistics import Interval
-from nids_jax.report.conditions import ENOUGH_SEEDS, Condition, Group, Record, Table, difference, interval, show
+from nids_jax.report.conditions import (
+    ENOUGH_SEEDS,
+    WEIGHTED,
+    Condition,
+    Group,
+    Record,
+    Table,
+    difference,
+    interval,
+    show,
+)
 
 EXPERIMENTS = (
     *("generator_comparison", "packet_augmentation", "rare_attacks", "transfer_benign", "transfer_unlabelled"),
@@ -16,9 +26,7 @@ _NOT_GENERATED = ("real", "real_all", COPIES)  # training sets without a generat
 CONTROLS = ("real", "real_weighted", "copies", "real_all")
 _FEW = {
     "accuracy": "accuracy",
-    "weighted_precision": "weighted P",
-    "weighted_recall": "weighted R",
-    "weighted_f1": "weighted F1",
+    **WEIGHTED,
     "macro_f1": "macro F1",
 }
 _RARE = {
