@@ -257,6 +257,13 @@ VALUES = st.one_of(
 )
 
 
+def test_pairs_that_share_nothing_score_nought_to_the_last_bit():
+    """Six shares of a sixth add up, in the order of these codes, to a bit over 1."""
+    real = pd.DataFrame({"a": [None, "u", "w", "x", "v", "u"], "b": [None, None, "V", "U", "V", "U"]})
+    found = compare(real, pd.DataFrame({"a": [None], "b": ["V"]}))
+    assert found.parts["pairs"].score == 0.0
+
+
 @settings(max_examples=12, deadline=None)
 @given(st.data())
 def test_any_table_is_compared_or_refused_in_a_sentence(data: st.DataObject):

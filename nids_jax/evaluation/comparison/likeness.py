@@ -100,12 +100,12 @@ def pairs(tables: Mixed, a: int, b: int, seed: int) -> Pairs:
 
 
 def _variation(a: np.ndarray, b: np.ndarray, size: int) -> float:
-    """Total variation ½ Σ |p − q| of two samples of whole numbers below `size`."""
+    """Total variation ½ Σ |p − q| of two samples of whole numbers below `size`; shares may add up to a bit over 1."""
     if size > 1 << 22:
         used, both = np.unique(np.concatenate([a, b]), return_inverse=True)
         a, b, size = both[: len(a)], both[len(a) :], len(used)
     p, q = np.bincount(a, minlength=size) / len(a), np.bincount(b, minlength=size) / len(b)
-    return float(np.abs(p - q).sum() / 2)
+    return min(1.0, float(np.abs(p - q).sum() / 2))
 
 
 def _codes(column: Column, a: int, b: int) -> tuple[np.ndarray, np.ndarray, int]:
