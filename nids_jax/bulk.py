@@ -13,7 +13,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Protocol, get_args
+from typing import Any, BinaryIO, Literal, NamedTuple, Protocol, get_args
 
 import jax
 import numpy as np
@@ -27,6 +27,7 @@ from nids_jax.bundle.folder import naming
 from nids_jax.bundle.scaling import stored_scaler
 from nids_jax.data.scaling import Scaler
 from nids_jax.errors import InputError, check_names
+from nids_jax.files import open_temporary
 from nids_jax.flows.consistency import repair
 from nids_jax.generators.base import Labels
 from nids_jax.generators.cddpm import CDDPM
@@ -257,8 +258,8 @@ def _is_whole(output_dir: Path, job: Generation, shard: int) -> bool:
 class _Digest:
     """A file that is hashed as it is written."""
 
-    def __init__(self, path: Path):
-        self._file = path.open("wb")
+    def __init__(self, file: BinaryIO):
+        self._file = file
         self.sha256 = hashlib.sha256()
         self.bytes = 0
 
@@ -288,12 +289,10 @@ class _Shard:
         self.number, self.rows = number, job.rows(number)
         self._job, self._output_dir = job, output_dir
         self._path = output_dir / job.name(number)
-        self._temporary = output_dir / f".{self._path.name}.{os.getpid()}.tmp"
-        for leftover in output_dir.glob(f".{self._path.name}.*.tmp"):  # of a run that was killed
-            leftover.unlink()
+        self._temporary, file = open_temporary(self._path)
+        self._file = _Digest(file)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=self._path.name)
         self._waiting: list[Future[None]] = []
-        self._file = _Digest(self._temporary)
         self._sheets: _Sheets | None = None
         self._held: list[pa.Table] = []
         self._given = self.rows.start

@@ -3,12 +3,20 @@
 import hashlib
 import json
 import os
+import re
+import secrets
+import shutil
+import sys
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from nids_jax.errors import InputError
+from nids_jax.locks import lock
+
+_LEFTOVER_S = 24 * 3600  # how old a temporary file is that is taken for a leftover where locks do not tell
 
 
 def write_atomic(path: str | os.PathLike[str], content: bytes, argument: str = "output_dir") -> None:
@@ -31,11 +39,11 @@ def whole_or_absent(path: str | os.PathLike[str], argument: str) -> Iterator[Bin
       InputError: the folder or the file cannot be written.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        temporary, file = open_temporary(path)
         try:
-            with temporary.open("wb") as file:
+            with file:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
@@ -46,6 +54,73 @@ def whole_or_absent(path: str | os.PathLike[str], argument: str) -> Iterator[Bin
     except OSError as error:
         reason = error.strerror or str(error) or type(error).__name__
         raise InputError(f"cannot write {path}: {reason}; choose another `{argument}`") from error
+
+
+def open_temporary(path: Path) -> tuple[Path, BinaryIO]:
+    """A new file beside `path` under a temporary name, and those removed that killed processes left for `path`.
+
+    While it is open, it is locked, by which other processes know that it is no leftover.
+    """
+    remove_leftovers(path)
+    while True:
+        temporary = temporary_name(path)
+        file = temporary.open("xb")
+        lock(file.fileno(), wait=True)
+        if temporary.exists():  # or else it was taken for a leftover before it was locked
+            return temporary, file
+        file.close()
+
+
+@contextmanager
+def temporary_folder(path: Path) -> Iterator[Path]:
+    """The same for a folder, locked within the block; it is removed at its end unless it was renamed."""
+    while True:
+        temporary = temporary_name(path)
+        temporary.mkdir()
+        descriptor = None if sys.platform == "win32" else os.open(temporary, os.O_RDONLY)  # Windows opens no folders
+        try:
+            if descriptor is not None:
+                lock(descriptor, wait=True)
+            if not temporary.exists():
+                continue
+            yield temporary
+            return
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+            if descriptor is not None:
+                os.close(descriptor)
+
+
+def temporary_name(path: Path, ending: str = "tmp") -> Path:
+    """A hidden name beside `path` that no other process takes."""
+    return path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.{ending}")
+
+
+def remove_leftovers(path: Path) -> None:
+    """Remove what stands beside `path` under a temporary name, but for that of processes which are at work."""
+    pattern = re.compile(rf"\.{re.escape(path.name)}\.[0-9]+(-[0-9a-f]+)?\.(tmp|old)")
+    for name in os.listdir(path.parent):
+        if not pattern.fullmatch(name):
+            continue
+        each = path.with_name(name)
+        with suppress(OSError):
+            if sys.platform == "win32":  # where nothing is removed that is open
+                if not each.is_dir():
+                    each.unlink()
+                elif _is_old(each):
+                    shutil.rmtree(each)
+                continue
+            descriptor = os.open(each, os.O_RDONLY if each.is_dir() else os.O_RDWR)
+            try:
+                free = lock(descriptor)
+                if free or (free is None and _is_old(each)):
+                    shutil.rmtree(each) if each.is_dir() else each.unlink()
+            finally:
+                os.close(descriptor)
+
+
+def _is_old(path: Path) -> bool:
+    return time.time() - path.lstat().st_mtime > _LEFTOVER_S
 
 
 def own_checksum(content: Mapping[str, Any]) -> str:

@@ -16,7 +16,7 @@ PACKAGE = ROOT / "nids_jax"
 # Each may import from its own room and from those above it; BUILD.md draws the same.
 ROOMS = [
     ("errors", "settings"),
-    ("files", "sheets", "folders", "compressed", "random", "runtime", "parallel", "machine", "compiled"),
+    ("locks", "files", "sheets", "folders", "compressed", "random", "runtime", "parallel", "machine", "compiled"),
     ("store",),
     ("flows",),
     ("data",),

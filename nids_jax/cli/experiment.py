@@ -9,6 +9,7 @@ from nids_jax.cli.flags import Flags
 from nids_jax.cli.output import say
 from nids_jax.errors import InputError
 from nids_jax.generators.registry import GENERATORS
+from nids_jax.locks import hold
 from nids_jax.pipeline.names import TrainingSetName
 from nids_jax.pipeline.runner import Runner
 from nids_jax.protocols.base import Protocol
@@ -54,15 +55,16 @@ def run(protocol: type[Protocol], arguments: Sequence[str]) -> None:
     changes = {"dataset": job.dataset, "preset_version": options.version_of(further["preset"])}
     if given.values().get("own_tools"):
         changes["own_tools_version"] = options.version_of(sorted(map(repr, job.simulation.own.values())))
-    store.write_config(output_dir, {**given.values(), **changes})
-    table, found = data.read() if data is not None else (own, {})
-    found["fingerprint"] = options.same_rows(output_dir, table)
-    store.write_json(output_dir / "data.json", {**job.describe(table), **found})
     command = ["nids_jax", protocol.name, *arguments]
-    job.run(table, Runner(output_dir=output_dir, command=command, say=say, shard=shard))
-    page = build_report(output_dir)
-    say(*(output_dir / "summary.md").read_text(encoding="utf-8").split("\n"))
-    say(*verdict(store.read(output_dir)), "", f"report: {page}")
+    with hold(output_dir, "output_dir", command, may_be_read_only=True):
+        store.write_config(output_dir, {**given.values(), **changes})
+        table, found = data.read() if data is not None else (own, {})
+        found["fingerprint"] = options.same_rows(output_dir, table)
+        store.write_json(output_dir / "data.json", {**job.describe(table), **found})
+        job.run(table, Runner(output_dir=output_dir, command=command, say=say, shard=shard))
+        page = build_report(output_dir)
+        say(*(output_dir / "summary.md").read_text(encoding="utf-8").split("\n"))
+        say(*verdict(store.read(output_dir)), "", f"report: {page}")
 
 
 def _trains_generators(protocol: type[Protocol]) -> bool:

@@ -20,6 +20,7 @@ from nids_jax.cli.options import Sampling
 from nids_jax.cli.output import say
 from nids_jax.data.sampling_strategy import parse_rows
 from nids_jax.errors import InputError
+from nids_jax.locks import hold
 from nids_jax.runtime import CompileClock, cores
 from nids_jax.settings import check_settings, setting
 
@@ -71,7 +72,9 @@ def main(arguments: Sequence[str]) -> None:
     )
     # A CPU is slower than the thread that writes; an accelerator needs several.
     abreast = 1 if jax.default_backend() == "cpu" else min(8, cores())
-    with CompileClock().timed() as seconds:
+    share = (wanted.process_id, wanted.processes)
+    command = ["nids_jax", "generate", *arguments]
+    with hold(output_dir, "output_dir", command, share=share), CompileClock().timed() as seconds:
         made = bulk.run(job, output_dir, process=wanted.process_id, processes=wanted.processes, abreast=abreast)
     if made.rows:
         rate = made.rows / seconds["run"]

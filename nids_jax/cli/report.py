@@ -12,6 +12,7 @@ from nids_jax import store
 from nids_jax.cli.flags import Flags
 from nids_jax.cli.output import say
 from nids_jax.errors import InputError
+from nids_jax.locks import hold
 from nids_jax.report.page import build_report
 from nids_jax.settings import setting
 
@@ -36,5 +37,7 @@ def main(arguments: Sequence[str]) -> None:
     if wanted.output_dir is None and len(folders) > 1:
         raise InputError(f"{len(folders)} folders are named; say with `output_dir` where their common report goes")
     if wanted.output_dir is not None:
-        store.merge([Path(folder) for folder in folders], Path(wanted.output_dir))
+        into = Path(wanted.output_dir)
+        with hold(into, "output_dir", ["nids_jax", "report", *arguments]):
+            store.merge([Path(folder) for folder in folders], into)
     say(str(build_report(wanted.output_dir or folders[0])))

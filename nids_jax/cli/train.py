@@ -34,6 +34,7 @@ from nids_jax.data.table import FlowTable, benign_class, concatenate
 from nids_jax.errors import InputError
 from nids_jax.flows.compat import DEFAULT
 from nids_jax.folders import passed_over
+from nids_jax.locks import hold
 from nids_jax.modelling import card
 from nids_jax.modelling.job import train
 from nids_jax.modelling.settings import Train
@@ -187,7 +188,8 @@ def main(arguments: Sequence[str]) -> None:
         raise InputError("`output` is missing; name a folder for the model")
     folder.refuse_other(Path(output))
     known = DATASETS[rows.dataset].meter if rows.dataset else None
-    with TemporaryDirectory() as metered:
+    held = hold(Path(output), "output", ["nids_jax", "train", *arguments], beside=True)
+    with held, TemporaryDirectory() as metered:
         compat = settings.compat or known or DEFAULT
         kept, only_captures = {}, []
         for kind in ("data", "benign", "unlabelled"):

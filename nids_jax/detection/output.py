@@ -12,6 +12,7 @@ from nids_jax.detection.events import event_lines
 from nids_jax.detection.summary import alert_lines
 from nids_jax.detection.verdict import Judged
 from nids_jax.errors import InputError
+from nids_jax.locks import lock
 from nids_jax.sheets import Form, Kind, Sheet
 
 
@@ -143,15 +144,9 @@ class LiveFile:
             self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         except OSError as error:
             raise InputError(f"cannot write {path}: {error.strerror}; choose another `output`") from error
-        try:
-            import fcntl
-
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except ImportError:  # Windows has no such locks
-            pass
-        except OSError:
+        if lock(self._file) is False:
             os.close(self._file)
-            raise InputError(f"{path} is being written by another process; choose another `output`") from None
+            raise InputError(f"{path} is being written by another process; choose another `output`")
 
     def write(self, text: str) -> None:
         """Add whole lines."""

@@ -9,9 +9,10 @@ files after it.  Files are compared before Orbax sees them, as it answers damage
 import hashlib
 import json
 import logging
+import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ import orbax.checkpoint as ocp
 
 from nids_jax.errors import InputError
 from nids_jax.files import own_checksum, write_atomic
+from nids_jax.locks import hold
 from nids_jax.training.description import brief, entry, read_json, reading
 from nids_jax.training.loop import Data, Objective, OptimiserConfig, TrainState, initial_state, train
 
@@ -66,6 +68,12 @@ class Checkpoint:
             cannot be read.
         """
         self.directory = Path(directory).resolve()
+        with ExitStack() as stack:
+            stack.enter_context(hold(self.directory, "output_dir", sys.argv, may_be_read_only=True))
+            self._open(description)
+            self._held = stack.pop_all()
+
+    def _open(self, description: dict[str, Any]) -> None:
         if (self.directory / _DESCRIPTION).exists():
             self._description = found = read_description(self.directory)
             # Through JSON, so that tuples and lists compare equal.
@@ -110,7 +118,7 @@ class Checkpoint:
 
     def close(self) -> None:
         """Release Orbax's threads."""
-        with _quiet_orbax():
+        with self._held, _quiet_orbax():
             self._manager.close()
 
 
@@ -200,7 +208,7 @@ def restore_trained(directory: str | Path, like: TrainState, total_steps: int) -
     """
     description = read_description(directory)
     _compare_files(Path(directory), description)
-    manager = _manager(Path(directory).resolve())
+    manager = _manager(Path(directory).resolve(), read_only=True)
     try:
         found = _restore(manager, description, like, total_steps)
     finally:
@@ -212,9 +220,10 @@ def restore_trained(directory: str | Path, like: TrainState, total_steps: int) -
     return found
 
 
-def _manager(directory: Path) -> ocp.CheckpointManager:
-    options = ocp.CheckpointManagerOptions(max_to_keep=1, enable_async_checkpointing=False)
+def _manager(directory: Path, *, read_only: bool = False) -> ocp.CheckpointManager:
+    kept = None if read_only else 1  # what only reads removes nothing, temporary files of a training least of all
     with _quiet_orbax():
+        options = ocp.CheckpointManagerOptions(max_to_keep=kept, enable_async_checkpointing=False, read_only=read_only)
         return ocp.CheckpointManager(directory / "steps", options=options)
 
 

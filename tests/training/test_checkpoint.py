@@ -262,3 +262,15 @@ def test_the_log_of_other_programs_stays_as_it_is(folder: Path):
 def test_no_epochs_are_trained():
     with pytest.raises(InputError, match="`epochs` is 3, and training counts steps"):
         CDDPM(replace(TINY, epochs=3)).fit(*rows(), KEY)
+
+
+def test_two_trainings_do_not_share_a_folder_and_reading_removes_nothing(folder: Path):
+    unfinished = folder / "steps" / "999.orbax-checkpoint-tmp-1"
+    unfinished.mkdir()
+    first = Checkpoint(folder.parent / "new", {})
+    with pytest.raises(InputError, match="new is in use by process "):
+        Checkpoint(folder.parent / "new", {})
+    CDDPM.load(folder)
+    assert unfinished.is_dir()
+    first.close()
+    Checkpoint(folder.parent / "new", {}).close()
