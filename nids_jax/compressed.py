@@ -10,6 +10,7 @@ import lzma
 import os
 import stat
 import struct
+import weakref
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -151,6 +152,7 @@ class Unpacked:
         return self._taken - before
 
     def close(self) -> None:
+        self._pieces = iter(())  # lets go of the unpacker's memory at once
         self._file.close()
 
     def _size(self) -> int:
@@ -290,12 +292,15 @@ class _Source:
     closed = False
 
     def __init__(self, packed: Callable[[int], bytes]):
-        self._packed = packed
+        # Python's garbage collector does not look into Arrow's objects, so a circle through them would stay for ever.
+        self._packed = weakref.WeakMethod(packed)
         self.error: OSError | None = None
 
     def read(self, count: int) -> bytes:
+        packed = self._packed()
+        assert packed is not None  # whose own content is being read
         try:
-            return self._packed(count)
+            return packed(count)
         except OSError as error:
             self.error = error
             raise

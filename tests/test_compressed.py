@@ -218,3 +218,22 @@ def test_what_met_a_damage_is_let_go():
         assert gone() is None
     finally:
         gc.enable()
+
+
+@pytest.mark.parametrize("kind", PACK)
+@pytest.mark.parametrize("closed", [False, True])
+def test_what_was_read_in_part_is_let_go(kind, closed):
+    """Found by fuzzing: the collector cannot see a circle through Arrow's objects, so it stayed for ever."""
+    unpacked = Unpacked(io.BytesIO(PACK[kind](NOISE)), "x")
+    unpacked.read(4)
+    gone = weakref.ref(unpacked)
+    if closed:
+        unpacked.close()
+    gc.disable()
+    try:
+        del unpacked
+        if not closed:
+            gc.collect()
+        assert gone() is None
+    finally:
+        gc.enable()

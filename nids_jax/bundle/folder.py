@@ -148,11 +148,13 @@ def read(folder: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, byte
         manifest = parse_json(_content(path, MANIFEST, _LARGEST_MANIFEST))
         if manifest.get("kind") != KIND:
             raise InputError("it does not describe a detector of nids_jax")
-        if entry(manifest, "format", int) > FORMAT:
-            raise InputError(
-                f"its format is {manifest['format']}, and this version of nids_jax reads formats up to {FORMAT};"
-                " update nids_jax"
-            )
+        newest = entry(manifest, "format", int)
+    if newest > FORMAT:
+        raise InputError(
+            f"{path / MANIFEST} has format {newest}, and this version of nids_jax reads formats up to {FORMAT};"
+            " update nids_jax"
+        )
+    with naming(path / MANIFEST):
         if manifest.get("sha256") != own_checksum(manifest):
             raise InputError("its checksum is not that of its content: it was changed or damaged")
         listed = entry(manifest, "files", dict)
