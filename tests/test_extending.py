@@ -65,7 +65,7 @@ class Smallest:
         split = few_shot(table, self.rows, 0, test_per_class=20)
         rows = TrainingRows(split.train.x, split.train.y)
         fitted = detector.fit("knn", detector.ClassifierOptions(), rows, runner.clock)
-        found = detector.test(fitted, split.test.x, split.test, runner.clock)
+        found = detector.test(fitted, split.test.x, split.test, runner.clock, split.test_shares)
         runner.record(key, detector.with_training(found, rows))
 
 

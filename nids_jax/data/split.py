@@ -23,6 +23,7 @@ class Split:
     train_rows: np.ndarray  # rows of the table that was split, int64
     test_rows: np.ndarray
     pool_rows: np.ndarray
+    test_shares: np.ndarray  # [c] of each class's rows in that table, how many of all test
 
     @property
     def real_all(self) -> FlowTable:
@@ -194,4 +195,5 @@ def _split(table: FlowTable, train: np.ndarray, test: np.ndarray, pool: np.ndarr
         train_rows=train,
         test_rows=test,
         pool_rows=pool,
+        test_shares=np.array([*table.take(test).counts.values()]) / np.maximum([*table.counts.values()], 1),
     )

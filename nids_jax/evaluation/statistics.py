@@ -2,14 +2,21 @@
 
 The unit of repetition is the split seed: another draw of training and test rows.  Several generations from one split
 share its rows and are not independent, so they are averaged within the split before anything else; n counts splits.
+
+Splits of one table share rows as well, so that their figures vary together and s / √n says too little.  Two ways to
+allow for that:
+- splits into parts that fill the table (70 % train, 30 % test): the corrected resampled t of Nadeau and Bengio (2003,
+  eq. 9), s √(1/n + n_test/n_train);
+- few training rows, many test rows: the training rows hardly overlap and the test rows do.  What the draw of the common
+  test rows adds is estimated apart (`redraws`), and its variance is added to s²/n.
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import stdtrit
+from scipy.special import expit, stdtr, stdtrit
 
 from nids_jax.errors import InputError
 
@@ -32,9 +39,25 @@ class Interval(NamedTuple):
             return None
         return int(self.low > 1e-9) - int(self.high < -1e-9)
 
+    @property
+    def p(self) -> float | None:
+        """The two-sided p-value of a mean of 0, where the interval is one of 95 %; None where there is none."""
+        if self.low is None or self.high is None:
+            return None
+        half = max(self.high - self.mean, self.mean - self.low)
+        if not half:
+            return 0.0 if self.side else 1.0
+        return float(2 * stdtr(self.n - 1, -abs(self.mean) / half * stdtrit(self.n - 1, 0.975)))
 
-def mean_interval(values: Iterable[float], level: float = 0.95) -> Interval:
-    """mean ± t_{n−1} s / √n (Student's t, s with n − 1), of independent values, one per split seed.
+
+def mean_interval(
+    values: Iterable[float], level: float = 0.95, *, overlap: float = 0.0, common: float = 0.0
+) -> Interval:
+    """mean ± t_{n−1} √(s² (1/n + overlap) + common) (Student's t, s with n − 1), of one value per split seed.
+
+    Args:
+      overlap: rows that test over rows that train, for splits that fill the table; 0: no correction.
+      common: variance that the test rows which splits share give to every value alike, at least 0.
 
     Raises:
       InputError: no values, a value that is not finite, or a level outside (0, 1).
@@ -49,8 +72,35 @@ def mean_interval(values: Iterable[float], level: float = 0.95) -> Interval:
     n, mean = len(x), float(x.mean())
     if n == 1:
         return Interval(mean, None, None, 1)
-    half = float(stdtrit(n - 1, 0.5 + level / 2) * x.std(ddof=1)) / math.sqrt(n)
+    half = float(stdtrit(n - 1, 0.5 + level / 2)) * math.sqrt(float(x.var(ddof=1)) * (1 / n + overlap) + common)
     return Interval(mean, mean - half, mean + half, n)
+
+
+def share_interval(interval: Interval) -> Interval:
+    """The interval of a mean that lies in [0, 1], laid off on the scale of logits, so that its ends lie there too.
+
+    With h half the interval's length: logit(mean) ± h / (mean (1 − mean)), and back (delta method).  A mean of 0 or 1
+    has no logit: the interval is cut.
+    """
+    mean, low, high, n = interval
+    if low is None or high is None:
+        return interval
+    if not 0 < mean < 1:
+        return Interval(mean, max(low, 0.0), min(high, 1.0), n)
+    centre, half = math.log(mean / (1 - mean)), (high - low) / 2 / (mean * (1 - mean))
+    return Interval(mean, float(expit(centre - half)), float(expit(centre + half)), n)
+
+
+def holm(p: Sequence[float]) -> list[float]:
+    """p-values adjusted for their number (Holm 1979): one of at most 0.05 holds with all others at that level.
+
+    The i-th smallest of m becomes max_{j ≤ i} min(1, (m − j + 1) p_j).
+    """
+    adjusted, highest = [0.0] * len(p), 0.0
+    for place, index in enumerate(sorted(range(len(p)), key=p.__getitem__)):
+        highest = max(highest, min(1.0, (len(p) - place) * p[index]))
+        adjusted[index] = highest
+    return adjusted
 
 
 def split_means(values: Mapping[int, Iterable[float]]) -> dict[int, float]:
@@ -60,13 +110,19 @@ def split_means(values: Mapping[int, Iterable[float]]) -> dict[int, float]:
 
 
 def paired_interval(
-    a: Mapping[int, Iterable[float]], b: Mapping[int, Iterable[float]], level: float = 0.95
+    a: Mapping[int, Iterable[float]],
+    b: Mapping[int, Iterable[float]],
+    level: float = 0.95,
+    *,
+    overlap: float = 0.0,
+    common: float = 0.0,
 ) -> Interval | None:
     """The mean of a − b over the split seeds that both have, with Student's t interval of the paired differences.
 
     Args:
       a, b: {split seed: the figure of each generation from that split}; a training set without a generator has one.
       level: confidence, in (0, 1).
+      overlap, common: as in `mean_interval`.
 
     Returns:
       None if a and b share no split seed; one shared seed gives a mean without an interval.
@@ -76,4 +132,6 @@ def paired_interval(
     """
     left, right = split_means(a), split_means(b)
     shared = sorted(left.keys() & right.keys())
-    return mean_interval([left[seed] - right[seed] for seed in shared], level) if shared else None
+    if not shared:
+        return None
+    return mean_interval([left[seed] - right[seed] for seed in shared], level, overlap=overlap, common=common)

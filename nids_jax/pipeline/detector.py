@@ -9,6 +9,7 @@ from nids_jax.classifiers.base import Classifier, ClassifierOptions
 from nids_jax.classifiers.registry import make_classifier
 from nids_jax.data.table import FlowTable
 from nids_jax.evaluation.metrics import attack_recall, confusion, detection_metrics
+from nids_jax.evaluation.redraws import redraws
 from nids_jax.pipeline.training_sets import TrainingRows
 from nids_jax.runtime import CompileClock
 
@@ -42,19 +43,25 @@ def probabilities(classifier: Classifier, x: np.ndarray, classes: int) -> np.nda
     return found
 
 
-def test(fitted: Fitted, x: np.ndarray, table: FlowTable, clock: CompileClock) -> dict[str, Any]:
+def test(
+    fitted: Fitted, x: np.ndarray, table: FlowTable, clock: CompileClock, shares: np.ndarray | None
+) -> dict[str, Any]:
     """What a record says of a detector on a table, but for its key: metrics, seconds, classes, confusion matrix.
 
     Args:
       x: the table's rows, scaled.
+      shares: of each class, what share of the rows that splits draw from these are (`Split.test_shares`), for figures
+        on test rows drawn again; None: none, where splits fill the table or share no test rows.
     """
     with clock.timed() as testing:
         scores = probabilities(fitted.classifier, x, len(table.classes))
     metrics = detection_metrics(table.y, scores, table.classes, table.benign)
     if table.benign is not None:
         metrics |= attack_recall(table.y, scores, table.classes, table.benign)
+    redrawn = {} if shares is None else redraws(table.y, scores, table.classes, table.benign, shares)
     return {
         "metrics": metrics,
+        **({"redraws": redrawn} if redrawn else {}),
         "timing": {
             "compile_s": fitted.seconds["compile"] + testing["compile"],
             "fit_s": fitted.seconds["run"],

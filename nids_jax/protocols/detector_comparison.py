@@ -41,6 +41,7 @@ class Task:
     seed: int
     train: FlowTable
     tests: Mapping[str, FlowTable]  # by what the records call the data
+    shares: Mapping[str, np.ndarray]  # of the tables: of each class's rows in the data, how many these are
     unseen: FlowTable | None = None  # rows of an attack that is not in `train`
 
     def keys(self, classifier: str) -> list[store.RunKey]:
@@ -140,8 +141,11 @@ class DetectorComparison:
             for seed in range(self.seeds):
                 own = self._task(source, shots, seed)
                 there = draw(target, self._tested(name), seed)
-                tests = {f"{self.dataset}, shared features": own.tests[self.dataset], f"{self.dataset} → {name}": there}
-                tasks.append(replace(own, experiment="other_capture", tests=tests))
+                names = (f"{self.dataset}, shared features", f"{self.dataset} → {name}")
+                drawn = np.array([*there.counts.values()]) / np.maximum([*target.counts.values()], 1)
+                tests = dict(zip(names, (own.tests[self.dataset], there), strict=True))
+                shares = dict(zip(names, (own.shares[self.dataset], drawn), strict=True))
+                tasks.append(replace(own, experiment="other_capture", tests=tests, shares=shares))
             yield tasks
 
     def unseen_attack(self, table: FlowTable, attack: str) -> Iterator[list[Task]]:
@@ -155,8 +159,10 @@ class DetectorComparison:
             for seed in range(self.seeds):
                 own = self._task(known, shots, seed)
                 rows = np.random.default_rng(seed).permutation(len(left_out))[: self._tested(self.dataset)]
-                tests = {f"{self.dataset} without {attack}": own.tests[self.dataset]}
-                tasks.append(replace(own, experiment="unseen_attack", tests=tests, unseen=left_out.take(rows)))
+                name = f"{self.dataset} without {attack}"
+                tests, shares = {name: own.tests[self.dataset]}, {name: own.shares[self.dataset]}
+                unseen = left_out.take(rows)
+                tasks.append(replace(own, experiment="unseen_attack", tests=tests, shares=shares, unseen=unseen))
             yield tasks
 
     def _attacks(self, table: FlowTable) -> list[str]:
@@ -177,7 +183,14 @@ class DetectorComparison:
 
     def _task(self, table: FlowTable, shots: int, seed: int) -> Task:
         split = few_shot(table, shots, seed, test_per_class=self._tested(self.dataset))
-        return Task(experiment=self.name, shots=shots, seed=seed, train=split.train, tests={self.dataset: split.test})
+        return Task(
+            experiment=self.name,
+            shots=shots,
+            seed=seed,
+            train=split.train,
+            tests={self.dataset: split.test},
+            shares={self.dataset: split.test_shares},
+        )
 
     def _options(self, task: Task, **further: Any) -> ClassifierOptions:
         config = tuned(self.preset.table, early_stopping=self.early_stopping)
@@ -210,8 +223,9 @@ class DetectorComparison:
     def _record(
         self, name: str, task: Task, fitted: detector.Fitted, scaler: Scaler, rows: TrainingRows, runner: Runner
     ) -> None:
-        for key, test in zip(task.keys(name), task.tests.values(), strict=True):
-            found = detector.with_training(detector.test(fitted, scaler.transform(test.x), test, runner.clock), rows)
+        for key, (title, test) in zip(task.keys(name), task.tests.items(), strict=True):
+            tested = detector.test(fitted, scaler.transform(test.x), test, runner.clock, task.shares[title])
+            found = detector.with_training(tested, rows)
             metrics = found["metrics"]
             if task.unseen is not None and test.benign is not None:
                 scores = detector.probabilities(fitted.classifier, scaler.transform(task.unseen.x), len(test.classes))

@@ -85,7 +85,7 @@ class Explanations:
         )
         rows = TrainingRows(scaler.transform(split.train.x), split.train.y)
         fitted = detector.fit(name, options, rows, runner.clock)
-        record = detector.test(fitted, scaler.transform(split.test.x), split.test, runner.clock)
+        record = detector.test(fitted, scaler.transform(split.test.x), split.test, runner.clock, split.test_shares)
         picks = self._picks(split.test)
         single = picks[: len(split.test.classes)]
         with runner.clock.timed() as seconds:

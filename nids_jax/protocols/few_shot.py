@@ -325,7 +325,7 @@ class _SplitRuns:
             unlabelled=self.auxiliary.x if self.auxiliary and job.auxiliary == "unlabelled" else None,
         )
         fitted = detector.fit(classifier, options, rows, self.runner.clock)
-        record = detector.test(fitted, self.sets.test_x, self.split.test, self.runner.clock)
+        record = detector.test(fitted, self.sets.test_x, self.split.test, self.runner.clock, self.split.test_shares)
         if isinstance(fitted.classifier, NeuralClassifier) and self.sets.keep:
             store.keep_curve(self.directory, f"{classifier}/{name}", fitted.classifier.losses_)
             first = next(each for each in job.classifiers if CLASSIFIERS[each].neural)

@@ -242,7 +242,7 @@ class _SplitRuns:
         if sets.keep and isinstance(fitted.classifier, NeuralClassifier):
             store.keep_curve(sets.directory, f"{classifier}/{name}", fitted.classifier.losses_)
         train, test = sets.split.train, sets.split.test
-        record = detector.with_training(detector.test(fitted, sets.test_x, test, self.runner.clock), rows)
+        record = detector.with_training(detector.test(fitted, sets.test_x, test, self.runner.clock, None), rows)
         generated = np.bincount(rows.y[len(train) :], minlength=len(test.classes))
         return {
             **record,

@@ -106,7 +106,9 @@ class SamplerTradeoff:
                 fidelity=fidelity(x, train.y, test_x, test.y, synthetic, labels),
             )
             forest = detector.fit(FOREST, ClassifierOptions(seed=seed), training, runner.clock)
-            record = detector.with_training(detector.test(forest, test_x, test, runner.clock), training)
+            record = detector.with_training(
+                detector.test(forest, test_x, test, runner.clock, split.test_shares), training
+            )
             record["metrics"] |= {
                 "calls": sampler.calls(config.schedule),
                 "rows_per_second": len(labels) / seconds,

@@ -7,13 +7,17 @@ Every interval is over split seeds: several generations of one split count once 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from nids_jax.evaluation.statistics import Interval, mean_interval, paired_interval, split_means
+import numpy as np
+
+from nids_jax.evaluation.statistics import Interval, mean_interval, paired_interval, share_interval, split_means
 
 Record = Mapping[str, Any]
 
 BOUNDED = ("accuracy", "recall", "precision", "f1", "rate", "flagged")  # what the names of shares of 1 end in
 
 WEIGHTED = {"weighted_precision": "weighted P", "weighted_recall": "weighted R", "weighted_f1": "weighted F1"}
+
+FILLED = ("imbalance",)  # experiments whose splits divide all rows of the table into those to train and to test on
 
 ENOUGH_SEEDS = 5  # below it a comparison is only preliminary
 
@@ -75,9 +79,12 @@ def by_split(records: Iterable[Record], metric: str) -> dict[int, list[float]]:
 
 def interval(records: Iterable[Record], metric: str) -> Interval | None:
     """The metric's mean over split seeds with its 95 % interval; None where no run has it."""
+    records = list(records)
     means = split_means(by_split(records, metric))
-    found = mean_interval(means.values()) if means else None
-    return within(found, 0.0, 1.0) if _is_share(metric) else found
+    if not means:
+        return None
+    found = mean_interval(means.values(), overlap=_overlap(records), common=_common(records, (), metric))
+    return share_interval(found) if _is_share(metric) else found
 
 
 def difference(
@@ -86,8 +93,51 @@ def difference(
     """metric(condition) − metric(control), paired by split seed; None if they share none or are the same condition."""
     if condition == control or condition not in group or control not in group:
         return None
-    found = paired_interval(by_split(group[condition], metric), by_split(group[control], metric))
+    runs, others = group[condition], group[control]
+    found = paired_interval(
+        by_split(runs, metric),
+        by_split(others, metric),
+        overlap=_overlap([*runs, *others]),
+        common=_common(runs, others, metric),
+    )
     return within(found, -1.0, 1.0) if _is_share(metric) else found
+
+
+def kind_of_interval(members: Mapping[Condition, list[Record]]) -> str:
+    """A sentence for under a table of these runs: what its intervals are."""
+    records = [run for runs in members.values() for run in runs]
+    if _overlap(records):
+        return "Intervals: 95 %, the corrected resampled t (Nadeau and Bengio 2003), as the splits share rows."
+    if records and all(record.get("redraws") for record in records):
+        return "Intervals: 95 %, Student's t over split seeds, widened for the test rows that splits have in common."
+    return "Intervals: 95 %, Student's t over split seeds; that splits share test rows is not allowed for."
+
+
+def _overlap(records: Sequence[Record]) -> float:
+    """Rows that test over rows that train, where splits fill the table."""
+    if not records or any(record["experiment"] not in FILLED for record in records):
+        return 0.0
+    trained = sum(record["rows"]["train"] for record in records if record.get("rows", {}).get("train"))
+    return sum(record["rows"]["test"] for record in records) / trained if trained else 0.0
+
+
+def _common(runs: Iterable[Record], others: Iterable[Record], metric: str) -> float:
+    """The variance of a metric, or of its difference, over test rows drawn again: the mean of all split seeds.
+
+    0 where a run has none, as one of an earlier version, or none of this metric.
+    """
+    drawn: list[dict[int, np.ndarray]] = []
+    for records in (runs, others):
+        each: dict[int, list[list[float]]] = {}
+        for record in records:
+            values = record.get("redraws", {}).get(metric)
+            if values is None:
+                return 0.0
+            each.setdefault(record["split_seed"], []).append(values)
+        drawn.append({seed: np.mean(values, axis=0) for seed, values in each.items()})
+    own, control = drawn
+    shared = own.keys() & control.keys() if control else own.keys()
+    return float(np.mean([np.var(own[seed] - control.get(seed, 0.0), ddof=1) for seed in shared])) if shared else 0.0
 
 
 def within(value: Interval | None, least: float, most: float) -> Interval | None:

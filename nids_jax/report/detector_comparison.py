@@ -13,6 +13,7 @@ from nids_jax.report.conditions import (
     Table,
     difference,
     interval,
+    kind_of_interval,
     mean_recall,
     show,
 )
@@ -27,6 +28,7 @@ METRICS = {
     "false_positive_rate": "false-positive rate",
     "unseen_flagged": "unseen attack flagged",
 }
+_OF_PAPER = "P1's figures are the paper's own, from one run on other rows, at its own training settings.  "
 CHAMPION = Condition("real", "cnn_bigru")
 
 
@@ -75,9 +77,7 @@ def _scores(group: Group, members: Mapping[Condition, list[Record]]) -> Table:
         f"{group}: mean and 95 % interval over split seeds",
         ("detector", "seeds", *(METRICS[name] for name in used), *(["P1 prints (accuracy)"] if figures else [])),
         rows,
-        "P1's figures are the paper's own, from one run on other rows, at its own training settings."
-        if figures
-        else "",
+        f"{_OF_PAPER if figures else ''}{kind_of_interval(members)}",
     )
 
 
@@ -92,7 +92,7 @@ def _differences(group: Group, members: Mapping[Condition, list[Record]]) -> Tab
         f"{group}: CNN-BiGRU minus each rival",
         ("rival", *(METRICS[name] for name in names)),
         rows,
-        "Paired by split seed, 95 % interval of Student's t.",
+        f"Paired by split seed.  {kind_of_interval(members)}",
     )
 
 

@@ -18,6 +18,7 @@ from nids_jax.report.conditions import (
     Table,
     difference,
     interval,
+    kind_of_interval,
     show,
 )
 from nids_jax.report.generator_comparison import COPIES, HEADLINE, shown
@@ -88,6 +89,7 @@ def _scores(group: Group, members: Mapping[Condition, list[Record]]) -> Table:
         f"{group}: mean and 95 % interval over split seeds",
         ("generator", "classifier", "seeds", "runs", *METRICS.values()),
         rows,
+        kind_of_interval(members),
     )
 
 
@@ -109,7 +111,7 @@ def _differences(group: Group, members: Mapping[Condition, list[Record]]) -> Tab
             "macro F1 − forest on real",
         ),
         rows,
-        "Paired by split seed, 95 % interval of Student's t; copies: the same classifier on copied rows.",
+        "Paired by split seed; copies: the same classifier on copied rows.  " + kind_of_interval(members),
     )
 
 

@@ -1,10 +1,11 @@
 """What the comparisons of generators say: P1's Table V with its controls, rare attacks, and how real the rows look."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
-from nids_jax.evaluation.statistics import Interval
+from nids_jax.evaluation.statistics import Interval, holm
 from nids_jax.report.conditions import (
     ENOUGH_SEEDS,
     WEIGHTED,
@@ -14,6 +15,7 @@ from nids_jax.report.conditions import (
     Table,
     difference,
     interval,
+    kind_of_interval,
     show,
 )
 
@@ -123,24 +125,29 @@ def judged(
     named: str,
 ) -> list[str]:
     """A sentence for each of the generators and controls (see `_control`): whole intervals of the metric count."""
+    generators, controls = list(generators), list(controls)
+    found = {
+        (generator, control, condition.classifier): value
+        for generator in generators
+        for control in controls
+        for condition in members
+        if condition.generator == generator
+        and (value := difference(members, condition, _control(condition, control), metric)) is not None
+        and value.side is not None
+    }
+    sure = confirmed(found)
     sentences = []
     for generator in generators:
-        own = [condition for condition in members if condition.generator == generator]
         for control in controls:
-            found = [
-                (condition, difference(members, condition, _control(condition, control), metric)) for condition in own
-            ]
-            shown = {
-                condition.classifier: value
-                for condition, value in found
-                if value is not None and value.side is not None
-            }
+            shown = {name: value for (*place, name), value in found.items() if place == [generator, control]}
             if not shown:
                 continue
             parts = []
             for side, word in ((1, "helped"), (-1, "hurt"), (0, "no difference shown with")):
                 names = [
-                    f"{name} ({show(value, signed=True)})" if side else name
+                    f"{name} ({show(value, signed=True)}{_alone(len(found), (generator, control, name) in sure)})"
+                    if side
+                    else name
                     for name, value in shown.items()
                     if value.side == side
                 ]
@@ -150,6 +157,10 @@ def judged(
             caution = f"; fewer than {ENOUGH_SEEDS} seeds, so preliminary" if few else ""
             sentences.append(f"{group}, {generator} against {what}, {named}: {'; '.join(parts)}{caution}.")
     return sentences
+
+
+def _alone(comparisons: int, sure: bool) -> str:
+    return "" if sure else f", not shown when all {comparisons} comparisons are taken together"
 
 
 def _controls(group: Group) -> tuple[str, ...]:
@@ -191,28 +202,43 @@ def _scores(group: Group, members: Mapping[Condition, list[Record]]) -> Table:
         f"{group}: mean and 95 % interval over split seeds",
         ("generator", "classifier", "seeds", "runs", *metrics.values()),
         rows,
-        note if group.experiment == "rare_attacks" else "",
+        f"{note if group.experiment == 'rare_attacks' else ''}  {kind_of_interval(members)}".strip(),
     )
 
 
 def differences(
     group: Group, members: Mapping[Condition, list[Record]], controls: Sequence[str], metric: str, named: str
 ) -> Table:
-    """Every condition minus each of the controls (see `_control`) in the metric, paired."""
-    rows = []
-    for condition in members:
-        found: Sequence[Interval | None] = [
-            difference(members, condition, _control(condition, control), metric) for control in controls
-        ]
-        if any(value is not None for value in found):
-            rows.append((*condition, *(show(value, signed=True) for value in found)))
+    """Every condition minus each of the controls (see `_control`) in the metric, paired; † is what Holm confirms."""
+    found = {
+        (condition, control): value
+        for condition in members
+        for control in controls
+        if (value := difference(members, condition, _control(condition, control), metric)) is not None
+    }
+    sure = confirmed(found)
+
+    def cell(*place: Any) -> str:
+        return show(found.get(place), signed=True) + ("†" if place in sure else "")
+
+    rows = [
+        (*condition, *(cell(condition, control) for control in controls))
+        for condition in members
+        if any((condition, control) in found for control in controls)
+    ]
     return Table(
         f"{group}: paired differences in {named}",
         ("generator", "classifier", *(f"− {_named(control)}" for control in controls)),
         rows,
-        "Paired by split seed, 95 % interval of Student's t, not corrected for the number of comparisons.  Where no "
-        "forest is named: the same classifier.",
+        f"Paired by split seed; where no forest is named, with the same classifier.  {kind_of_interval(members)}  "
+        f"†: also different from 0 when the {len(found)} comparisons of this table are taken together (Holm, 5 %).",
     )
+
+
+def confirmed(found: Mapping[Any, Interval]) -> set[Any]:
+    """Of comparisons those that differ from 0 when all are taken together (Holm's correction, 5 %)."""
+    known = {place: value.p for place, value in found.items() if value.p is not None}
+    return {place for place, p in zip(known, holm([*known.values()]), strict=True) if p <= 0.05}
 
 
 def fidelity(group: Group, members: Mapping[Condition, list[Record]]) -> list[Table]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from nids_jax.data.datasets import Cell, printed
-from nids_jax.report.conditions import Condition, Group, Record, Table, interval, mean_recall, show
+from nids_jax.report.conditions import Condition, Group, Record, Table, interval, kind_of_interval, mean_recall, show
 from nids_jax.report.generator_comparison import differences, fidelity, judged
 
 EXPERIMENTS = ("imbalance",)
@@ -85,7 +85,7 @@ def _scores(group: Group, members: Mapping[Condition, list[Record]]) -> Table:
             *(["P2 prints (P, R, F1)"] if cells else []),
         ),
         rows,
-        note,
+        f"{note}  {kind_of_interval(members)}",
     )
 
 

@@ -5,7 +5,18 @@ from collections.abc import Mapping
 import numpy as np
 
 from nids_jax.evaluation.statistics import Interval, mean_interval
-from nids_jax.report.conditions import Condition, Group, Record, Table, by_split, difference, interval, show, within
+from nids_jax.report.conditions import (
+    Condition,
+    Group,
+    Record,
+    Table,
+    by_split,
+    difference,
+    interval,
+    kind_of_interval,
+    show,
+    within,
+)
 
 EXPERIMENTS = ("learning_curve",)
 METRICS = {
@@ -25,8 +36,9 @@ def tables(group: Group, curve: Curve) -> list[Table]:
             if any(cell != "–" for row in rows for cell in row[1:3]):
                 header = ("real rows a class", "real", "real and simulated", "difference", "worth so many real rows")
                 note = (
-                    "Mean and 95 % interval over split seeds, differences paired.  Worth: the real rows with which the "
-                    "detector without simulation does as well, interpolated on a logarithmic scale within each split."
+                    f"Differences are paired.  {kind_of_interval(_all(curve))}  Worth: the real rows with which the "
+                    "detector without simulation does as well, interpolated on a logarithmic scale within each split; "
+                    "its interval is Student's t."
                 )
                 name = f"{group.experiment} on {group.dataset}, {classifier}: {title}"
                 found.append(Table(name, header, rows, note))
@@ -70,6 +82,14 @@ def worth(curve: Curve, shots: int, classifier: str, metric: str) -> Interval | 
     if not found:
         return None
     return within(mean_interval(found), 0.0, float(np.log1p(max(counts))))
+
+
+def _all(curve: Curve) -> dict[Condition, list[Record]]:
+    found: dict[Condition, list[Record]] = {}
+    for members in curve.values():
+        for condition, runs in members.items():
+            found.setdefault(condition, []).extend(runs)
+    return found
 
 
 def _rows(value: Interval, most: int) -> str:

@@ -2,9 +2,10 @@
 
 import csv
 
+import numpy as np
 import pandas as pd
 import pytest
-from scipy import stats
+from scipy import special, stats
 
 from nids_jax.report import conditions, tables
 
@@ -41,7 +42,8 @@ def test_summary_csv_against_pandas_and_scipy(tmp_path):
     assert len(table) == 3
     row = table.loc[("cddpm", "cnn_bigru")]
     splits = [0.85, 0.75, 0.8, 0.9]
-    low, high = stats.t.interval(0.95, 3, pd.Series(splits).mean(), stats.sem(splits))
+    half = stats.t.ppf(0.975, 3) * stats.sem(splits) / (0.825 * 0.175)  # on the scale of logits
+    low, high = special.expit(special.logit(0.825) + np.array([-half, half]))
     assert row[["accuracy", "accuracy_low", "accuracy_high"]].tolist() == pytest.approx([0.825, low, high])
     assert row[["split_seeds", "runs", "accuracy_n"]].tolist() == [4, 8, 4]
     for control, values in (("copies", [0.7, 0.75, 0.7, 0.8]), ("forest", [0.8, 0.8, 0.7, 0.9])):
@@ -180,7 +182,8 @@ def test_an_interval_of_a_share_stays_within_its_bounds():
     runs = [run("real", "knn", seed, value) for seed, value in enumerate((0.02, 0.98))]
     found = conditions.interval(runs, "accuracy")
     assert found is not None
-    assert (found.mean, found.low, found.high) == (0.5, 0.0, 1.0)
+    assert (found.mean, found.low, found.high) == pytest.approx((0.5, 0.0, 1.0), abs=1e-6)
+    assert 0 < found.low < found.high < 1
     others = [run("copies", "knn", seed, value) for seed, value in enumerate((0.98, 0.02))]
     members = conditions.grouped([*runs, *others])
     (group,) = members.values()
