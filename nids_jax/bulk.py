@@ -27,7 +27,7 @@ from nids_jax.bundle.folder import naming
 from nids_jax.bundle.scaling import stored_scaler
 from nids_jax.data.scaling import Scaler
 from nids_jax.errors import InputError, check_names
-from nids_jax.files import open_temporary
+from nids_jax.files import open_temporary, reason
 from nids_jax.flows.consistency import repair
 from nids_jax.generators.base import Labels
 from nids_jax.generators.cddpm import CDDPM
@@ -217,7 +217,8 @@ def run(
         return Written(left, complete=False)
     checks = [store.read_json(_check_path(output_dir, job, n)) for n in range(job.parts)]
     manifest = {**description, "rows": len(job.labels), "columns": len(job.model.scaler.features) + 1}
-    store.write_json(output_dir / MANIFEST, {**manifest, "files": checks})
+    if missing or not (output_dir / MANIFEST).exists():
+        store.write_json(output_dir / MANIFEST, {**manifest, "files": checks})
     return Written(left, complete=True)
 
 
@@ -289,7 +290,7 @@ class _Shard:
         self.number, self.rows = number, job.rows(number)
         self._job, self._output_dir = job, output_dir
         self._path = output_dir / job.name(number)
-        self._temporary, file = open_temporary(self._path)
+        self._temporary, file = open_temporary(self._path, "output_dir")
         self._file = _Digest(file)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=self._path.name)
         self._waiting: list[Future[None]] = []
@@ -384,5 +385,4 @@ def _write_abreast(job: Generation, output_dir: Path, numbers: Sequence[int], ad
                         shard.take(piece)
                         advance(len(piece))
     except OSError as error:
-        reason = error.strerror or error
-        raise InputError(f"cannot write to {output_dir}: {reason}; choose another `output_dir`") from error
+        raise InputError(f"cannot write to {output_dir}: {reason(error)}; choose another `output_dir`") from error

@@ -1,6 +1,7 @@
 """Compiled loops: numba as this package uses it."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import numba
@@ -43,6 +44,16 @@ def inlined(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def _compiled(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
     try:
-        return numba.njit(cache=True, nogil=True, **options)(function)
+        found: Any = numba.njit(cache=True, nogil=True, **options)(function)
     except RuntimeError:  # neither the package's folder nor the user's cache can be written
         return numba.njit(nogil=True, **options)(function)
+    cache: Any = getattr(found, "_cache", None)
+    if hasattr(cache, "save_overload"):
+        save = cache.save_overload
+
+        def save_if_possible(*arguments: Any) -> None:
+            with suppress(OSError):  # a full disk, say: the function is compiled all the same
+                save(*arguments)
+
+        cache.save_overload = save_if_possible
+    return found

@@ -1,6 +1,8 @@
 """Files that are whole or absent."""
 
+import errno
 import hashlib
+import io
 import json
 import os
 import re
@@ -39,32 +41,66 @@ def whole_or_absent(path: str | os.PathLike[str], argument: str) -> Iterator[Bin
       InputError: the folder or the file cannot be written.
     """
     path = Path(path)
-    try:
+    with writing(path, argument):
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary, file = open_temporary(path)
-        try:
-            with file:
-                yield file
+        temporary, file = open_temporary(path, argument)
+    try:
+        with file:
+            yield file
+            with writing(path, argument):
                 file.flush()
                 os.fsync(file.fileno())
+        with writing(path, argument):
             os.replace(temporary, path)
-        finally:
+    finally:
+        with suppress(OSError):
             temporary.unlink(missing_ok=True)
-        flush_folder(path.parent)
+    flush_folder(path.parent)
+
+
+@contextmanager
+def writing(path: Path, argument: str) -> Iterator[None]:
+    """Around what writes to a place: an error of the system names it, and the argument that names it."""
+    try:
+        yield
     except OSError as error:
-        reason = error.strerror or str(error) or type(error).__name__
-        raise InputError(f"cannot write {path}: {reason}; choose another `{argument}`") from error
+        raise InputError(f"cannot write {path}: {reason(error)}; choose another `{argument}`") from error
 
 
-def open_temporary(path: Path) -> tuple[Path, BinaryIO]:
+def reason(error: Exception) -> str:
+    """Why something could not be read or written: the system's words, wherever a library's account has them.
+
+    Else the account's first line.
+    """
+    for number in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EFBIG, errno.EIO):
+        if os.strerror(number) in str(error):
+            return os.strerror(number)
+    own = error.strerror if isinstance(error, OSError) else None
+    return own or next(iter(str(error).splitlines()), "")[:200] or type(error).__name__
+
+
+class _Written(io.FileIO):
+    """A file whose errors name its place: within the same block, other files are read and written."""
+
+    def __init__(self, temporary: Path, path: Path, argument: str):
+        super().__init__(temporary, "xb")
+        self._about = path, argument
+
+    def write(self, data: Any, /) -> int:
+        with writing(*self._about):
+            return super().write(data)
+
+
+def open_temporary(path: Path, argument: str) -> tuple[Path, BinaryIO]:
     """A new file beside `path` under a temporary name, and those removed that killed processes left for `path`.
 
-    While it is open, it is locked, by which other processes know that it is no leftover.
+    While it is open, it is locked, by which other processes know that it is no leftover.  Where it cannot be written
+    on, an InputError names `path` and the `argument`.
     """
     remove_leftovers(path)
     while True:
         temporary = temporary_name(path)
-        file = temporary.open("xb")
+        file = io.BufferedWriter(_Written(temporary, path, argument))
         lock(file.fileno(), wait=True)
         if temporary.exists():  # or else it was taken for a leftover before it was locked
             return temporary, file

@@ -68,7 +68,7 @@ def hold(
     beside: bool = False,
     share: tuple[int, int] = (0, 1),
     may_be_read_only: bool = False,
-) -> Iterator[None]:
+) -> Iterator[bool]:
     """Around all work on a folder, which is made: no other process does the same there.
 
     Where the file system knows no locks, a warning says so and the work goes on.
@@ -80,6 +80,9 @@ def hold(
       beside: keep the lock beside the folder, which is replaced as a whole.
       share: this is process K of N that may work there at once.
       may_be_read_only: go on without a lock where none can be written, as nothing may be left to do there.
+
+    Returns:
+      Whether the folder can be written.
 
     Raises:
       InputError: another process holds it, or the folder cannot be written.
@@ -96,14 +99,15 @@ def hold(
                 file = _taken(each, shared=shared)
             except OSError as error:
                 if may_be_read_only and path.is_dir():
-                    break
+                    yield False
+                    return
                 raise InputError(f"cannot write {path}: {error.strerror}; choose another `{argument}`") from error
             if file is None:
                 raise InputError(f"{path} is in use by {_holder(place)}; let it end, or choose another `{argument}`")
             stack.callback(_release, each, file)
             if not shared:
                 _sign(file, command)
-        yield
+        yield True
 
 
 def _taken(place: Path, *, shared: bool) -> BinaryIO | None:

@@ -5,6 +5,7 @@ JAX is imported when a function needs it: what only counts the cores starts with
 
 import os
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,17 +16,35 @@ _COMPILE_EVENT = "/jax/core/compile/backend_compile_duration"
 def enable_compilation_cache() -> None:
     """Keep compiled functions on disk, so that only the first run of a program on a machine pays for compiling.
 
-    The folder is $JAX_COMPILATION_CACHE_DIR, else `nids_jax` in the user's cache folder.
+    The folder is $JAX_COMPILATION_CACHE_DIR, else `nids_jax` in the user's cache folder; where it cannot be written,
+    every run compiles.
     """
     import jax
 
-    if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
-        try:
-            base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-        except RuntimeError:  # a user without a home: compile every time
-            return
-        jax.config.update("jax_compilation_cache_dir", str(Path(base) / "nids_jax"))
+    folder = _cache_folder()
+    try:
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        folder = None
+    writable = folder is not None and os.access(folder, os.W_OK)
+    jax.config.update("jax_compilation_cache_dir", str(folder) if writable else None)
+    # Of a disk that is full, say; there would be a warning for each function.
+    warnings.filterwarnings("ignore", "Error (reading|writing) persistent compilation cache")
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+
+
+def _cache_folder() -> Path | None:
+    named = os.environ.get("JAX_COMPILATION_CACHE_DIR")
+    if named:
+        return Path(named)
+    base = os.environ.get("XDG_CACHE_HOME")
+    try:
+        base = Path(base) if base else Path.home() / ".cache"
+    except RuntimeError:  # a user without a home
+        return None
+    # The home of an empty $HOME is the root, which is no place for files of one program.
+    return None if base.parent == Path(base.anchor) and not os.environ.get("XDG_CACHE_HOME") else base / "nids_jax"
 
 
 def cores() -> int:

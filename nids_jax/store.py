@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from nids_jax.errors import InputError
-from nids_jax.files import write_atomic
+from nids_jax.files import write_atomic, writing
 
 RECORDS, CONFIG = "records.jsonl", "config.json"
 FORMAT = 2  # of records and of config.json
@@ -79,7 +79,7 @@ def append(output_dir: str | os.PathLike[str], record: Mapping[str, Any]) -> Non
         raise InputError(f"the record {problem}")
     line = json.dumps(record, allow_nan=False, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"
     path = Path(output_dir) / RECORDS
-    try:
+    with writing(path, "output_dir"):
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(path, "a+b") as file:
             file.seek(0)
@@ -91,8 +91,6 @@ def append(output_dir: str | os.PathLike[str], record: Mapping[str, Any]) -> Non
             file.write(line)
             file.flush()
             os.fsync(file.fileno())
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror}; choose another `output_dir`") from error
 
 
 def read(output_dir: str | os.PathLike[str]) -> list[dict[str, Any]]:
@@ -201,13 +199,25 @@ def environment(command: Sequence[str] | str) -> dict[str, Any]:
 def write_config(
     output_dir: str | os.PathLike[str], flags: Mapping[str, Any], may_differ: Collection[str] = MAY_DIFFER
 ) -> None:
-    """Write config.json: all flags of the experiment.
+    """Write config.json, all flags of the experiment, where `check_config` agrees.
+
+    Raises:
+      InputError: what `check_config` refuses, or output_dir cannot be written.
+    """
+    check_config(output_dir, flags, may_differ)
+    write_json(Path(output_dir) / CONFIG, {**_strict(flags), "format": FORMAT})
+
+
+def check_config(
+    output_dir: str | os.PathLike[str], flags: Mapping[str, Any], may_differ: Collection[str] = MAY_DIFFER
+) -> None:
+    """Compare the flags with config.json, where there are runs.
 
     Args:
       may_differ: flags that a rerun in the same folder may change, because they alter no run's result.
 
     Raises:
-      InputError: output_dir holds runs made with another value of any other flag, or cannot be written.
+      InputError: output_dir holds runs made with another value of any other flag.
     """
     path = Path(output_dir) / CONFIG
     new = {**_strict(flags), "format": FORMAT}
@@ -230,7 +240,6 @@ def write_config(
                     f"{Path(output_dir)} holds runs with `{name}` = {before}, and now it is {now}; choose another "
                     "`output_dir`, or go back to the old value"
                 )
-    write_json(path, new)
 
 
 def write_json(path: str | os.PathLike[str], value: Any) -> None:

@@ -107,11 +107,11 @@ def test_temporary_files_of_living_processes_stay_and_those_of_dead_ones_go(tmp_
 from pathlib import Path
 from nids_jax.files import open_temporary, temporary_folder
 path = Path({str(path)!r})
-temporary, file = open_temporary(path)
+temporary, file = open_temporary(path, "output")
 with temporary_folder(path):"""
     (tmp_path / ".table.csv.1.tmp").write_bytes(b"of an earlier version")
     with process(code) as other:
-        mine, file = open_temporary(path)
+        mine, file = open_temporary(path, "output")
         names = sorted(each.name for each in tmp_path.iterdir())
         assert [name.split("-")[0] for name in names] == sorted(
             [f".table.csv.{other.pid}"] * 2 + [mine.name.split("-")[0]]

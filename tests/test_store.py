@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from nids_jax import store
 from nids_jax.errors import InputError
+from tests.full_disk import files_of_at_most
 
 KEYS = {
     "experiment": "fewshot",
@@ -179,3 +180,14 @@ def test_the_environment_names_device_versions_and_command():
     revision = found["git_revision"]
     assert revision is None or set(revision.removesuffix("-dirty")) <= set("0123456789abcdef")
     json.dumps(found, allow_nan=False)
+
+
+def test_a_full_disk_keeps_the_records_before(tmp_path):
+    store.append(tmp_path, run(0))
+    size = (tmp_path / store.RECORDS).stat().st_size
+    said = f"^cannot write {tmp_path / store.RECORDS}: File too large; choose another `output_dir`$"
+    with files_of_at_most(size + 50), pytest.raises(InputError, match=said):
+        store.append(tmp_path, run(7))
+    assert len(store.read(tmp_path)) == 1
+    store.append(tmp_path, run(8))
+    assert [each["split_seed"] for each in store.read(tmp_path)][1:] == [8]

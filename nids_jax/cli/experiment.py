@@ -6,7 +6,7 @@ from typing import Any
 from nids_jax import store
 from nids_jax.cli import options
 from nids_jax.cli.flags import Flags
-from nids_jax.cli.output import say
+from nids_jax.cli.output import say, warn
 from nids_jax.errors import InputError
 from nids_jax.generators.registry import GENERATORS
 from nids_jax.locks import hold
@@ -14,7 +14,7 @@ from nids_jax.pipeline.names import TrainingSetName
 from nids_jax.pipeline.runner import Runner
 from nids_jax.protocols.base import Protocol
 from nids_jax.report.page import build_report
-from nids_jax.report.tables import verdict
+from nids_jax.report.tables import summary_text, verdict
 
 
 def flags_of(protocol: type[Protocol]) -> Flags:
@@ -56,15 +56,21 @@ def run(protocol: type[Protocol], arguments: Sequence[str]) -> None:
     if given.values().get("own_tools"):
         changes["own_tools_version"] = options.version_of(sorted(map(repr, job.simulation.own.values())))
     command = ["nids_jax", protocol.name, *arguments]
-    with hold(output_dir, "output_dir", command, may_be_read_only=True):
-        store.write_config(output_dir, {**given.values(), **changes})
+    recorded = bool(store.read(output_dir))
+    with hold(output_dir, "output_dir", command, may_be_read_only=recorded) as writable:
+        (store.write_config if writable else store.check_config)(output_dir, {**given.values(), **changes})
         table, found = data.read() if data is not None else (own, {})
         found["fingerprint"] = options.same_rows(output_dir, table)
-        store.write_json(output_dir / "data.json", {**job.describe(table), **found})
+        if writable:
+            store.write_json(output_dir / "data.json", {**job.describe(table), **found})
         job.run(table, Runner(output_dir=output_dir, command=command, say=say, shard=shard))
-        page = build_report(output_dir)
-        say(*(output_dir / "summary.md").read_text(encoding="utf-8").split("\n"))
-        say(*verdict(store.read(output_dir)), "", f"report: {page}")
+        page = build_report(output_dir) if writable else None
+    records = store.read(output_dir)
+    say(*summary_text(records).split("\n"), *verdict(records))
+    if page is None:
+        warn(f"{output_dir} cannot be written, so the report there stays as it is")
+    else:
+        say("", f"report: {page}")
 
 
 def _trains_generators(protocol: type[Protocol]) -> bool:

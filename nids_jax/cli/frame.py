@@ -7,6 +7,7 @@
 | 130 | interrupted (Ctrl-C, or SIGTERM): what was finished is kept |
 """
 
+import os
 import re
 import signal
 import sys
@@ -38,6 +39,8 @@ def run(load: Callable[[], Main], arguments: Sequence[str], names: Callable[[], 
       names: the command's flags, for its errors.
     """
     output.prepare()
+    if os.environ.get("HOME") == "":  # which libraries take for the root: as one that is not set, it means the user's
+        del os.environ["HOME"]
     with _Interruptions() as interruptions:
         try:
             with interruptions.held():

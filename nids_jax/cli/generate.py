@@ -72,9 +72,14 @@ def main(arguments: Sequence[str]) -> None:
     )
     # A CPU is slower than the thread that writes; an accelerator needs several.
     abreast = 1 if jax.default_backend() == "cpu" else min(8, cores())
-    share = (wanted.process_id, wanted.processes)
-    command = ["nids_jax", "generate", *arguments]
-    with hold(output_dir, "output_dir", command, share=share), CompileClock().timed() as seconds:
+    held = hold(
+        output_dir,
+        "output_dir",
+        ["nids_jax", "generate", *arguments],
+        share=(wanted.process_id, wanted.processes),
+        may_be_read_only=(output_dir / bulk.MANIFEST).exists(),
+    )
+    with held, CompileClock().timed() as seconds:
         made = bulk.run(job, output_dir, process=wanted.process_id, processes=wanted.processes, abreast=abreast)
     if made.rows:
         rate = made.rows / seconds["run"]

@@ -7,6 +7,7 @@ from nids_jax.api import meter
 from nids_jax.cli.metering import is_capture
 from nids_jax.cli.output import say
 from nids_jax.errors import InputError
+from nids_jax.files import reason
 from nids_jax.flows.meter import Compat
 
 
@@ -36,7 +37,12 @@ def tables_of(names: Sequence[str], folder: Path, compat: Compat, *, labelled: b
         if labelled:
             frame["Label"] = label.strip()
         table = folder / f"{captures:04}.parquet"
-        frame.to_parquet(table, index=False)
+        try:
+            frame.to_parquet(table, index=False)
+        except OSError as error:
+            raise InputError(
+                f"cannot write {table}: {reason(error)}; let the variable TMPDIR name a folder with more room"
+            ) from error
         say(f"{path}: {len(frame):,} flows{f' of {label.strip()}' if labelled else ''}")
         found.append(str(table))
         captures += 1

@@ -4,16 +4,18 @@ nids_jax report out/fewshot
 nids_jax report out/shard0 out/shard1 out/shard2 --output_dir=out/all
 """
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from nids_jax import store
 from nids_jax.cli.flags import Flags
-from nids_jax.cli.output import say
+from nids_jax.cli.output import say, warn
 from nids_jax.errors import InputError
 from nids_jax.locks import hold
 from nids_jax.report.page import build_report
+from nids_jax.report.tables import summary_text
 from nids_jax.settings import setting
 
 
@@ -40,4 +42,14 @@ def main(arguments: Sequence[str]) -> None:
         into = Path(wanted.output_dir)
         with hold(into, "output_dir", ["nids_jax", "report", *arguments]):
             store.merge([Path(folder) for folder in folders], into)
-    say(str(build_report(wanted.output_dir or folders[0])))
+    folder = Path(wanted.output_dir or folders[0])
+    if not folder.is_dir() or os.access(folder, os.W_OK):
+        say(str(build_report(folder)))
+        return
+    records = store.read(folder)
+    if not records:
+        raise InputError(f"{folder} holds no finished runs; name the output folder of an experiment")
+    say(*summary_text(records).split("\n"))
+    warn(
+        f"{folder} cannot be written, so the report there stays as it is; for another, name a folder with --output_dir"
+    )

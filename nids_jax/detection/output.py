@@ -12,6 +12,7 @@ from nids_jax.detection.events import event_lines
 from nids_jax.detection.summary import alert_lines
 from nids_jax.detection.verdict import Judged
 from nids_jax.errors import InputError
+from nids_jax.files import writing
 from nids_jax.locks import lock
 from nids_jax.sheets import Form, Kind, Sheet
 
@@ -139,20 +140,24 @@ class LiveFile:
         Raises:
           InputError: it cannot be written, or another process is writing it.
         """
-        try:
+        self._path = path
+        with writing(path, "output"):
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-        except OSError as error:
-            raise InputError(f"cannot write {path}: {error.strerror}; choose another `output`") from error
         if lock(self._file) is False:
             os.close(self._file)
             raise InputError(f"{path} is being written by another process; choose another `output`")
 
     def write(self, text: str) -> None:
-        """Add whole lines."""
+        """Add whole lines.
+
+        Raises:
+          InputError: they cannot be written, on a full disk say.
+        """
         content = memoryview(text.encode())
-        while content:
-            content = content[os.write(self._file, content) :]
+        with writing(self._path, "output"):
+            while content:
+                content = content[os.write(self._file, content) :]
 
     def close(self) -> None:
         """Have it on the disk."""

@@ -4,6 +4,7 @@
 """
 
 import json
+import warnings
 from collections import deque
 from collections.abc import Iterator
 from copy import copy
@@ -72,7 +73,12 @@ class DiffusionModel:
             self.config.schedule,
         )
         if path is not None:
-            write_atomic(path, json.dumps({**chosen._asdict(), "sampler": plain(chosen.sampler)}).encode())
+            text = json.dumps({**chosen._asdict(), "sampler": plain(chosen.sampler)})
+            try:
+                write_atomic(path, text.encode(), "directory")
+            except InputError as error:  # the checkpoint itself is only read
+                reason = str(error).rpartition(";")[0]
+                warnings.warn(f"the sampler that was chosen is not kept: {reason}", stacklevel=2)
         self.config = replace(self.config, sampler=chosen.sampler)
         return chosen
 

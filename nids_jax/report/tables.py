@@ -132,9 +132,13 @@ def write_summary(output_dir: str | os.PathLike[str], records: Sequence[Record])
     for row in rows:
         writer.writerow({name: guarded(cell) if isinstance(cell, str) else cell for name, cell in row.items()})
     write_atomic(Path(output_dir) / "summary.csv", text.getvalue().encode("utf-8", "replace"))
+    write_atomic(Path(output_dir) / "summary.md", summary_text(records).encode("utf-8", "replace"))
+
+
+def summary_text(records: Sequence[Record]) -> str:
+    """The content of summary.md: the verdict, and the tables of results."""
     lines = ["# Results", "", *(f"- {sentence}" for sentence in verdict(records)), ""]
-    lines += [markdown(table) for table in tables(records)]
-    write_atomic(Path(output_dir) / "summary.md", "\n".join(lines).encode("utf-8", "replace"))
+    return "\n".join([*lines, *(markdown(table) for table in tables(records))])
 
 
 def _timings(group: Group, members: Mapping[Condition, list[Record]]) -> Table:

@@ -6,10 +6,13 @@ renames it, so a killed run leaves the last whole step behind; its arrays' check
 files after it.  Files are compared before Orbax sees them, as it answers damage with tracebacks of its threads.
 """
 
+import gc
 import hashlib
 import json
 import logging
+import shutil
 import sys
+import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -23,7 +26,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from nids_jax.errors import InputError
-from nids_jax.files import own_checksum, write_atomic
+from nids_jax.files import own_checksum, reason, write_atomic
 from nids_jax.locks import hold
 from nids_jax.training.description import brief, entry, read_json, reading
 from nids_jax.training.loop import Data, Objective, OptimiserConfig, TrainState, initial_state, train
@@ -44,10 +47,13 @@ def fingerprint(*arrays: np.ndarray) -> str:
 
 @contextmanager
 def _quiet_orbax() -> Iterator[None]:
-    """Keep Orbax from reporting every file it touches; the rest of the program's log stays as it is."""
+    """Keep Orbax from reporting every file that it touches, and errors that it raises as well.
+
+    The rest of the program's log stays as it is.
+    """
 
     def worth_reporting(record: logging.LogRecord) -> bool:
-        return "orbax" not in record.pathname or record.levelno >= logging.ERROR
+        return "orbax" not in record.pathname
 
     logger = logging.getLogger("absl")
     logger.addFilter(worth_reporting)
@@ -89,7 +95,20 @@ class Checkpoint:
             self._description = description
             self._describe({})
         _compare_files(self.directory, self._description)
-        self._manager = _manager(self.directory)
+        with self._writing():
+            self._manager = _manager(self.directory)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Around Orbax's writing: whatever it raises is an InputError, and half a step is removed."""
+        try:
+            with _quiet_orbax():
+                yield
+        except Exception as error:
+            _forget(error)
+            for half in (self.directory / "steps").glob("*.orbax-checkpoint-tmp*"):
+                shutil.rmtree(half, ignore_errors=True)
+            raise InputError(f"cannot write {self.directory}: {reason(error)}; choose another `output_dir`") from error
 
     def save(self, state: TrainState, losses: np.ndarray, total_steps: int) -> None:
         """Keep this state and the losses of the steps so far [state.step]; replaces what was kept before."""
@@ -100,7 +119,7 @@ class Checkpoint:
         before = {step: each for step, each in self._description["steps"].items() if step == str(latest)}
         step, checksums = int(state.step), {"arrays": _arrays_checksum(tree)}
         self._describe({**before, str(step): checksums})
-        with _quiet_orbax():
+        with self._writing():
             self._manager.save(step, args=ocp.args.StandardSave(tree))  # pyright: ignore[reportCallIssue]
         files = _files_checksum(self.directory / "steps" / str(step))
         self._describe({str(step): {**checksums, "files": files}})
@@ -227,6 +246,16 @@ def _manager(directory: Path, *, read_only: bool = False) -> ocp.CheckpointManag
         return ocp.CheckpointManager(directory / "steps", options=options)
 
 
+def _forget(error: Exception) -> None:
+    """End the coroutines that Orbax left in the middle: they would complain when they are collected."""
+    hook, sys.unraisablehook = sys.unraisablehook, lambda _: None
+    try:
+        traceback.clear_frames(error.__traceback__)
+        gc.collect()
+    finally:
+        sys.unraisablehook = hook
+
+
 def _files_checksum(folder: Path) -> str:
     """SHA-256 over the names and contents of the files in a step's folder."""
     digest = hashlib.sha256()
@@ -279,8 +308,7 @@ def _restore(
         with _quiet_orbax():
             restored: Any = manager.restore(latest, args=ocp.args.StandardRestore(tree))  # pyright: ignore[reportCallIssue]
     except Exception as error:
-        reason = next(iter(str(error).splitlines()), "") or type(error).__name__
-        raise InputError(f"{unfit} ({reason[:200]}); restore the folder or train again") from error
+        raise InputError(f"{unfit} ({reason(error)}); restore the folder or train again") from error
     # Orbax gives arrays of the sizes that were stored.
     if jax.tree.map(np.shape, restored) != jax.tree.map(np.shape, tree):
         raise InputError(f"{unfit}; restore the folder or train again")

@@ -82,6 +82,16 @@ def test_a_model_keeps_its_choice(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     np.testing.assert_array_equal(plainly.sample(labels, KEY), model.sample(labels, KEY))
 
 
+def test_a_checkpoint_that_cannot_be_written_is_used_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    model = CDDPM(replace(TINY, steps=4)).fit(*rows(), KEY)
+    trial = sampler_selection.Trial(DPMpp2M(steps=12), 0.5, 0.6)
+    monkeypatch.setattr(sampler_selection, "select_sampler", lambda *_: trial)
+    (tmp_path / "file").write_text("where a folder should be")
+    with pytest.warns(UserWarning, match=f"not kept: cannot write {tmp_path / 'file' / 'sampler.json'}: [^;]*$"):
+        model.choose_sampler(tmp_path / "file")
+    assert model.config.sampler == trial.sampler
+
+
 def test_auto_asks_for_a_choice():
     auto = CDDPMConfig().changed(sampler="auto", guidance=2.0)
     assert (auto.choose_sampler, auto.guidance, auto.sampler) == (True, 2.0, CDDPMConfig().sampler)

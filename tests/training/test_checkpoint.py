@@ -19,6 +19,7 @@ from nids_jax.files import own_checksum
 from nids_jax.generators.cddpm import CDDPM
 from nids_jax.training.checkpoint import Checkpoint
 from nids_jax.training.description import from_plain, plain
+from tests.full_disk import files_of_at_most
 from tests.generators.test_cddpm import TINY, rows
 
 KEY = jax.random.key(1)
@@ -274,3 +275,29 @@ def test_two_trainings_do_not_share_a_folder_and_reading_removes_nothing(folder:
     assert unfinished.is_dir()
     first.close()
     Checkpoint(folder.parent / "new", {}).close()
+
+
+def test_a_disk_that_fills_while_a_step_is_written_costs_that_step_alone(
+    tmp_path: Path, capfd: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+):
+    settings, path = replace(TINY, steps=60), tmp_path / "new"  # kept after 50 and 60
+    save = Checkpoint.save
+    steps: list[int] = []
+
+    def full(checkpoint: Checkpoint, state: Any, losses: Any, total: int) -> None:
+        steps.append(int(state.step))
+        with files_of_at_most(2_000 if len(steps) == 2 else 1 << 30):
+            save(checkpoint, state, losses, total)
+
+    monkeypatch.setattr(Checkpoint, "save", full)
+    said = f"^cannot write {path}(/description.json)?: File too large; choose another `output_dir`$"
+    with pytest.raises(InputError, match=said):
+        CDDPM(settings, checkpoint_dir=path).fit(*rows(), KEY)
+    assert capfd.readouterr().err == ""
+    assert [each.name for each in (path / "steps").iterdir()] == [str(steps[0])]
+    assert not list(path.glob(".*"))
+    resumed = CDDPM(settings, checkpoint_dir=path).fit(*rows(), KEY)
+    assert steps == [50, 60, 60]
+    whole = CDDPM(settings).fit(*rows(), KEY)
+    labels = rows()[1][:20]
+    assert (resumed.sample(labels, KEY) == whole.sample(labels, KEY)).all()
