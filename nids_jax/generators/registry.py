@@ -8,6 +8,7 @@ from nids_jax.generators import (
     cddpm,
     editing,
     gan,
+    inverse,
     packet_augmentation,
     resampling,
     retimed,
@@ -22,6 +23,7 @@ GENERATORS: dict[str, GeneratorSpec] = {
     for spec in (
         *resampling.SPECS,
         retimed.SPEC,
+        inverse.SPEC,
         cddpm.SPEC,
         calibrated.SPEC,
         transfer.SPEC,

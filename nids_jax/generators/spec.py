@@ -1,10 +1,11 @@
 """The specification of a generator: all that the rest of the package asks about one by its name."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, Self
 
+from nids_jax.flows.compat import DEFAULT, Compat
 from nids_jax.generators.base import Generator
 from nids_jax.generators.heads import Blocks
 
@@ -33,7 +34,11 @@ class Request:
     checkpoint_dir: Path | None = None
     about: Mapping[str, Any] = field(default_factory=dict)  # stored with the checkpoint
     progress: bool = False
-    features: tuple[str, ...] = ()  # the canonical names of the columns, for a generator of rows in raw units
+    # For a generator of rows in raw units: the canonical names of the columns, which of them hold codes of names, and
+    # how the rows were metered.
+    features: tuple[str, ...] = ()
+    categories: Collection[str] = ()
+    compat: Compat = DEFAULT
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,5 +60,6 @@ class GeneratorSpec:
     # columns it knows by name.
     needs: str = ""
     starts_from_auxiliary: bool = False  # it makes use of a pre-trained model where there is one
+    metered: bool = False  # its rows are what a meter makes of packets, so that nothing in them is to be repaired
     repeated_rows: bool = True  # it may be fitted on rows that repeat
     compared_in: frozenset[str] = frozenset()  # experiments that run it unless told otherwise

@@ -247,7 +247,7 @@ class TrainingSets:
             own = np.searchsorted(codes, labels).astype(np.int32)
             raw = generator.sample(own, jax.random.fold_in(keys.sample, generation))
         # Rows derived from free features or from packets are consistent.
-        if self.preset.repair and not (name.free or name.text in self.sources):
+        if self.preset.repair and not (name.free or name.spec.metered or name.text in self.sources):
             raw = repair(round_like(raw, train.x), train.features)
         return raw, labels, fitting, sampling, generator.losses_
 
@@ -258,7 +258,10 @@ class TrainingSets:
         if name.text in self.sources:
             return self.sources[name.text](self.split), every
         if name.spec.needs == "columns":
-            maker: Any = make_generator(name.generator, Request(features=train.features))
+            columns = Request(
+                features=train.features, categories=tuple(train.categories), compat=self.simulation.compat
+            )
+            maker: Any = make_generator(name.generator, columns)
             return maker.fit(train.x, train.y, keys.fit), every
         if name.free and train.categories:
             raise InputError(f"{name}: column {next(iter(train.categories))!r} is no number; use {name.generator}")
