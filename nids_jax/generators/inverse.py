@@ -54,7 +54,8 @@ class Inverse(Copies):
         Raises:
           InputError: none of the columns says how many packets or bytes a flow has, or how long it lasts.
         """
-        self.features, self.compat = tuple(features), compat
+        self.features = tuple(features)
+        self.compat: Compat = compat
         self.spread = spread or Spread()
         self._known = tuple(name if name not in categories else "" for name in self.features)
         if not set(TELLING) & set(self._known):

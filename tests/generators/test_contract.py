@@ -117,7 +117,7 @@ def test_its_specification_is_complete(name: str):
 
 def test_the_registry_is_in_the_order_of_the_reports():
     assert ", ".join(GENERATORS) == (
-        "copies, jitter, smote, adasyn, retimed, cddpm, cddpm_calibrated, cddpm_adapted, cddpm_edit, packets,"
+        "copies, jitter, smote, adasyn, retimed, inverse, cddpm, cddpm_calibrated, cddpm_adapted, cddpm_edit, packets,"
         " packets_resent, simulated, wgan, wgan_per_class, wcgan_gp, vae, vae_wgan, vae_wgan_gp, vae_wgan_gp_per_class"
     )
     compared = {name: {spec.name for spec in GENERATORS.values() if name in spec.compared_in} for name in EXPERIMENTS}
@@ -126,6 +126,7 @@ def test_the_registry_is_in_the_order_of_the_reports():
     assert compared["generator_comparison"] == compared["imbalance"] | {
         "jitter",
         "retimed",
+        "inverse",
         "cddpm_calibrated",
         "simulated",
     }

@@ -12,7 +12,8 @@ import numpy as np
 
 from nids_jax.flows.compat import STREAMED, Compat
 from nids_jax.flows.meter.cicflowmeter import EARLY
-from nids_jax.flows.packets import ACK, FIN, ICMP, NO_ICMP, PSH, RST, SYN, TCP, UDP
+from nids_jax.flows.meter.stream import ACTIVITY_TIMEOUT
+from nids_jax.flows.packets import ACK, FIN, ICMP, NO_ICMP, RST, SYN, TCP, UDP
 from nids_jax.flows.simulate.inverse.levels import levels
 from nids_jax.flows.simulate.inverse.records import FLAG_BITS, SIDES
 from nids_jax.flows.simulate.inverse.times import STATISTICS, timed
@@ -52,8 +53,12 @@ def infer(record: Mapping[str, float], compat: Compat) -> Conversation:
     """
     up, down = int(record["total_fwd_packets"]), int(record["total_bwd_packets"])
     protocol = _protocol(record, up)
-    wanted = np.array([record[name] for name in STATISTICS])
-    times = timed(up, down, record["flow_duration"], record["fwd_iat_total"], record["bwd_iat_total"], wanted)
+    wanted = np.maximum([record[name] for name in STATISTICS], 0)  # clocks that went backwards are not followed
+    # The early meters do not look at a pause before the packet that ends a flow: so what they missed tells of the end.
+    longest, idle = record["flow_iat_max"], record["idle_max"]
+    ended = compat in EARLY and longest > ACTIVITY_TIMEOUT and idle < 0.99 * longest
+    duration, up_total, down_total = (record[name] for name in ("flow_duration", "fwd_iat_total", "bwd_iat_total"))
+    times = timed(up, down, duration, up_total, down_total, wanted, ended=ended)
     side = np.repeat([UP, DOWN], [up, down])
     time = np.concatenate(times)
     order = np.lexsort((side, time))
@@ -63,6 +68,8 @@ def infer(record: Mapping[str, float], compat: Compat) -> Conversation:
     for each in (DOWN, UP):  # requests then go where they part the answers
         length[side == each] = _lengths(record, each, side, length, protocol, compat)
     flags = _flags(record, side, length > empty, compat) if protocol == TCP else np.zeros_like(side)
+    if ended and protocol == TCP:
+        flags[-1] |= FIN if side[-1] == DOWN else RST
     header = np.zeros(len(side), np.int64)
     for each in (UP, DOWN):
         mine = side == each
@@ -149,8 +156,7 @@ def _speaking(count: int, heard: np.ndarray, record: Mapping[str, float], name: 
     if count >= m or not count:
         return np.arange(min(count, m))
     own, others = (
-        max(int(np.nan_to_num(record[f"{side}_packets_bulk_avg"])), 1)
-        for side in (name, SIDES[1 - SIDES.index(name)])
+        max(int(np.nan_to_num(record[f"{side}_packets_bulk_avg"])), 1) for side in (name, SIDES[1 - SIDES.index(name)])
     )
     each = np.arange(count)
     if not heard[-1]:
@@ -167,67 +173,48 @@ def _flags(record: Mapping[str, float], side: np.ndarray, data: np.ndarray, comp
     n = len(side)
     each = np.arange(n)
     up, down = each[side == UP], each[side == DOWN]
-    counted = {flag: record[f"{flag}_flag_count"] for flag in FLAG_BITS}
     flags = np.full(n, ACK)
 
-    def mark(bit: int, count: float, *candidates: np.ndarray) -> None:
-        order = list(dict.fromkeys(np.concatenate(candidates).tolist()))
-        flags[order[: int(np.nan_to_num(count))]] |= bit
+    def mark(flag: str, count: float, *candidates: np.ndarray) -> None:
+        """Set a flag in the first `count` of the candidates; what is known of the first packet goes before."""
+        first = record[f"first_{flag}"]
+        order = dict.fromkeys(np.concatenate([each[: int(first > 0)], *candidates]).tolist())
+        chosen = [place for place in order if place or first != 0]
+        flags[chosen[: int(np.nan_to_num(count))]] |= 1 << FLAG_BITS.index(flag)
 
-    opens = record["first_syn"] if not np.isnan(record["first_syn"]) else counted["syn"]
-    usual = 0.0 if data[0] else 1.0
-    hellos = counted["syn"] if counted["syn"] >= 0 else np.nan_to_num(opens, nan=usual) * min(1 + len(down), 2)
-    mark(SYN, hellos, up[:1] if np.nan_to_num(opens, nan=usual) else up[:0], down[:1], each[~data], each)
-    exact = compat not in STREAMED
-    last = each[-1:]
-    ending = last if exact else np.concatenate([last, _latest(up, down), each[::-1]])
-    if exact:  # the meter ends a flow at the responder's FIN or a RST, and drops further FINs of the initiator
-        mark(FIN, counted["fin"], last, up[1:][::-1][:1])
-    else:
-        mark(FIN, counted["fin"], _latest(up, down), each[~data][::-1], each[::-1])
-    if record["fwd_rst_flags"] >= 0 and record["bwd_rst_flags"] >= 0:
-        for places, name in ((up, "fwd_rst_flags"), (down, "bwd_rst_flags")):
-            mark(RST, record[name], np.intersect1d(places, last) if exact else places[::-1])
-    else:
-        mark(RST, counted["rst"], ending)
+    def count(flag: str, usual: float = 0.0) -> float:
+        return float(np.nan_to_num(record[f"{flag}_flag_count"], nan=usual))
+
+    opens = float(np.nan_to_num(record["first_syn"], nan=count("syn", usual=not data[0]))) > 0
+    hellos = count("syn", usual=opens * min(1 + len(down), 2))
+    mark("syn", hellos, each[: int(opens)], down[:1], each[~data], each)
+    latest = np.sort(np.concatenate([up[-1:], down[-1:]]))[::-1]
+    if compat in STREAMED:
+        mark("fin", count("fin"), latest, each[~data][::-1], each[::-1])
+        closing = each[::-1]
+    else:  # the meter ends a flow at the responder's FIN or a RST, and drops further FINs of the initiator
+        closing = each[-1:]
+        mark("fin", count("fin"), closing, up[1:][::-1][:1])
     turns = np.append(np.diff(side) != 0, True)
     spoken = np.concatenate([each[data & turns], each[data & ~turns], each[~data]])
-    if record["fwd_psh_flags"] >= 0 and record["bwd_psh_flags"] >= 0:
-        for value, name in ((UP, "fwd_psh_flags"), (DOWN, "bwd_psh_flags")):
-            mark(PSH, record[name], spoken[side[spoken] == value])
-    else:
-        usual = float((data & turns).sum())
-        mark(PSH, counted["psh"] if counted["psh"] >= 0 else usual, spoken)
-    for place, flag in enumerate(FLAG_BITS[5:], start=5):
-        known = flag == "urg" and record["fwd_urg_flags"] >= 0 and record["bwd_urg_flags"] >= 0
-        if known:
-            mark(1 << place, record["fwd_urg_flags"], up)
-            mark(1 << place, record["bwd_urg_flags"], down)
+    for flag, places in (("rst", closing), ("psh", spoken), ("urg", each)):
+        told_apart = [record[f"{name}_{flag}_flags"] for name in SIDES]
+        if np.isnan(told_apart).any():
+            mark(flag, count(flag, usual=float((data & turns).sum()) if flag == "psh" else 0.0), places)
         else:
-            mark(1 << place, counted[flag], each)
-    bare = np.concatenate(
-        [
-            up[:1][flags[up[:1]] & SYN > 0],
-            up[1:][flags[up[1:]] & SYN > 0],
-            up[flags[up] & RST > 0],
-            down[flags[down] & RST > 0],
-            each[~data],
-            each,
-        ]
-    )
-    without = n - counted["ack"] if counted["ack"] >= 0 else float(hellos > 0)
-    cleared = list(dict.fromkeys(bare.tolist()))[: int(max(without, 0))]
-    flags[cleared] &= 255 - ACK
-    for place, flag in enumerate(FLAG_BITS):  # what the record says of the first packet alone
+            for value, number in zip((UP, DOWN), told_apart, strict=True):
+                mark(flag, number, places[side[places] == value])
+    for flag in ("ece", "cwr"):
+        mark(flag, count(flag), each)
+
+    bare = np.concatenate([up[flags[up] & (SYN | RST) > 0], each[flags & RST > 0], each[~data], each])
+    without = max(n - count("ack", usual=n - float(hellos > 0)), 0)
+    flags[list(dict.fromkeys(bare.tolist()))[: int(without)]] &= 255 - ACK
+    for place, flag in enumerate(FLAG_BITS):  # where the meter looks at the first packet alone
         shown = record[f"first_{flag}"]
         if not np.isnan(shown):
             flags[0] = flags[0] | 1 << place if shown > 0 else flags[0] & ~(1 << place)
     return flags
-
-
-def _latest(up: np.ndarray, down: np.ndarray) -> np.ndarray:
-    """The last packet of each side, the later one first."""
-    return np.sort(np.concatenate([up[-1:], down[-1:]]))[::-1]
 
 
 def _headers(record: Mapping[str, float], name: str, flags: np.ndarray, protocol: int) -> np.ndarray:

@@ -5,9 +5,7 @@ import numpy as np
 _CLOSE = 1e-3  # a relative error of the squares that is not worth another number of greatest values
 
 
-def levels(
-    count: int, total: float, least: float, most: float, std: float, above: int | None = None
-) -> np.ndarray:
+def levels(count: int, total: float, least: float, most: float, std: float, above: int | None = None) -> np.ndarray:
     """`count` whole numbers of these statistics, the greatest first.
 
     The sum is exact where `least` and `most` allow it, as are the extremes; the deviation is met as nearly as whole

@@ -4,7 +4,7 @@ Quantities that no column tells are NaN.  What a meter writes under another name
 (`meter.cicflowmeter.Early`), is put where it belongs.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -22,8 +22,6 @@ TELLING = (
     *("flow_duration", "flow_iat_mean", "fwd_iat_total", "bwd_iat_total", "packet_length_mean"),
 )
 MOST_PACKETS = 100_000  # of one side; a longer conversation is cut to so many
-
-Columns = Mapping[str, np.ndarray]
 
 
 def told(x: np.ndarray, features: Sequence[str], compat: Compat) -> dict[str, np.ndarray]:
@@ -65,11 +63,11 @@ def told(x: np.ndarray, features: Sequence[str], compat: Compat) -> dict[str, np
         c["first_length"] = get("packet_length_mean") * (up + down + 1) - summed
     else:
         c["first_length"] = nothing
-    _flags(c, get, compat)
+    _flags(c, compat)
     return c
 
 
-def _flags(c: dict[str, np.ndarray], get: "object", compat: Compat) -> None:
+def _flags(c: dict[str, np.ndarray], compat: Compat) -> None:
     """Counts of flags where the meter counts them, and the flags of the first packet where it looks at that one."""
     early = EARLY.get(compat)
     for flag in FLAG_BITS:

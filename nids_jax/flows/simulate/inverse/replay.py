@@ -50,7 +50,8 @@ def vary(talk: Conversation, spread: Spread, rng: np.random.Generator) -> Conver
     if spread.size:
         values, which = np.unique(payload, return_inverse=True)
         changed = np.rint(values * np.exp(spread.size * rng.standard_normal(len(values))))
-        payload = np.where((values > talk.empty) & (values < _FULL), np.maximum(changed, talk.empty + 1), values)[which].astype(np.int64)
+        spoken = (values > talk.empty) & (values < _FULL)
+        payload = np.where(spoken, np.maximum(changed, talk.empty + 1), values)[which].astype(np.int64)
     travel = _travel(talk)
     path = np.exp(spread.path * rng.standard_normal())
     if spread.network:
@@ -86,7 +87,7 @@ def _other_rounds(talk: Conversation, spread: float, rng: np.random.Generator) -
     closing = talk.flags & (FIN | RST) > 0
     end = int(np.argmax(closing)) if closing.any() else n
     after = np.append(True, talk.side[:-1] == DOWN) if (talk.side == DOWN).any() else np.ones(n, bool)
-    begins = np.flatnonzero(after & (talk.side == UP) & (talk.payload > talk.empty) & (np.arange(n) > 0) & (np.arange(n) < end))
+    begins = 1 + np.flatnonzero((after & (talk.side == UP) & (talk.payload > talk.empty))[1:end])
     count = len(begins)
     if count < 2:
         return talk

@@ -23,7 +23,7 @@ _ENOUGH = 1e-4  # squared relative errors in all: no search goes on below
 
 
 def timed(
-    up: int, down: int, duration: float, up_total: float, down_total: float, wanted: np.ndarray
+    up: int, down: int, duration: float, up_total: float, down_total: float, wanted: np.ndarray, *, ended: bool
 ) -> tuple[np.ndarray, np.ndarray]:
     """Times of `up` ≥ 1 packets of the initiator and `down` ≥ 0 of the responder, from the first packet on.
 
@@ -31,6 +31,7 @@ def timed(
       duration: µs.
       up_total, down_total: µs from the first to the last packet of a side; NaN where not known.
       wanted: [len(STATISTICS)], NaN where not known.
+      ended: whether a pause before the last packet is no idle time.
 
     Returns:
       [up] and [down] int64 µs, each rising; the first of `up` is 0.
@@ -50,7 +51,7 @@ def timed(
     gaps_down = levels(down - 1, down_total, wanted[7], wanted[6], wanted[8])
     steps = int(np.clip(_OPERATIONS // ((up + down) * len(_WAYS)), 20, _STEPS))
     best_up, best_down = np.zeros(up, np.int64), np.zeros(down, np.int64)
-    _search(gaps_up, gaps_down, begin, free, duration, wanted, steps, best_up, best_down)
+    _search(gaps_up, gaps_down, begin, free, duration, wanted, ended, steps, best_up, best_down)
     return best_up, best_down
 
 
@@ -83,7 +84,7 @@ def _spread_error(wanted, at, count, total, squares, most, least):
 
 
 @compiled
-def _cost(up, down, wanted):
+def _cost(up, down, wanted, ended):
     """Σ (ln (1 + got) − ln (1 + wanted))² over the statistics that are known."""
     cost = 0.0
     for side in range(2):
@@ -110,7 +111,7 @@ def _cost(up, down, wanted):
         total += gap
         squares += gap * gap
         most, least = max(most, gap), min(least, gap)
-        if gap > ACTIVITY_TIMEOUT:
+        if gap > ACTIVITY_TIMEOUT and not (ended and i == len(up) and j == len(down)):
             for family in range(2):
                 value = np.float64(last - since) if family == 0 else gap
                 if value > 0:
@@ -246,7 +247,7 @@ def _move(times, other, duration, free, side, wanted, state):
 
 
 @compiled
-def _search(gaps_up, gaps_down, begin, free, duration, wanted, steps, best_up, best_down):
+def _search(gaps_up, gaps_down, begin, free, duration, wanted, ended, steps, best_up, best_down):
     """Anneal from several orders of the gaps, and write the times with the least cost."""
     state = np.full(1, 88172645463325252, np.uint64)
     up, down = np.zeros(len(best_up), np.int64), np.zeros(len(best_down), np.int64)
@@ -254,7 +255,7 @@ def _search(gaps_up, gaps_down, begin, free, duration, wanted, steps, best_up, b
     least = np.inf
     for way in _WAYS:
         _start(gaps_up, gaps_down, begin, up, down, way, state)
-        cost = _cost(up, down, wanted)
+        cost = _cost(up, down, wanted, ended)
         for step in range(steps + 1):
             if cost < least:
                 least = cost
@@ -267,7 +268,7 @@ def _search(gaps_up, gaps_down, begin, free, duration, wanted, steps, best_up, b
                 _move(down, up, duration, free, 1, wanted, state)
             else:
                 _move(up, down, duration, False, 0, wanted, state)
-            new = _cost(up, down, wanted)
+            new = _cost(up, down, wanted, ended)
             if new < cost or _random(state) < np.exp((cost - new) / temperature):
                 cost = new
             else:
