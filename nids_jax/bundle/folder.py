@@ -4,14 +4,11 @@ Reading opens only regular files of known names directly inside the folder, foll
 a file what `model.json` says and the disk confirms.
 """
 
-import glob
 import hashlib
 import json
 import os
-import re
 import shutil
 import stat
-import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -20,7 +17,7 @@ from typing import Any
 from nids_jax.bundle.fields import entry
 from nids_jax.bundle.tensors import parse_json
 from nids_jax.errors import InputError
-from nids_jax.files import flush_folder, own_checksum
+from nids_jax.files import flush_folder, own_checksum, remove_leftovers, temporary_folder, temporary_name
 
 MANIFEST, WEIGHTS, CARD, PROGRAM, CURVES = (
     "model.json",
@@ -34,7 +31,6 @@ FORMAT = 1
 _LARGEST_MANIFEST = 1 << 26
 _NAMES = frozenset({WEIGHTS, CARD, PROGRAM, CURVES})
 _ATTEMPTS = 5
-_LEFTOVER_S = 24 * 3600
 
 
 def write(folder: str | os.PathLike[str], manifest: Mapping[str, Any], files: Mapping[str, bytes]) -> None:
@@ -60,12 +56,9 @@ def write(folder: str | os.PathLike[str], manifest: Mapping[str, Any], files: Ma
     }
     content["sha256"] = own_checksum(content)
     text = (json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False) + "\n").encode()
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(temporary, ignore_errors=True)
-        temporary.mkdir()
-        try:
+        with temporary_folder(path) as temporary:
             for name, each in {**files, MANIFEST: text}.items():
                 with (temporary / name).open("wb") as file:
                     file.write(each)
@@ -73,9 +66,7 @@ def write(folder: str | os.PathLike[str], manifest: Mapping[str, Any], files: Ma
                     os.fsync(file.fileno())
             flush_folder(temporary)
             _put_in_place(temporary, path)
-            _remove_leftovers(path)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+        remove_leftovers(path)
         flush_folder(path.parent)
     except OSError as error:
         reason = error.strerror or str(error) or type(error).__name__
@@ -83,7 +74,7 @@ def write(folder: str | os.PathLike[str], manifest: Mapping[str, Any], files: Ma
 
 
 def _put_in_place(temporary: Path, path: Path) -> None:
-    old = path.with_name(f".{path.name}.{os.getpid()}.old")
+    old = temporary_name(path, "old")
     for attempt in range(_ATTEMPTS):
         with suppress(FileNotFoundError):
             os.rename(path, old)
@@ -96,14 +87,6 @@ def _put_in_place(temporary: Path, path: Path) -> None:
             shutil.rmtree(old, ignore_errors=True)
             return
         shutil.rmtree(old, ignore_errors=True)
-
-
-def _remove_leftovers(path: Path) -> None:
-    """Remove the temporary folders of writes to the same place that were killed a day ago or more."""
-    for each in path.parent.glob(f".{glob.escape(path.name)}.*"):
-        ours = re.fullmatch(r"\d+\.(tmp|old)", each.name.removeprefix(f".{path.name}."))
-        if ours and time.time() - each.lstat().st_mtime > _LEFTOVER_S:
-            shutil.rmtree(each, ignore_errors=True)
 
 
 def refuse_other(path: Path) -> None:
