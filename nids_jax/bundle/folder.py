@@ -4,6 +4,7 @@ Reading opens only regular files of known names directly inside the folder, foll
 a file what `model.json` says and the disk confirms.
 """
 
+import errno
 import hashlib
 import json
 import os
@@ -17,7 +18,7 @@ from typing import Any
 from nids_jax.bundle.fields import entry
 from nids_jax.bundle.tensors import parse_json
 from nids_jax.errors import InputError
-from nids_jax.files import flush_folder, own_checksum, remove_leftovers, temporary_folder, temporary_name
+from nids_jax.files import flush_folder, own_checksum, remove_leftovers, temporary_folder, temporary_name, writing
 
 MANIFEST, WEIGHTS, CARD, PROGRAM, CURVES = (
     "model.json",
@@ -56,7 +57,7 @@ def write(folder: str | os.PathLike[str], manifest: Mapping[str, Any], files: Ma
     }
     content["sha256"] = own_checksum(content)
     text = (json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False) + "\n").encode()
-    try:
+    with writing(path, "output"):
         path.parent.mkdir(parents=True, exist_ok=True)
         with temporary_folder(path) as temporary:
             for name, each in {**files, MANIFEST: text}.items():
@@ -68,9 +69,6 @@ def write(folder: str | os.PathLike[str], manifest: Mapping[str, Any], files: Ma
             _put_in_place(temporary, path)
         remove_leftovers(path)
         flush_folder(path.parent)
-    except OSError as error:
-        reason = error.strerror or str(error) or type(error).__name__
-        raise InputError(f"cannot write {path}: {reason}; choose another `output`") from error
 
 
 def _put_in_place(temporary: Path, path: Path) -> None:
@@ -80,8 +78,11 @@ def _put_in_place(temporary: Path, path: Path) -> None:
             os.rename(path, old)
         try:
             os.rename(temporary, path)
-        except OSError:  # another process has put a bundle there in between
-            if attempt == _ATTEMPTS - 1:
+        except OSError as error:
+            others = error.errno in (errno.EEXIST, errno.ENOTEMPTY)  # another process has put a bundle there meanwhile
+            if not others or attempt == _ATTEMPTS - 1:
+                with suppress(OSError):
+                    os.rename(old, path)
                 raise
         else:
             shutil.rmtree(old, ignore_errors=True)

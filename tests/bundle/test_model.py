@@ -1,6 +1,7 @@
 """A model: features by name, verdicts, explanations, the folder, the program."""
 
 import contextlib
+import errno
 import json
 import os
 import shutil
@@ -224,6 +225,24 @@ def test_a_kill_while_saving_leaves_the_old_model_or_the_new_one(tmp_path, monke
         for path in [*tmp_path.iterdir()]:
             shutil.rmtree(path)
         model().save(tmp_path / "model")
+
+
+@pytest.mark.parametrize("stop", ["fsync", "rename"])
+def test_a_full_disk_leaves_the_old_model(tmp_path, monkeypatch, stop):
+    path, real, calls = tmp_path / "model", getattr(folder.os, stop), []
+    model().save(path)
+
+    def full(*arguments):
+        calls.append(arguments)
+        if len(calls) == 2:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return real(*arguments)
+
+    monkeypatch.setattr(folder.os, stop, full)
+    with pytest.raises(InputError, match=f"^cannot write {path}: No space left on device; choose another `output`$"):
+        replace(model(), card="new").save(path)
+    assert load_model(path).card == model().card
+    assert [*tmp_path.iterdir()] == [path]
 
 
 def test_what_a_kill_left_is_removed(tmp_path):
