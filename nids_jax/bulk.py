@@ -31,8 +31,8 @@ from nids_jax.files import open_temporary, reason
 from nids_jax.flows.consistency import repair
 from nids_jax.generators.base import Labels
 from nids_jax.generators.cddpm import CDDPM
+from nids_jax.progress import follow
 from nids_jax.sheets import guarded
-from nids_jax.training import loop
 from nids_jax.training.checkpoint import fingerprint
 from nids_jax.training.description import plain
 
@@ -210,7 +210,7 @@ def run(
     left = sum(len(job.rows(n)) for n in missing)
     if missing:
         job.model.cddpm.compile()  # before the bar begins to count rows a second
-    with loop.progress_bar("generating" if progress else None, wanted, "row", done=wanted - left) as bar:
+    with follow("generating" if progress else None, wanted, "row", done=wanted - left) as bar:
         for start in range(0, len(missing), abreast):
             _write_abreast(job, output_dir, missing[start : start + abreast], bar.update)
     if not all(_is_whole(output_dir, job, n) for n in range(job.parts)):

@@ -223,7 +223,7 @@ class NeuralClassifier:
             batch=config.batch,
             directory=self.checkpoint_dir,
             description=description,
-            progress=self.progress,
+            title=self.progress,
         )
         return self
 
@@ -316,7 +316,7 @@ class NeuralClassifier:
             steps=self.config.total_steps(len(kept)),
             batch=self.config.batch,
             on_block=look,
-            progress=self.progress,
+            title=self.progress,
         )
         return jax.device_put(best, jax.local_devices()[0]), losses
 

@@ -15,6 +15,7 @@ from nids_jax.pipeline.runner import Runner
 from nids_jax.protocols.base import Protocol
 from nids_jax.report.page import build_report
 from nids_jax.report.tables import summary_text, verdict
+from nids_jax.training.callbacks import writers
 
 
 def flags_of(protocol: type[Protocol]) -> Flags:
@@ -63,7 +64,8 @@ def run(protocol: type[Protocol], arguments: Sequence[str]) -> None:
         found["fingerprint"] = options.same_rows(output_dir, table)
         if writable:
             store.write_json(output_dir / "data.json", {**job.describe(table), **found})
-        job.run(table, Runner(output_dir=output_dir, command=command, say=say, shard=shard))
+        with writers(output_dir, output.log_to):
+            job.run(table, Runner(output_dir=output_dir, command=command, say=say, shard=shard))
         page = build_report(output_dir) if writable else None
     records = store.read(output_dir)
     say(*summary_text(records).split("\n"), *verdict(records))

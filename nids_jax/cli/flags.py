@@ -11,11 +11,13 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 
 from absl import flags
 
+from nids_jax.cli import output
 from nids_jax.errors import InputError
 from nids_jax.settings import check_number, is_setting, number
 
 T = TypeVar("T")
 _LONGEST_NAME = 100  # of a flag
+QUIET = "Print nothing but warnings, errors and what other programs read."
 _LISTS = {int: "positive whole numbers, such as 5,50", float: "numbers, such as 0.1,0.3", str: "one name or more"}
 
 
@@ -32,6 +34,7 @@ class Flags:
         for group in groups:
             for each in settings_of(group):
                 _define(self._values, each, get_type_hints(group)[each.name])
+        flags.DEFINE_bool("quiet", False, QUIET, flag_values=self._values)
         flags.DEFINE_bool("help", False, "Show this help.", allow_override=True, flag_values=self._values)
 
     @property
@@ -61,6 +64,8 @@ class Flags:
         except flags.Error as error:
             text = re.sub(r"\S{200,}", lambda word: f"{word[0][:100]}…", str(error))
             raise InputError(" ".join(text.split())) from None
+        if self._values["quiet"].value:
+            output.hush()
         if rest and not positional:
             raise InputError(f"unexpected argument {rest[0]!r}; flags are written --name=value")
         return rest
@@ -112,7 +117,7 @@ class Flags:
                 lines += textwrap.wrap(
                     each.metadata["help"] + more, 100, initial_indent=" " * 6, subsequent_indent=" " * 6
                 )
-        return "\n".join(lines)
+        return "\n".join([*lines, "", "  --quiet", f"      {QUIET}"])
 
 
 class UnknownFlagError(InputError):

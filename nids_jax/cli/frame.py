@@ -39,6 +39,7 @@ def run(load: Callable[[], Main], arguments: Sequence[str], names: Callable[[], 
       names: the command's flags, for its errors.
     """
     output.prepare()
+    output.hush(False)
     if os.environ.get("HOME") == "":  # which libraries take for the root: as one that is not set, it means the user's
         del os.environ["HOME"]
     with _Interruptions() as interruptions:

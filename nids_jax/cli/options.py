@@ -24,6 +24,7 @@ from nids_jax.generators.cddpm_config import AUTO, CDDPMConfig
 from nids_jax.nn.unet1d import Precision
 from nids_jax.presets import Preset, get_preset, with_family
 from nids_jax.settings import setting
+from nids_jax.training.callbacks import WRITERS
 from nids_jax.training.checkpoint import fingerprint
 from nids_jax.training.description import plain
 
@@ -211,6 +212,9 @@ class Output:
     output_dir: str | None = setting(None, "Folder for records, figures and the report.")
     shard: str | None = setting(
         None, "K/N: run the K-th of N shares of the splits, from 0, into a folder of its own; `nids_jax report` merges."
+    )
+    log_to: tuple[str, ...] = setting(
+        (), f"Further places for the course of trainings, beside training.jsonl: {', '.join(WRITERS)}."
     )
 
     def folder(self) -> Path:

@@ -6,9 +6,20 @@ import re
 import sys
 import warnings
 
+from nids_jax import progress
 from nids_jax.errors import shown
 
 _LONG = re.compile(r"\S{1000,}")
+
+
+_hushed = False
+
+
+def hush(wanted: bool = True) -> None:
+    """Say nothing from now on (or again, with False), and show no progress; warnings and errors are still printed."""
+    global _hushed
+    _hushed = wanted
+    progress.hush(wanted)
 
 
 def prepare() -> None:
@@ -21,6 +32,8 @@ def prepare() -> None:
 
 def say(*lines: str) -> None:
     """Print lines on standard output; once nobody reads them any more, the work goes on in silence."""
+    if _hushed:
+        return
     try:
         print("\n".join(map(shown, lines)), flush=True)
     except BrokenPipeError:

@@ -81,7 +81,7 @@ class CDDPM(DiffusionModel):
             batch=config.batch,
             directory=self.checkpoint_dir,
             description=description,
-            progress="CDDPM" if self.progress else None,
+            title="CDDPM" if self.progress else None,
         )
         if config.choose_sampler:
             self.choose_sampler(self.checkpoint_dir)

@@ -27,6 +27,7 @@ from nids_jax.generators import sampler_selection
 from nids_jax.generators.base import Labels, check_labels
 from nids_jax.generators.cddpm_config import CDDPMConfig
 from nids_jax.generators.denoising import DenoisingObjective, Fitted, Process, sample_tiles, tile_rows
+from nids_jax.progress import follow
 from nids_jax.training import loop
 from nids_jax.training.description import entry, from_plain, plain, read_json, reading
 
@@ -122,7 +123,7 @@ class DiffusionModel:
 
     def _gathered(self, pieces: Iterator[np.ndarray], rows: int) -> np.ndarray:
         parts = [np.zeros((0, self.features_), np.float32)]
-        with loop.progress_bar("sampling" if self.progress else None, rows, "row") as bar:
+        with follow("sampling" if self.progress else None, rows, "row") as bar:
             for part in pieces:
                 parts.append(part)
                 bar.update(len(part))

@@ -208,7 +208,7 @@ class GAN:
             batch=c.batch,
             critic_steps=c.critic_steps if objective.has_critic else 0,
             names=names,
-            progress=self.method if self.progress else None,
+            title=self.method if self.progress else None,
         )
         self.history_ = history if c.per_class else {name: values[0] for name, values in history.items()}
         self.losses_ = history["critic_loss" if objective.has_critic else "generator_loss"].mean(axis=0)

@@ -117,7 +117,7 @@ class Adapted(DiffusionModel):
             steps=how.steps,
             batch=self.config.batch,
             state=start._replace(ema=jax.tree.map(jnp.copy, start.params)),
-            progress="adapting" if self.progress else None,
+            title="adapting" if self.progress else None,
         )
 
 

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from nids_jax import store
 from nids_jax.errors import InputError, TrainingError
 from nids_jax.runtime import CompileClock
+from nids_jax.training import callbacks
 
 TUNING = "tuning.json"
 Unit = TypeVar("Unit", bound=Hashable)
@@ -61,7 +62,8 @@ class Runner:
     def unit(self, title: str) -> Iterator[None]:
         """Around the runs of a unit: a training that diverges ends this unit and not the others."""
         try:
-            yield
+            with callbacks.unit(title):
+                yield
         except TrainingError as error:
             self._failures.append(f"{title}: {error}")
             self.say(f"{title} failed: {error}")

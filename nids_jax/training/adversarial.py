@@ -18,7 +18,8 @@ from jax import Array
 
 from nids_jax import parallel, random
 from nids_jax.nn.layers import Uniforms, initialise
-from nids_jax.training import loop
+from nids_jax.progress import follow
+from nids_jax.training import callbacks, loop
 from nids_jax.training.loop import BLOCK, Data
 
 Figures = dict[str, Array]  # scalars of one step, by name
@@ -236,7 +237,7 @@ def train(
     batch: int,
     critic_steps: int,
     names: Sequence[str],
-    progress: str | None = None,
+    title: str | None = None,
 ) -> tuple[AdversarialState, dict[str, np.ndarray]]:
     """Train one or more models for so many steps of the generator; each as it would alone, with its key and its rows.
 
@@ -244,10 +245,11 @@ def train(
       shares: of each model, the first of its rows and their number.
       keys: one for each model.
       names: what an error says after a model's figure: ` of class 3`.
-      progress: names the bar on standard error.
+      title: names the progress on standard error.
 
     Returns:
-      The states, stacked but for the step, on the first device; and every figure of every step, [models, steps].
+      The states, stacked but for the step, on the first device; and every figure of every step, [models, steps taken]:
+      fewer where a callback stopped the training (`training.callbacks`).
 
     Raises:
       TrainingError: a figure is not finite; the message names it, the step and the column with the largest values.
@@ -256,14 +258,18 @@ def train(
     states, *given = begin(objective, data, shares, keys)
     stop = jnp.asarray(steps, jnp.int32)
     blocks: list[dict[str, np.ndarray]] = []
-    with loop.progress_bar(progress, steps, "step") as bar:
+    with follow(title, steps, "step") as bar:
         for done in range(0, steps, BLOCK):
             states, figures = advance(states, *given, stop, objective=objective, batch=batch, critic_steps=critic_steps)
             blocks.append({name: np.asarray(values)[:count, : steps - done] for name, values in figures.items()})
             for model, (share, title) in enumerate(zip(shares, names, strict=True)):
                 _check_finite({name: values[model] for name, values in blocks[-1].items()}, done, data, share, title)
-            bar.update(min(BLOCK, steps - done))
-            bar.set_postfix({name: f"{values[:, -1].mean():.3g}" for name, values in blocks[-1].items()})
+            last = {name: float(values.mean()) for name, values in blocks[-1].items()}
+            bar.set_postfix_str(", ".join(f"{name} {value:.3g}" for name, value in last.items()))
+            taken = min(BLOCK, steps - done)
+            bar.update(taken)
+            if callbacks.report(title, done + taken, last):
+                break
     kept = jax.tree.map(lambda values: values[:count], states._replace(step=None))
     states = jax.device_put(kept._replace(step=states.step), jax.local_devices()[0])
     return states, {name: np.concatenate([block[name] for block in blocks], axis=1) for name in blocks[0]}

@@ -151,7 +151,7 @@ def train_resumably(
     batch: int,
     directory: str | Path | None,
     description: dict[str, Any],
-    progress: str | None,
+    title: str | None,
 ) -> tuple[TrainState, np.ndarray]:
     """`training.loop.train`, kept in `directory` after every block of steps and continued from what is found there.
 
@@ -162,7 +162,7 @@ def train_resumably(
       TrainingError: the loss is no longer finite.
     """
     if directory is None:
-        return train(objective, optimiser, data, key, steps=steps, batch=batch, progress=progress)
+        return train(objective, optimiser, data, key, steps=steps, batch=batch, title=title)
     checkpoint = Checkpoint(directory, description)
     try:
         found = checkpoint.restore(state_shapes(objective, optimiser), steps)
@@ -177,7 +177,7 @@ def train_resumably(
             state=state,
             losses=losses,
             on_block=lambda state, losses: checkpoint.save(state, losses, steps),
-            progress=progress,
+            title=title,
         )
     finally:
         checkpoint.close()

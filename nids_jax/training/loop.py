@@ -18,11 +18,12 @@ import numpy as np
 import optax
 from flax import nnx
 from jax import Array
-from tqdm import tqdm
 
 from nids_jax import parallel, random
 from nids_jax.errors import InputError, TrainingError
 from nids_jax.nn.layers import Uniforms, initialise
+from nids_jax.progress import follow
+from nids_jax.training import callbacks
 
 BLOCK = 50  # steps per call: the grain of progress, checkpoints and NaN detection
 
@@ -218,12 +219,12 @@ def train(
     state: TrainState | None = None,
     losses: np.ndarray | None = None,
     on_block: Callable[[TrainState, np.ndarray], object] | None = None,
-    progress: str | None = None,
+    title: str | None = None,
 ) -> tuple[TrainState, np.ndarray]:
     """Train to `steps` optimiser steps in all; returns the state and the loss of every step [steps].
 
     `state` and `losses` continue an earlier run; `on_block` is called after each block (to save a checkpoint) and stops
-    the training by returning True; `progress` names the bar on standard error.
+    the training by returning True, as any of `training.callbacks` does; `title` names the progress on standard error.
 
     Raises:
       TrainingError: a loss is not finite; the message names the epoch and the column with the largest values.
@@ -236,7 +237,7 @@ def train(
     current, data, key = parallel.everywhere((current, data, key), mesh)
     done = int(current.step)
     history = [np.zeros(0, np.float32) if losses is None else losses[:done]]
-    with progress_bar(progress, steps, "step", done) as bar:
+    with follow(title, steps, "step", done) as bar:
         while done < steps:
             current, block = advance(
                 current, data, key, np.int32(steps), objective=objective, optimiser=optimiser, batch=batch
@@ -246,9 +247,11 @@ def train(
             _check_finite(values, done, batch, data)
             history.append(values)
             done += new
+            loss = float(values.mean())
+            bar.set_postfix_str(f"loss {loss:.4f}")
             bar.update(new)
-            bar.set_postfix(loss=f"{values.mean():.4f}")
-            if on_block is not None and on_block(current, np.concatenate(history)) is True:
+            enough = on_block is not None and on_block(current, np.concatenate(history)) is True
+            if callbacks.report(title, done, {"loss": loss}) or enough:
                 break
     return parallel.here(current), np.concatenate(history)
 
@@ -316,11 +319,6 @@ def train_together(
     shared = states.step
     runs = [jax.tree.map(lambda a, i=i: a[i], states._replace(step=None)) for i in range(len(data))]
     return [run._replace(step=shared) for run in runs], np.concatenate(history, axis=1)
-
-
-def progress_bar(title: str | None, total: int, unit: str, done: int = 0) -> tqdm:
-    """A bar on standard error; without a title, one that shows nothing."""
-    return tqdm(total=total, initial=done, desc=title, unit=unit, disable=title is None, leave=False)
 
 
 def _check_finite(losses: np.ndarray, first: int, batch: int, data: Data) -> None:

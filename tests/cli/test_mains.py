@@ -283,3 +283,15 @@ def test_any_csv_runs_and_is_not_called_simulated(tmp_path: Path):
     changed = run("fewshot", *flags, f"--output_dir={out}")
     assert changed.returncode == 2
     assert "runs on other rows" in changed.stderr
+
+
+def test_quiet_leaves_warnings_and_errors(tmp_path, capsys):
+    capture = f"--output={tmp_path / 'lab.pcap'}"
+    assert main(["simulate", "--tools=names", "--conversations=2", capture, "--quiet"]) == 0
+    assert capsys.readouterr() == ("", "")
+    assert main(["simulate", "--tools=names", "--conversations=2", capture]) == 0
+    assert "packets:" in capsys.readouterr().out  # it is not remembered
+    assert main(["simulate", "--tools=nothing", capture, "--quiet"]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "nothing" in err

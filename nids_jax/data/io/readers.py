@@ -16,8 +16,6 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import get_args
 
-from tqdm import tqdm
-
 from nids_jax.data.io.arff import ArffFile
 from nids_jax.data.io.collector import Collector
 from nids_jax.data.io.delimited import DelimitedFile
@@ -33,6 +31,7 @@ from nids_jax.data.io.translated import Translated
 from nids_jax.data.table import FlowTable
 from nids_jax.errors import InputError
 from nids_jax.folders import passed_over
+from nids_jax.progress import follow
 
 _OPENERS = {".csv": DelimitedFile, ".parquet": ParquetFile, ".arff": ArffFile}
 _TEXTS = {"zeek": ZeekFile, "json": JsonLinesFile, "delimited": DelimitedFile}
@@ -117,7 +116,7 @@ def read_flows(
     empty: list[EmptyFileError] = []
     said: list[str] = []
     size = sum(path.stat().st_size for path in files)
-    with tqdm(total=size, unit="B", unit_scale=True, desc="reading", leave=False, disable=not progress) as bar:
+    with follow("reading" if progress else None, size, "B") as bar:
         for path in files:
             try:
                 file = open_table(path)
