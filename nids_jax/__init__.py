@@ -16,6 +16,18 @@ if TYPE_CHECKING:
     from nids_jax.data.split import deduplicate, few_shot, stratified
     from nids_jax.data.table import FlowTable
     from nids_jax.errors import InputError
+    from nids_jax.estimators import (
+        BiLSTMBiGRUClassifier,
+        BiLSTMClassifier,
+        CDDPMOverSampler,
+        CNNBiGRUClassifier,
+        CNNBiLSTMClassifier,
+        FewShotClassifier,
+        FlowPreprocessor,
+        SimulatedToolsSampler,
+        VAEWGANGPOverSampler,
+        WCGANGPOverSampler,
+    )
     from nids_jax.evaluation.comparison import Comparison, compare
     from nids_jax.generators.registry import GENERATORS
     from nids_jax.modelling.job import train
@@ -30,6 +42,18 @@ _HOMES = {
     "data.split": ("deduplicate", "few_shot", "stratified"),
     "data.table": ("FlowTable",),
     "errors": ("InputError",),
+    "estimators": (
+        "BiLSTMBiGRUClassifier",
+        "BiLSTMClassifier",
+        "CDDPMOverSampler",
+        "CNNBiGRUClassifier",
+        "CNNBiLSTMClassifier",
+        "FewShotClassifier",
+        "FlowPreprocessor",
+        "SimulatedToolsSampler",
+        "VAEWGANGPOverSampler",
+        "WCGANGPOverSampler",
+    ),
     "evaluation.comparison": ("Comparison", "compare"),
     "generators.registry": ("GENERATORS",),
     "modelling.job": ("train",),
@@ -40,9 +64,19 @@ __all__ = [
     "CLASSIFIERS",
     "DATASETS",
     "GENERATORS",
+    "BiLSTMBiGRUClassifier",
+    "BiLSTMClassifier",
+    "CDDPMOverSampler",
+    "CNNBiGRUClassifier",
+    "CNNBiLSTMClassifier",
     "Comparison",
+    "FewShotClassifier",
+    "FlowPreprocessor",
     "FlowTable",
     "InputError",
+    "SimulatedToolsSampler",
+    "VAEWGANGPOverSampler",
+    "WCGANGPOverSampler",
     "compare",
     "deduplicate",
     "explain",
@@ -68,7 +102,7 @@ def __getattr__(name: str) -> Any:
             return version("nids-jax")
         except PackageNotFoundError:  # a checkout that is not installed
             return "0+unknown"
-    if name in ("classifiers", "generators"):  # the packages
+    if name in ("classifiers", "estimators", "generators"):  # the packages
         return importlib.import_module(f"nids_jax.{name}")
     if name not in _HOME:
         raise AttributeError(f"module 'nids_jax' has no attribute {name!r}")

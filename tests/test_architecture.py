@@ -32,6 +32,7 @@ ROOMS = [
     ("protocols", "modelling"),
     ("report",),
     ("bulk", "api"),
+    ("estimators",),
     ("cli",),
     ("__main__", "__init__"),
 ]

@@ -14,6 +14,8 @@ Of several smallest or largest classes the first is meant.
 import re
 from collections.abc import Mapping
 
+import numpy as np
+
 from nids_jax.errors import InputError
 from nids_jax.settings import number
 
@@ -76,6 +78,17 @@ def raised_counts(strategy: Strategy, counts: Mapping[str, int]) -> dict[str, in
     else:
         raised = _to_ratio(strategy, present)
     return {**counts, **raised}
+
+
+def even_rows(y: np.ndarray, seed: int) -> np.ndarray:
+    """Row numbers that hold every class of y [n] as often as the largest, and the rows of a class as evenly as may be.
+
+    A generator that draws its batches from these sees a rare class as often as any other.
+    """
+    rng = np.random.default_rng(seed)
+    members = [np.flatnonzero(y == label) for label in np.unique(y)]
+    most = max(map(len, members))
+    return np.concatenate([np.resize(rng.permutation(rows), most) for rows in members])
 
 
 def _to_majority(name: str, present: Mapping[str, int]) -> dict[str, int]:

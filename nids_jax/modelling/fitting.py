@@ -63,11 +63,8 @@ class Fitter:
         if self.augmented:
             counts = np.zeros(len(table.classes), np.int64)
             counts[[*self.augmented]] = self.simulation.rows or 0
-            x, labels = self.simulation.flows(table, counts, SIMULATION_SEED + 1000 * self.seed)
-            more = scaler.transform(x)
-            each = self.simulation.class_weights(more, labels, z, y)
-            shared = each / np.maximum(np.bincount(labels, minlength=len(each)), 1)
-            weights = np.concatenate([np.ones(len(y)), shared[labels]])
+            more, labels, shares = self.simulation.beside(table, scaler, counts, SIMULATION_SEED + 1000 * self.seed)
+            weights = np.concatenate([np.ones(len(y)), shares])
             z, y = np.concatenate([z, more]), np.concatenate([y, labels])
         classifier = self._make()
         classifier.fit(z, y, *(() if weights is None else (weights,)))

@@ -7,6 +7,7 @@ from typing import Any, Literal
 import numpy as np
 from sklearn.ensemble import RandomForestClassifier
 
+from nids_jax.data.scaling import Scaler
 from nids_jax.data.table import FlowTable
 from nids_jax.errors import InputError
 from nids_jax.flows.meter import Compat
@@ -92,7 +93,34 @@ class Simulation:
             return f"these rows have none of the columns of flow records ({', '.join(table.features[:5])}, …)"
         return None
 
-    def class_weights(self, x: np.ndarray, y: np.ndarray, real_x: np.ndarray, real_y: np.ndarray) -> np.ndarray:
+    def beside(
+        self, table: FlowTable, scaler: Scaler, counts: np.ndarray, seed: int, row_weights: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """What is to be trained on beside a table's rows: counts[k] simulated flows of each class k that has a tool.
+
+        Args:
+          scaler: of the table's rows.
+          row_weights: [n] how much each of these counts; None: 1.
+
+        Returns:
+          Scaled rows [m, width], their classes [m], and how much each weighs in real rows [m].
+
+        Raises:
+          InputError: as `flows` and `class_weights`.
+        """
+        x, labels = self.flows(table, counts, seed)
+        more = scaler.transform(x)
+        each = self.class_weights(more, labels, scaler.transform(table.x), table.y, row_weights)
+        return more, labels, (each / np.maximum(np.bincount(labels, minlength=len(each)), 1))[labels]
+
+    def class_weights(
+        self,
+        x: np.ndarray,
+        y: np.ndarray,
+        real_x: np.ndarray,
+        real_y: np.ndarray,
+        row_weights: np.ndarray | None = None,
+    ) -> np.ndarray:
         """What the simulated rows of each class weigh together, in real rows: [c], for the classes 0 … max(y).
 
         With the weighting "agreement" a class k with n_k real rows weighs w (1 + Σ p) / (1 + n_k).  The sum is over
@@ -103,6 +131,7 @@ class Simulation:
         Args:
           x [m, d], y [m]: simulated rows, at least one, and their classes.
           real_x [n, d], real_y [n]: the real training rows, scaled alike.
+          row_weights: [n] how many rows each of these stands for; None: 1.
 
         Raises:
           InputError: there is no weight to share out.
@@ -116,7 +145,8 @@ class Simulation:
             labels = real_y[simulated]
             given = forest.predict_proba(real_x[simulated])
             own = given[np.arange(len(labels)), np.searchsorted(forest.classes_, labels)]
-            sums, counts = (np.bincount(labels, each, len(weights)) for each in (own, None))
+            times = np.ones(len(labels)) if row_weights is None else row_weights[simulated]
+            sums, counts = (np.bincount(labels, each, len(weights)) for each in (own * times, times))
             weights = weights * (1 + sums) / (1 + counts)
         return weights
 

@@ -20,7 +20,7 @@ from nids_jax.classifiers.base import ClassifierOptions
 from nids_jax.classifiers.neural import NeuralClassifier
 from nids_jax.classifiers.registry import CLASSIFIERS, compared_in
 from nids_jax.data.datasets import meter_of
-from nids_jax.data.sampling_strategy import Strategy, parse_strategy, raised_counts
+from nids_jax.data.sampling_strategy import Strategy, even_rows, parse_strategy, raised_counts
 from nids_jax.data.scaling import SCALERS
 from nids_jax.data.split import Split, stratified
 from nids_jax.data.table import FlowTable
@@ -250,17 +250,6 @@ class _SplitRuns:
             "generated_rows": generated.tolist(),
             "fraction": None if name.text == "real" else fraction,
         }
-
-
-def even_rows(y: np.ndarray, seed: int) -> np.ndarray:
-    """Row numbers that hold every class of y [n] as often as the largest, and the rows of a class as evenly as may be.
-
-    A generator that draws its batches from these sees a rare class as often as any other.
-    """
-    rng = np.random.default_rng(seed)
-    members = [np.flatnonzero(y == label) for label in np.unique(y)]
-    most = max(map(len, members))
-    return np.concatenate([np.resize(rng.permutation(rows), most) for rows in members])
 
 
 def _in_proportion(raised: Mapping[str, int], whole: Mapping[str, int], part: Mapping[str, int]) -> dict[str, int]:

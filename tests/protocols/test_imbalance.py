@@ -13,6 +13,7 @@ from imblearn.over_sampling import RandomOverSampler
 
 from nids_jax import store
 from nids_jax.classifiers.neural import DetectorConfig
+from nids_jax.data.sampling_strategy import even_rows
 from nids_jax.data.split import stratified
 from nids_jax.data.table import FlowTable
 from nids_jax.errors import InputError
@@ -26,7 +27,7 @@ from nids_jax.pipeline.runner import Runner
 from nids_jax.pipeline.training_sets import TrainingRows, TrainingSets
 from nids_jax.presets import get_preset, with_family
 from nids_jax.protocols import imbalance
-from nids_jax.protocols.imbalance import Imbalance, even_rows
+from nids_jax.protocols.imbalance import Imbalance
 from nids_jax.report.page import build_report
 
 TINY = replace(
