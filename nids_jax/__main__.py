@@ -5,6 +5,8 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from nids_jax.cli import ending
+
 
 class Command(NamedTuple):
     """Where a command is found, and a line about it."""
@@ -71,14 +73,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
         return _run(given[0] if given else "", given[1:])
-    except KeyboardInterrupt:  # while a command is still being imported
-        print("interrupted", file=sys.stderr)
-        return 130
+    except KeyboardInterrupt:  # before a command has begun
+        print(ending.SENTENCE, file=sys.stderr)
+        return ending.INTERRUPTED
 
 
 def _run(name: str, arguments: Sequence[str]) -> int:
     from nids_jax.cli import frame, output
 
+    output.prepare()
     name = name.replace("-", "_") if not name.startswith("-") else name
     if name in ("--help", "-h", "help"):
         output.say(*USAGE.split("\n"))
@@ -148,7 +151,11 @@ def flags_of(name: str) -> Any:
 
 def entry_point() -> None:
     """The installed command."""
-    sys.exit(main())
+    ending.own_process()
+    status = main()
+    if status == ending.INTERRUPTED:  # a library that was left in the middle may crash while it is taken down
+        ending.without_taking_down(status)
+    sys.exit(status)
 
 
 if __name__ == "__main__":

@@ -26,8 +26,8 @@ from nids_jax.bundle.fields import entry, names
 from nids_jax.bundle.folder import naming
 from nids_jax.bundle.scaling import stored_scaler
 from nids_jax.data.scaling import Scaler
-from nids_jax.errors import InputError, check_names
-from nids_jax.files import open_temporary, reason
+from nids_jax.errors import InputError, check_names, reason
+from nids_jax.files import open_temporary
 from nids_jax.flows.consistency import repair
 from nids_jax.generators.base import Labels
 from nids_jax.generators.cddpm import CDDPM

@@ -1,5 +1,7 @@
 """The exceptions that a command turns into a sentence, and the check of names that comes up everywhere."""
 
+import errno
+import os
 from collections.abc import Collection
 
 
@@ -22,6 +24,18 @@ def shown(name: object) -> str:
     become escapes, so that a name cannot steer the terminal or pass for another line.
     """
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(name))
+
+
+def reason(error: Exception) -> str:
+    """Why something could not be read or written: the system's words, wherever a library's account has them.
+
+    Else the account's first line.
+    """
+    for number in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EFBIG, errno.EIO):
+        if os.strerror(number) in str(error):
+            return os.strerror(number)
+    own = error.strerror if isinstance(error, OSError) else None
+    return own or next(iter(str(error).splitlines()), "")[:200] or type(error).__name__
 
 
 def check_names(argument: str, names: Collection[str], known: Collection[str]) -> None:

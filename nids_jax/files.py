@@ -1,6 +1,5 @@
 """Files that are whole or absent."""
 
-import errno
 import hashlib
 import io
 import json
@@ -15,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from nids_jax.errors import InputError
+from nids_jax.errors import InputError, reason
 from nids_jax.locks import lock
 
 _LEFTOVER_S = 24 * 3600  # how old a temporary file is that is taken for a leftover where locks do not tell
@@ -65,18 +64,6 @@ def writing(path: Path, argument: str) -> Iterator[None]:
         yield
     except OSError as error:
         raise InputError(f"cannot write {path}: {reason(error)}; choose another `{argument}`") from error
-
-
-def reason(error: Exception) -> str:
-    """Why something could not be read or written: the system's words, wherever a library's account has them.
-
-    Else the account's first line.
-    """
-    for number in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EFBIG, errno.EIO):
-        if os.strerror(number) in str(error):
-            return os.strerror(number)
-    own = error.strerror if isinstance(error, OSError) else None
-    return own or next(iter(str(error).splitlines()), "")[:200] or type(error).__name__
 
 
 class _Written(io.FileIO):

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nids_jax.errors import InputError
-from nids_jax.files import reason, whole_or_absent, write_atomic
+from nids_jax.errors import InputError, reason
+from nids_jax.files import whole_or_absent, write_atomic
 from nids_jax.sheets import Form, Sheet
 from tests.full_disk import files_of_at_most
 

@@ -15,10 +15,11 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import ClassVar, Self
 
-from nids_jax.cli import output
+from nids_jax.cli import ending, output
+from nids_jax.cli.ending import INTERRUPTED
 from nids_jax.errors import InputError, TrainingError
 
-DONE, BAD_INPUT, INTERRUPTED = 0, 2, 130
+DONE, BAD_INPUT = 0, 2
 
 
 def as_flags(sentence: str, names: Collection[str]) -> str:
@@ -60,7 +61,7 @@ def run(load: Callable[[], Main], arguments: Sequence[str], names: Callable[[], 
         except OSError as error:
             return _refuse(f"{error.strerror}: {error.filename}" if error.filename else str(error) or repr(error))
         except KeyboardInterrupt:
-            output.warn("interrupted; what was finished is kept, so run the same command again")
+            output.warn(ending.SENTENCE)
             return INTERRUPTED
     return DONE
 
@@ -75,7 +76,8 @@ class _Interruptions:
 
     Python drops an exception that is raised within a callback of the garbage collector, and JAX has one: so the
     interruption is raised again every second until the command has ended.  An extension module that is interrupted
-    while it is imported may crash the process: so it is held back for so long.
+    while it is imported may crash the process: so it is held back for so long, or ends the process at once if that is
+    the command's own.  There, `ending.Watch` also ends what does not end by itself.
     """
 
     active: ClassVar[list["_Interruptions"]] = []
@@ -84,16 +86,19 @@ class _Interruptions:
         self.active.append(self)
         self._held = self._received = False
         self._hook = sys.unraisablehook
-        signals = [signal.SIGINT, signal.SIGTERM, *([signal.SIGALRM] if hasattr(signal, "setitimer") else [])]
+        signals = [*ending.SIGNALS, *([signal.SIGALRM] if hasattr(signal, "setitimer") else [])]
         try:
             self._before = {each: signal.signal(each, self._interrupt) for each in signals}
         except ValueError:  # not in the main thread, which alone gets signals
             self._before = {}
+        self._watch = ending.Watch() if ending.Process.ours and os.name != "nt" else None
         return self
 
     def __exit__(self, *_: object) -> None:
         self.active.pop()
         self._again_in(0.0)
+        if self._watch is not None:
+            self._watch.close()
         for each, handler in self._before.items():
             signal.signal(each, handler)
         sys.unraisablehook = self._hook
@@ -112,6 +117,8 @@ class _Interruptions:
     def _interrupt(self, *_: object) -> None:
         self._received = True
         if self._held:
+            if ending.Process.ours:
+                ending.at_once()
             return
         hook = self._hook
         sys.unraisablehook = lambda dropped: None if dropped.exc_type is KeyboardInterrupt else hook(dropped)

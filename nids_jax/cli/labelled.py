@@ -6,8 +6,7 @@ from pathlib import Path
 from nids_jax.api import meter
 from nids_jax.cli.metering import is_capture
 from nids_jax.cli.output import say
-from nids_jax.errors import InputError
-from nids_jax.files import reason
+from nids_jax.errors import InputError, reason
 from nids_jax.flows.meter import Compat
 
 

@@ -7,7 +7,7 @@ import sys
 import warnings
 
 from nids_jax import progress
-from nids_jax.errors import shown
+from nids_jax.errors import InputError, reason, shown
 
 _LONG = re.compile(r"\S{1000,}")
 
@@ -23,7 +23,16 @@ def hush(wanted: bool = True) -> None:
 
 
 def prepare() -> None:
-    """Show what the terminal's encoding lacks as an escape, instead of failing, and warnings as lines like others."""
+    """Show what the terminal's encoding lacks as an escape, instead of failing, and warnings as lines like others.
+
+    Standard streams that are closed lead nowhere: or else the next file to be opened would take their place, and get
+    what a library prints.
+    """
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
     warnings.showwarning = _warn_of
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
@@ -40,25 +49,33 @@ def say(*lines: str) -> None:
         _silence()
     except OSError as error:  # a full disk, say
         _silence()
-        warn(f"standard output cannot be written ({error.strerror}); the work goes on without it")
+        warn(f"standard output cannot be written ({reason(error)}); the work goes on without it")
 
 
 def emit(text: str) -> None:
     """Write whole lines that other programs read, as they are.
 
     Raises:
-      BrokenPipeError: nobody reads them any more.
+      BrokenPipeError: nobody reads them, or not any more.
+      InputError: they cannot be written.
     """
+    if sys.stdout is None:  # closed from the start
+        raise BrokenPipeError
     try:
         sys.stdout.write(text)
         sys.stdout.flush()
     except BrokenPipeError:
         _silence()
         raise
+    except OSError as error:  # a full disk, say
+        _silence()
+        raise InputError(f"standard output cannot be written ({reason(error)}); name a file with `output`") from error
 
 
 def warn(line: str) -> None:
     """Print a line on standard error; words that fill a screen are cut."""
+    if sys.stderr is None:  # closed from the start; `print` would take standard output instead
+        return
     with contextlib.suppress(OSError):
         print(shown(_LONG.sub(_cut, line)), file=sys.stderr, flush=True)
 

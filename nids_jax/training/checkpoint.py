@@ -25,8 +25,8 @@ import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
 
-from nids_jax.errors import InputError
-from nids_jax.files import own_checksum, reason, write_atomic
+from nids_jax.errors import InputError, reason
+from nids_jax.files import own_checksum, write_atomic
 from nids_jax.locks import hold
 from nids_jax.training.description import brief, entry, read_json, reading
 from nids_jax.training.loop import Data, Objective, OptimiserConfig, TrainState, initial_state, train

@@ -1,6 +1,7 @@
 """The frame around every command: sentences, exit codes, closed pipes, full disks, signals, strange names."""
 
 import contextlib
+import io
 import math
 import os
 import signal
@@ -16,7 +17,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nids_jax.cli import frame, output
+from nids_jax.__main__ import COMMANDS, main
+from nids_jax.cli import ending, frame, output
 from nids_jax.cli.flags import Flags
 from nids_jax.errors import InputError, TrainingError, shown
 from nids_jax.settings import check_settings, number, setting
@@ -171,9 +173,9 @@ def capture(tmp_path: Path) -> Path:
     return path
 
 
-def meter(capture: Path, **options) -> subprocess.Popen:
+def meter(capture: Path, *flags: str, **options) -> subprocess.Popen:
     command = [sys.executable, "-m", "nids_jax", "meter", f"--captures={capture}", f"--output={capture.parent}/out.csv"]
-    return subprocess.Popen(command, stderr=subprocess.PIPE, **options)
+    return subprocess.Popen([*command, *flags], stderr=subprocess.PIPE, **options)
 
 
 def test_a_closed_pipe_costs_nothing_but_the_lines(capture: Path):
@@ -196,11 +198,52 @@ def test_a_full_standard_output_is_said_and_the_work_goes_on(capture: Path):
     assert (capture.parent / "out.csv").exists()
 
 
-def test_a_terminal_of_another_encoding_shows_escapes(capture: Path):
-    going = meter(capture, stdout=subprocess.PIPE, env={**os.environ, "PYTHONIOENCODING": "ascii"})
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252"])
+def test_a_terminal_of_another_encoding_shows_escapes(capture: Path, encoding: str):
+    going = meter(
+        capture, "--label=Bötnet – 1", stdout=subprocess.PIPE, env={**os.environ, "PYTHONIOENCODING": encoding}
+    )
     shown, error = going.communicate(timeout=60)
     assert (going.returncode, error) == (0, b"")
-    assert b"\\xe4.pcap: packets: 3" in shown
+    assert (b"\\xe4" if encoding == "ascii" else "ä".encode(encoding)) + b".pcap: packets: 3" in shown
+    assert ",Bötnet – 1\n" in (capture.parent / "out.csv").read_text(encoding="utf-8").replace('"', "")
+
+
+@pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS)])
+def test_help_is_shown_in_any_encoding(command: list[str], monkeypatch: pytest.MonkeyPatch):
+    found = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", found)
+    assert main([*command, "--help"]) == 0
+    found.seek(0)
+    assert found.read().startswith("usage: nids_jax" if not command else f"nids_jax {command[0]}: ")
+
+
+@pytest.mark.parametrize("closed", [(0,), (1,), (2,), (0, 1, 2)])
+def test_closed_standard_streams_cost_nothing(capture: Path, closed: tuple[int, ...]):
+    def close() -> None:
+        for descriptor in closed:
+            os.close(descriptor)
+
+    going = meter(capture, stdout=subprocess.PIPE, preexec_fn=close)
+    shown, error = going.communicate(timeout=60)
+    assert (going.returncode, error) == (0, b"")
+    assert bool(shown) == (1 not in closed)
+    assert (capture.parent / "out.csv").read_bytes().startswith(b'"')
+
+
+def test_events_for_a_standard_output_that_takes_none(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(sys, "stdout", None)
+    with pytest.raises(BrokenPipeError):
+        output.emit("{}\n")
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="the system has no /dev/full")
+def test_events_for_a_full_standard_output_are_refused():
+    code = "from nids_jax.cli import frame, output; raise SystemExit(frame.run(lambda: output.emit, '{}', set))"
+    with FULL.open("w") as full:
+        done = subprocess.run([sys.executable, "-c", code], stdout=full, stderr=subprocess.PIPE, text=True)
+    said = "error: standard output cannot be written (No space left on device); name a file with `output`\n"
+    assert (done.returncode, done.stderr) == (2, said)
 
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
@@ -215,6 +258,70 @@ def test_an_interrupted_command_ends_with_130(sent: signal.Signals, tmp_path: Pa
         error = going.communicate(timeout=60)[1].decode()
         assert "Traceback" not in error
         assert (going.returncode, "interrupted" in error) == (130, True), (wait, error)
+
+
+STUCK = """
+import sys, time
+from nids_jax.cli import ending, frame
+ending.GRACE_S = {grace}
+def wait(*_):
+    state = "ready"
+    while True:
+        try:
+            print(state, flush=True)
+            time.sleep(60)
+        except KeyboardInterrupt:
+            state = "swallowed"
+ending.own_process()
+{stuck}
+sys.exit(frame.run({load}, [], set))
+"""
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    ("stuck", "load", "grace", "signals"),
+    [
+        ("wait()", "None", 60, 1),  # before the command has taken over
+        ("", "wait", 60, 1),  # while it is imported
+        ("", "lambda: wait", 0.2, 1),  # in code that lets no interruption through
+        ("", "lambda: wait", 60, 2),  # twice
+    ],
+)
+def test_what_does_not_end_by_itself_is_ended(sent: signal.Signals, stuck: str, load: str, grace: float, signals: int):
+    code = STUCK.format(stuck=stuck, load=load, grace=grace)
+    going = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert going.stdout is not None
+    assert going.stdout.readline() == b"ready\n"
+    for count in range(signals):
+        going.send_signal(sent)
+        if count + 1 < signals:
+            assert going.stdout.readline() == b"swallowed\n"
+    error = going.communicate(timeout=20)[1].decode()
+    assert (going.returncode, error) == (130, f"{ending.SENTENCE}\n")
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_meter_is_interrupted_at_any_moment(capture: Path, sent: signal.Signals):
+    """From its first own line on; it may be done before the later ones."""
+    start = "from nids_jax.__main__ import entry_point; from nids_jax.cli import ending; ending.own_process();"
+    flags = ["meter", f"--captures={capture}", f"--output={capture.parent}/out.csv"]
+    code = f"{start} print('ready', flush=True); entry_point()"
+    for wait in (0, 0.02, 0.05, 0.1, 0.2, 0.4, 0.8):
+        going = subprocess.Popen([sys.executable, "-c", code, *flags], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        assert going.stdout is not None
+        assert going.stdout.readline() == b"ready\n"
+        time.sleep(wait)
+        going.send_signal(sent)
+        error = going.communicate(timeout=20)[1].decode()
+        if (capture.parent / "out.csv").exists() and going.returncode != 130:
+            assert going.returncode in (0, -sent), (wait, error)  # the latter while Python itself ends
+            assert error == ""
+            break
+        assert (going.returncode, error) == (130, f"{ending.SENTENCE}\n"), wait
+        assert [*capture.parent.glob(".*")] == []
+        if wait == 0:
+            assert going.returncode == 130
 
 
 def test_what_is_not_installed_is_named(capsys: pytest.CaptureFixture):
