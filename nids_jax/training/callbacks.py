@@ -11,7 +11,7 @@ that training, whose model is then what has been learnt so far.
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from contextvars import ContextVar
 from importlib.util import find_spec
 from pathlib import Path
@@ -93,7 +93,8 @@ class _JsonLines:
 
     def __exit__(self, *_: object) -> None:
         if self._file is not None:
-            self._file.close()
+            with suppress(OSError):  # of a full disk, which was told of when the line was written
+                self._file.close()
 
     def __call__(self, run: str, step: int, figures: Mapping[str, float]) -> None:
         try:

@@ -63,6 +63,15 @@ def test_json_lines_are_always_written(tmp_path: Path):
     assert not (tmp_path / "none").exists()
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no /dev/full")
+def test_a_full_disk_is_one_sentence(tmp_path: Path):
+    path = tmp_path / "training.jsonl"
+    path.symlink_to("/dev/full")
+    said = f"^cannot write {path}: No space left on device; choose another `output_dir`$"
+    with pytest.raises(InputError, match=said), callbacks.writers(tmp_path, ()):
+        run()
+
+
 def test_tensorboard_reads_its_files(tmp_path: Path):
     pytest.importorskip("tensorboardX")
     from tensorboardX.proto.event_pb2 import Event  # pyright: ignore[reportMissingImports, reportAttributeAccessIssue]
