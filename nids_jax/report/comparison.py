@@ -17,10 +17,11 @@ from nids_jax.evaluation.comparison import Comparison, Part, compare
 from nids_jax.evaluation.comparison.result import ColumnFigures, shown
 from nids_jax.files import write_atomic
 from nids_jax.report.conditions import Table
+from nids_jax.report.figure_data import Data
 from nids_jax.report.generator_comparison import HEADLINE
-from nids_jax.report.html import PAGE, definitions, image, items, section, table
+from nids_jax.report.html import Section, definitions, image, items, page, table
 from nids_jax.report.rows import signed_log_axis
-from nids_jax.report.style import BLUE, VERMILION, new_figure, png, short, styled
+from nids_jax.report.style import BLUE, VERMILION, new_figure, short, styled, svg
 
 JSON, HTML = "comparison.json", "report.html"
 PANELS = 12  # columns that are drawn: those with the lowest scores
@@ -37,18 +38,20 @@ def write_comparison(found: Comparison, output_dir: str | os.PathLike[str], envi
     """
     out = Path(output_dir)
     store.write_json(out / JSON, {**found.to_dict(), "environment": environment})
+    lowest = ", ".join(f"{name} ({shown(found.columns[name].score)})" for name in _lowest(found))
+    alt = f"Real and synthetic values of the columns with the lowest scores: {lowest}."
+    drawn = image(svg(panels(found)), alt, CAPTION, ("columns.csv", _drawn(found).csv()))
     body = [
-        section("Verdict", items(verdict(found), "verdict")),
-        section("Parts", "".join(table(each) for each in parts(found))),
-        section("Columns", table(columns(found)) + image("The columns that differ most", png(panels(found)), CAPTION)),
-        section("How it was measured", items(f"{part.title}: {part.meaning}" for part in found.parts.values())),
-        section("Rows", definitions({**found.rows, **{f"used at most: {k}": v for k, v in found.used.items()}})),
+        Section("Verdict", items(verdict(found), "verdict")),
+        Section("Parts", "".join(table(each) for each in parts(found))),
+        Section("Columns", table(columns(found)) + drawn),
+        Section("How it was measured", items(f"{part.title}: {part.meaning}" for part in found.parts.values())),
+        Section("Rows", definitions({**found.rows, **{f"used at most: {k}": v for k, v in found.used.items()}})),
     ]
     if found.left_out:
-        body.append(section("Columns that are not compared", definitions(found.left_out)))
-    body.append(section("How this was made", definitions(environment)))
-    html = PAGE.format(title="Synthetic rows beside real ones", body="\n".join(body))
-    write_atomic(out / HTML, html.encode("utf-8", "replace"))
+        body.append(Section("Columns that are not compared", definitions(found.left_out)))
+    body.append(Section("How this was made", definitions(environment)))
+    write_atomic(out / HTML, page("Synthetic rows beside real ones", "", body))
     return out / HTML
 
 
@@ -56,6 +59,22 @@ CAPTION = (
     "The columns with the lowest scores. Numbers: cumulative share of rows against the value, on a signed logarithmic "
     "axis; names: share of rows of the most frequent ones."
 )
+
+
+def _lowest(found: Comparison) -> list[str]:
+    """The columns that are drawn."""
+    return sorted(found.columns, key=lambda name: found.columns[name].score)[:PANELS]
+
+
+def _drawn(found: Comparison) -> Data:
+    """What is drawn of each column: of numbers the value at each percentage of rows, of names their shares."""
+    rows = [
+        (name, found.columns[name].kind, kind, str(of), float(value))
+        for name in _lowest(found)
+        for kind, told in (("real", found.columns[name].real), ("synthetic", found.columns[name].synthetic))
+        for of, value in told.items()
+    ]
+    return Data(("column", "kind", "rows", "percentage or name", "value or share"), rows)
 
 
 def verdict(found: Comparison) -> list[str]:
@@ -130,7 +149,7 @@ def of_run(folder: Path) -> str:
     first = next(iter(found))
     own = [*parts(found[first]), columns(found[first], PANELS)]
     shown_tables = [beside_each_other(found), *(each._replace(title=f"{first}: {each.title}") for each in own)]
-    return section("Synthetic rows beside real ones", "".join(map(table, shown_tables)))
+    return "".join(map(table, shown_tables))
 
 
 def _tables(folder: Path) -> list[Path]:
@@ -141,7 +160,7 @@ def _tables(folder: Path) -> list[Path]:
 @styled
 def panels(found: Comparison) -> Figure:
     """The distributions of the columns with the lowest scores, a panel each."""
-    names = sorted(found.columns, key=lambda name: found.columns[name].score)[:PANELS]
+    names = _lowest(found)
     wide = min(4, len(names))
     high = -(-len(names) // wide)
     figure = new_figure(2.75 * wide, 2.05 * high + 0.5)

@@ -21,7 +21,7 @@ from nids_jax.report.conditions import (
     kind_of_interval,
     show,
 )
-from nids_jax.report.generator_comparison import COPIES, HEADLINE, shown
+from nids_jax.report.generator_comparison import COPIES, HEADLINE, judged, shown
 
 __all__ = ["EXPERIMENTS", "shown", "tables", "verdict"]  # a section
 
@@ -45,7 +45,8 @@ def tables(group: Group, members: Mapping[Condition, list[Record]]) -> list[Tabl
 def verdict(group: Group, members: Mapping[Condition, list[Record]]) -> list[str]:
     """Whether generation helped: CNN-BiGRU on `cddpm` rows against its controls, then the best detectors.
 
-    A sentence per control; also against `jitter` and `smote` where they ran.  "Helped" only if the whole 95 % interval
+    Where it did not run, whether any generator helped its classifier (`generator_comparison.judged`).  Else a sentence
+    per control; also against `jitter` and `smote` where they ran.  "Helped" only if the whole 95 % interval
     of the paired differences in accuracy lies above 0, "hurt" if below; else no difference is shown.  One seed shows
     nothing.
     """
@@ -56,6 +57,12 @@ def verdict(group: Group, members: Mapping[Condition, list[Record]]) -> list[str
         "SMOTE": Condition("smote", HEADLINE.classifier),
     }
     sentences = []
+    if HEADLINE not in members:
+        others = dict.fromkeys(
+            each.generator for each in members if each.generator not in generator_comparison.CONTROLS
+        )
+        controls = {}
+        sentences = judged(group, members, others, ("real", COPIES), "accuracy", "accuracy")
     for name, control in controls.items():
         if control.generator in ("jitter", "smote") and control not in members:
             continue

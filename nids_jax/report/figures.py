@@ -13,6 +13,8 @@ from nids_jax.report.style import (
     BLACK,
     BLUE,
     GREY,
+    ON_DARK,
+    ON_LIGHT,
     PALETTE,
     VERMILION,
     new_figure,
@@ -211,7 +213,7 @@ def confusions(shown: Sequence[Confusion]) -> Figure:
         if leftmost:
             axes.set_ylabel("true class")
         for i, j in zip(*np.nonzero(share >= 0.5), strict=True) if size <= LABELLED else ():
-            colour = "white" if share[i, j] > 55 else BLACK
+            colour = ON_DARK if share[i, j] > 55 else ON_LIGHT
             axes.text(j, i, f"{share[i, j]:.0f}", ha="center", va="center", fontsize=6.5, color=colour)
     bar = figure.colorbar(panels[0].images[0], ax=list(panels), fraction=0.03, pad=0.015, shrink=0.75)
     bar.set_label("% of the true class")

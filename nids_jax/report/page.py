@@ -18,13 +18,14 @@ from nids_jax.errors import InputError
 from nids_jax.files import write_atomic
 from nids_jax.report import (
     comparison,
+    figure_data,
     figures,
     rows,
 )
-from nids_jax.report.html import PAGE, definitions, image, items, paragraph, section, table
+from nids_jax.report.html import Section, definitions, image, items, page, paragraph, table
 from nids_jax.report.results import Drawn, results
-from nids_jax.report.style import png
-from nids_jax.report.tables import tables, verdict, write_summary
+from nids_jax.report.style import svg
+from nids_jax.report.tables import key_figures, tables, verdict, write_summary
 from nids_jax.store import CONFIG, RECORDS, read, read_json
 
 FEATURES_SHOWN = 12
@@ -35,7 +36,7 @@ SIMULATED = (
 
 
 def build_report(output_dir: str | os.PathLike[str]) -> Path:
-    """Write summary.csv, summary.md, figures/*.png and report.html into output_dir; returns the path of report.html.
+    """Write summary.csv, summary.md, figures/ and report.html into output_dir; returns the path of report.html.
 
     Raises:
       InputError: output_dir holds nothing of an experiment, a record is damaged, or the folder cannot be written.
@@ -62,21 +63,32 @@ def build_report(output_dir: str | os.PathLike[str]) -> Path:
             drawn += draw()
         except InputError as error:
             left_out.append(f"{name}: {error}.")
-    images = {figure.name: png(figure.figure) for figure in drawn}
-    _replace_figures(out / "figures", images)
+    images = {each.name: svg(each.figure) for each in drawn}
+    data_of = {each.name: each.data.csv() for each in drawn}
+    files = {f"{name}.svg": content for name, content in images.items()}
+    _replace_figures(
+        out / "figures", files | {f"{name}.csv": text.encode("utf-8", "replace") for name, text in data_of.items()}
+    )
 
     data = _optional(out / "data.json", "Dataset", left_out)
     config = _optional(out / CONFIG, "Flags", left_out)
-    body = [_opening(records, data, config)]
-    body.append(section("Results", "".join(table(t) for t in tables(records))) if records else "")
-    body += [section(each.title, image(each.title, images[each.name], each.caption)) for each in drawn]
-    body.append(_synthetic(out, left_out))
-    body.append(_dataset(data) if data else "")
-    body.append(section("Left out", items(left_out)) if left_out else "")
-    body.append(_provenance(records, config))
+    pictures = [
+        Section(each.title, image(images[each.name], each.alt, each.caption, (f"{each.name}.csv", data_of[each.name])))
+        for each in drawn
+    ]
+    # What most come for stands first: the verdict, the key figures, and the learning curve or the accuracies.
+    body = [Section("Verdict", items(verdict(records), "verdict"))]
+    if records:
+        body += [Section("Key figures", "".join(map(table, key_figures(records)))), *pictures[:1]]
+        body.append(Section("Results", "".join(table(each) for each in tables(records))))
+    body += pictures[1:] if records else pictures
+    beside = _synthetic(out, left_out)
+    body += [Section("Synthetic rows beside real ones", beside)] if beside else []
+    body += [_dataset(data)] if data else []
+    body += [Section("Left out", items(left_out))] if left_out else []
+    body += _provenance(records, config)
     path = out / "report.html"
-    html = PAGE.format(title=escape(_title(records, data, config)), body="\n".join(filter(None, body)))
-    write_atomic(path, html.encode("utf-8", "replace"))
+    write_atomic(path, page(_title(records, data, config), _opening(records, data, config), body))
     return path
 
 
@@ -101,11 +113,16 @@ def _rows(out: Path) -> list[Drawn]:
             f"{_place(folder)}: the {len(ranked)} most important features. Real rows are weighted to the synthetic "
             "rows' mix of classes."
         )
-        drawn.append(Drawn("features", "Features, real and synthetic", caption, figure))
+        shown = [names[j] for j in ranked]
+        told = figure_data.features(shown, _columns(x, ranked), _columns(z, ranked))
+        alt = f"Distributions of {', '.join(shown)}: real rows beside synthetic ones."
+        drawn.append(Drawn("features", "Features, real and synthetic", caption, figure, alt, told))
     train = folder / "train.parquet"
     few = _as_rows(_read_rows(train).reindex(columns=[*names, "Label"]), names) if train.exists() else None
     caption = f"{_place(folder)}: principal components of the standardised signed logarithms of the real rows."
-    drawn.append(Drawn("projection", "Rows in two dimensions", caption, rows.projection(x, z, few)))
+    alt = f"{len(x.x):,} real and {len(z.x):,} synthetic rows of {len(set(x.labels))} classes on a plane."
+    picture, points = rows.projection(x, z, few), figure_data.projection(x, z, few)
+    drawn.append(Drawn("projection", "Rows in two dimensions", caption, picture, alt, points))
     return drawn
 
 
@@ -155,7 +172,10 @@ def _curves(out: Path) -> list[Drawn]:
     if not curves:
         raise InputError(f"{_place(path)} holds no losses")
     caption = f"{_place(path.parent)}: thin lines are the losses, thick lines their running mean."
-    return [Drawn("curves", "Training curves", caption, figures.training_curves(curves))]
+    last = {name: next(value for value in reversed(curve) if value is not None) for name, curve in curves.items()}
+    alt = "Losses by step; at the end " + ", ".join(f"{name} {value:.3g}" for name, value in last.items()) + "."
+    picture, data = figures.training_curves(curves), figure_data.curves(curves)
+    return [Drawn("curves", "Training curves", caption, picture, alt, data)]
 
 
 def _explanations(out: Path) -> list[Drawn]:
@@ -167,11 +187,15 @@ def _explanations(out: Path) -> list[Drawn]:
             "What the detector looks at",
             f"{place}: mean |φ| over unseen rows, the ten largest.{_error(shap)}",
             figures.shap_global(shap),
+            figure_data.told_shap(shap),
+            figure_data.shap_global(shap),
         )
     ]
     if shap["local"]:
         caption = f"{place}: one unseen row of each class; base + Σ φ = probability of its own class; lines: errors."
-        drawn.append(Drawn("shap_local", "Single decisions explained", caption, figures.shap_local(shap)))
+        alt = f"The features that decided on one row of each of {len(shap['local'])} classes, with their values."
+        picture, data = figures.shap_local(shap), figure_data.shap_local(shap)
+        drawn.append(Drawn("shap_local", "Single decisions explained", caption, picture, alt, data))
     return drawn
 
 
@@ -236,15 +260,14 @@ def _optional(path: Path, name: str, left_out: list[str]) -> dict[str, Any]:
     return value
 
 
-def _replace_figures(folder: Path, images: Mapping[str, bytes]) -> None:
-    """Write the figures, and remove those of an earlier report that no longer have their files."""
-    for name, content in images.items():
-        write_atomic(folder / f"{name}.png", content)
+def _replace_figures(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Write the figures with their data, and remove those of an earlier report that no longer have their files."""
+    for name, content in files.items():
+        write_atomic(folder / name, content)
     numbered = r"(confusion|quality|radar|detectors|samplers|curve)\d+"
-    for path in folder.glob("*.png"):
-        if path.stem not in images and re.fullmatch(
-            rf"accuracy|{numbered}|features|projection|curves|shap_(global|local)", path.stem
-        ):
+    named = rf"(accuracy|{numbered}|features|projection|curves|shap_(global|local))\.(svg|csv|png)"
+    for path in folder.glob("*"):
+        if path.name not in files and re.fullmatch(named, path.name):
             path.unlink(missing_ok=True)
 
 
@@ -253,7 +276,7 @@ def _opening(records: list[dict[str, Any]], data: Mapping[str, Any], config: Map
     notice = paragraph(SIMULATED, "notice") if "simulated" in datasets else ""
     seeds = len({record["split_seed"] for record in records})
     count = f"{len(records)} finished runs over {seeds} split seed{'s' * (seeds != 1)}."
-    return notice + paragraph(count) + section("Verdict", items(verdict(records), "verdict"))
+    return notice + paragraph(count)
 
 
 def _title(records: list[dict[str, Any]], data: Mapping[str, Any], config: Mapping[str, Any]) -> str:
@@ -276,7 +299,7 @@ def _synthetic(out: Path, left_out: list[str]) -> str:
         return ""
 
 
-def _dataset(data: Mapping[str, Any]) -> str:
+def _dataset(data: Mapping[str, Any]) -> Section:
     parts, rest = [], {name: value for name, value in data.items() if name != "dataset"}
     for name, title in (("read", "As read"), ("counts", "Rows of each class")):
         if isinstance(rest.get(name), dict):
@@ -289,10 +312,10 @@ def _dataset(data: Mapping[str, Any]) -> str:
         parts.append(paragraph(f"Near duplicates between training and test rows: {rest.pop('near_duplicates')}."))
     if rest:
         parts.append("<h3>Further</h3>" + definitions(rest))
-    return section(f"Dataset {data.get('dataset', '')}", "".join(parts))
+    return Section(f"Dataset {data.get('dataset', '')}", "".join(parts))
 
 
-def _provenance(records: list[dict[str, Any]], config: Mapping[str, Any]) -> str:
+def _provenance(records: list[dict[str, Any]], config: Mapping[str, Any]) -> list[Section]:
     """Environment, exact commands and flags; what differs between runs is listed in full."""
     seen: dict[str, dict[str, None]] = {}
     for record in records:
@@ -301,12 +324,13 @@ def _provenance(records: list[dict[str, Any]], config: Mapping[str, Any]) -> str
     commands = list(seen.pop("command", {}))
     parts = []
     if commands:
-        parts.append("<h3>Command</h3>" + "".join(f"<pre>{escape(command)}</pre>" for command in commands))
+        again = paragraph("Run it again, into a new folder or the same one:")
+        parts.append("<h3>Command</h3>" + again + "".join(f"<pre>{escape(command)}</pre>" for command in commands))
     if seen:
         parts.append("<h3>Environment</h3>" + definitions({name: "; ".join(values) for name, values in seen.items()}))
     if config:
         parts.append("<h3>Flags</h3>" + definitions(config))
-    return section("How this was made", "".join(parts)) if parts else ""
+    return [Section("How this was made", "".join(parts))] if parts else []
 
 
 def _place(path: Path) -> str:

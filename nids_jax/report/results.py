@@ -1,5 +1,6 @@
 """The figures of an experiment's records, each with what the page says about it."""
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,6 +11,7 @@ from nids_jax.report import (
     cost,
     detector_comparison,
     explanations,
+    figure_data,
     figures,
     generator_comparison,
     imbalance,
@@ -18,18 +20,20 @@ from nids_jax.report import (
     sampler_tradeoff,
     zero_shot,
 )
-from nids_jax.report.conditions import Condition, Record, grouped
+from nids_jax.report.conditions import Condition, Group, Record, grouped
 from nids_jax.report.tables import of_shots
 from nids_jax.report.tables import section as section_of
 
 
 class Drawn(NamedTuple):
-    """A figure with its file name and what the page says about it."""
+    """A figure with its file name, what the page says about it, what it shows in words, and as a table."""
 
     name: str
     title: str
     caption: str
     figure: Figure
+    alt: str
+    data: figure_data.Data
 
 
 def results(records: list[dict[str, Any]]) -> list[Drawn]:
@@ -45,17 +49,26 @@ def results(records: list[dict[str, Any]]) -> list[Drawn]:
     judged = {group: members for group, members in groups.items() if section_of(group) not in apart}
     drawn = [
         Drawn(
-            f"curve{i + 1}", f"Learning curve: {group}", "Bands: 95 % over split seeds.", figures.learning_curve(curve)
+            f"curve{i + 1}",
+            f"Learning curve: {group}",
+            "Bands: 95 % over split seeds.",
+            figures.learning_curve(curve),
+            f"Lines of accuracy by real rows a class. {figure_data.told_scores(_apart(group, curve))}",
+            figure_data.scores(_apart(group, curve)),
         )
         for i, (group, curve) in enumerate(of_shots(groups, learning_curve).items())
     ]
-    drawn += [Drawn("accuracy", "Accuracy", "", figures.accuracy(judged))] if judged else []
+    if judged:
+        alt, data = figure_data.told_scores(judged), figure_data.scores(judged)
+        drawn.append(Drawn("accuracy", "Accuracy", "", figures.accuracy(judged), alt, data))
     drawn += [
         Drawn(
             f"detectors{i + 1}",
             f"Detectors: {group}",
             "Means and 95 % intervals over split seeds (P1's Fig. 5).",
             paper_figures.detectors(by_shots),
+            f"Bars of each detector by rows a class. {figure_data.told_scores(_apart(group, by_shots))}",
+            figure_data.scores(_apart(group, by_shots)),
         )
         for i, (group, by_shots) in enumerate(of_shots(groups, detector_comparison).items())
     ]
@@ -63,12 +76,17 @@ def results(records: list[dict[str, Any]]) -> list[Drawn]:
         own = section_of(group)
         caption = "Means and 95 % intervals over split seeds."
         if own in (generator_comparison, imbalance):
-            drawn.append(Drawn(f"quality{i + 1}", f"Training sets: {group}", caption, figures.quality(members)))
-            caption = "Means over split seeds (P1's Fig. 7)."
-            drawn.append(Drawn(f"radar{i + 1}", f"At a glance: {group}", caption, paper_figures.radar(members)))
+            alt, data = figure_data.told_scores({group: members}, "macro_f1"), figure_data.scores({group: members})
+            figure = figures.quality(members)
+            drawn.append(Drawn(f"quality{i + 1}", f"Training sets: {group}", caption, figure, alt, data))
+            caption, figure = "Means over split seeds (P1's Fig. 7).", paper_figures.radar(members)
+            alt = figure_data.told_scores({group: members}, "weighted_f1")
+            drawn.append(Drawn(f"radar{i + 1}", f"At a glance: {group}", caption, figure, alt, data))
         if own is sampler_tradeoff:
-            figure = figures.sampler_tradeoff(sampler_tradeoff.points(members))
-            drawn.append(Drawn(f"samplers{i + 1}", f"Samplers: {group}", "A dot for each split.", figure))
+            points = sampler_tradeoff.points(members)
+            figure, data = figures.sampler_tradeoff(points), figure_data.samplers(points)
+            alt = f"How well rows of {len(points)} samplers are told from those of all steps, by calls of the network."
+            drawn.append(Drawn(f"samplers{i + 1}", f"Samplers: {group}", "A dot for each split.", figure, alt, data))
         chosen = own.shown(members) if own is not learning_curve else []
         known = [matrix for condition in chosen if (matrix := summed(condition, members[condition])) is not None]
         if known:
@@ -78,9 +96,16 @@ def results(records: list[dict[str, Any]]) -> list[Drawn]:
                     f"Confusion: {group}",
                     "Percent of each true class, summed over all seeds; cells below 0.5 % are empty.",
                     figures.confusions(known),
+                    figure_data.told_confusions(known),
+                    figure_data.confusions(known),
                 )
             )
     return drawn
+
+
+def _apart(group: Group, by_shots: Mapping[int, Mapping[Condition, list[Record]]]) -> dict[Group, Any]:
+    """The runs of each number of shots as a group of their own."""
+    return {group._replace(shots=shots): members for shots, members in sorted(by_shots.items())}
 
 
 def summed(condition: Condition, runs: list[Record]) -> figures.Confusion | None:

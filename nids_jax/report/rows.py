@@ -113,7 +113,7 @@ def projection(real: Rows, synthetic: Rows, train: Rows | None = None) -> Figure
         colour, marker = PALETTE[k % len(PALETTE)], MARKERS[k // len(PALETTE) % len(MARKERS)]
         panel = panels[k]
         for everything, _ in points.values():
-            panel.plot(*_few(everything, 600).T, ".", color="#DADEE3", ms=1.6, zorder=1)
+            panel.plot(*_few(everything, 600).T, ".", color="#DADEE3", ms=1.6, zorder=1, rasterized=True)
         for kind, (where, labels) in points.items():
             mine = _few(where[labels == name], ROWS_SHOWN)
             filled = kind == "real"
@@ -127,6 +127,7 @@ def projection(real: Rows, synthetic: Rows, train: Rows | None = None) -> Figure
                     mew=0 if filled else 0.8,
                     alpha=0.35 if filled else 1.0,
                     zorder=2 if filled else 3,
+                    rasterized=True,  # so many points are smaller as pixels
                 )
         if train is not None:
             panel.plot(*place(train.x[train.labels == name]).T, "x", color=BLACK, ms=3.5, mew=0.9, zorder=4)

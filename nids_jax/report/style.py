@@ -1,7 +1,6 @@
-"""How every figure looks, and how it becomes a PNG file."""
+"""How every figure looks, and how it becomes an SVG file that follows the reader's light or dark mode."""
 
 import io
-import os
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,8 +11,6 @@ from matplotlib import style
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from nids_jax.files import write_atomic
-
 P = ParamSpec("P")
 
 # Okabe & Ito's palette, told apart with any kind of colour vision; its yellow is too light on white.
@@ -21,7 +18,29 @@ BLUE, VERMILION, GREEN, ORANGE = "#0072B2", "#D55E00", "#009E73", "#E69F00"
 PURPLE, SKY, GREY, BLACK = "#CC79A7", "#56B4E9", "#8A8F98", "#1F2328"
 PALETTE = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY, BLACK)
 MARKERS = "os^Dv"
-DPI = 130
+DPI = 130  # of the parts that are pixels
+ON_LIGHT, ON_DARK = "#1F2329", "#FEFEFE"  # of text on coloured cells, which stay as they are in dark mode
+
+# What light-mode colours become in dark mode.
+_DARK = {
+    "#1f2328": "#e6edf3",
+    "#57606a": "#9da7b1",
+    "#b8bec6": "#484f58",
+    "#e6e9ed": "#262c33",
+    "#3b424a": "#c9d1d9",
+    "#dadee3": "#3a4149",
+    "#ffffff": "#0d1117",
+    "#0072b2": "#3d9fe0",
+}
+_DARK_MODE = (
+    "<style>@media (prefers-color-scheme: dark) {"
+    + "".join(
+        f'[style*="{part}: {light}"] {{ {part}: {dark} !important }} '
+        for light, dark in _DARK.items()
+        for part in ("fill", "stroke")
+    )
+    + "}</style>\n"
+)
 
 _RC: dict[str, Any] = {
     "font.size": 9,
@@ -49,6 +68,8 @@ _RC: dict[str, Any] = {
     "legend.fontsize": 8,
     "lines.linewidth": 1.4,
     "figure.facecolor": "white",
+    "svg.fonttype": "none",  # text stays text
+    "svg.hashsalt": "nids_jax",
 }
 
 
@@ -77,18 +98,14 @@ def new_figure(width: float, height: float) -> Figure:
     return figure
 
 
-def png(figure: Figure) -> bytes:
-    """The figure as a PNG file, the same bytes each time."""
+def svg(figure: Figure) -> bytes:
+    """The figure as an SVG file, the same bytes each time; in dark mode text, lines and ground change their colours."""
     content = io.BytesIO()
     with look(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from")  # a box stands in for a rare script
-        figure.savefig(content, format="png", dpi=DPI, metadata={"Software": None})
-    return content.getvalue()
-
-
-def save(figure: Figure, path: str | os.PathLike[str]) -> None:
-    """Write the figure as a PNG file, whole or not at all."""
-    write_atomic(path, png(figure))
+        figure.savefig(content, format="svg", dpi=DPI, metadata={"Date": None, "Creator": None})
+    head, tag, rest = content.getvalue().partition(b"<defs>")
+    return head + _DARK_MODE.encode() + tag + rest
 
 
 def short(name: Any, limit: int = 30) -> str:

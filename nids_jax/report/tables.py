@@ -27,7 +27,7 @@ from nids_jax.report import (
     sampler_tradeoff,
     zero_shot,
 )
-from nids_jax.report.conditions import Condition, Group, Record, Table, difference, grouped, interval
+from nids_jax.report.conditions import Condition, Group, Record, Table, difference, grouped, interval, show
 from nids_jax.report.few_shot import COMPARED, FOREST, METRICS, against_copies
 from nids_jax.sheets import guarded
 
@@ -41,6 +41,12 @@ FURTHER = (
     *("macro_precision", "macro_recall", "unseen_flagged"),
     *("attack_recall", "attack_recall_at_0.001", "attack_recall_at_0.01"),
 )
+KEY = {
+    "attack_recall_at_0.01": "attacks found at 1 % false positives",
+    "false_positive_rate": "false-positive rate",
+    "accuracy": "accuracy",
+    "macro_f1": "macro F1",
+}
 TIMINGS = ("compile_s", "generator_fit_s", "sample_s", "fit_s", "classify_s")
 
 
@@ -95,6 +101,28 @@ def tables(records: Iterable[Record]) -> list[Table]:
         if own in (few_shot, generator_comparison) and group.experiment != "rare_attacks":  # of which P1 says nothing
             result += few_shot.beside_paper(group, members)
     return result
+
+
+def key_figures(records: Iterable[Record]) -> list[Table]:
+    """What most come for, of each group: attacks found at 1 % false positives, false positives, accuracy, macro F1.
+
+    The classifier is the one that is best on the real rows alone (else the first); a line for each training set.
+    """
+    found = []
+    for group, members in grouped(records).items():
+        if not any(interval(runs, "accuracy") for runs in members.values()):
+            continue
+        on_real = {each: value for each, runs in members.items() if (value := interval(runs, "accuracy"))}
+        real = {each: value.mean for each, value in on_real.items() if each.generator == "real"}
+        chosen = max(real, key=real.__getitem__).classifier if real else next(iter(on_real)).classifier
+        several = len({each.generator for each in members}) > 1
+        lines = [each for each in on_real if each.classifier == chosen or not several]
+        rows = [(*each, *(show(interval(members[each], metric)) for metric in KEY)) for each in lines]
+        header = ("training set", "classifier", *KEY.values())
+        others = len({each.classifier for each in on_real}) > 1
+        note = f"Of {chosen}, the best on the real rows; the other classifiers are below." if several and others else ""
+        found.append(Table(f"{group}", header, rows, note))
+    return found
 
 
 def verdict(records: Iterable[Record]) -> list[str]:

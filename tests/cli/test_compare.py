@@ -24,7 +24,7 @@ def test_two_files_become_a_page(tmp_path: Path, capsys: pytest.CaptureFixture):
     assert found["rows"] == {"real": 120, "synthetic": 110, "holdout": 90}
     assert {"nids-jax", "numpy", "scikit-learn"} <= found["environment"].keys()
     page = (out / "report.html").read_text(encoding="utf-8")
-    for each in ("Verdict", "Told apart by a classifier", "The columns that differ most", *found["columns"]):
+    for each in ("Verdict", "Told apart by a classifier", "the columns with the lowest scores", *found["columns"]):
         assert each in page
     assert f"{found['parts']['privacy']['score']:.3f}" in page
 

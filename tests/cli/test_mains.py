@@ -164,7 +164,7 @@ def test_the_detection_tables_from_the_command_line(tmp_path: Path):
     assert done.returncode == 0, done.stderr
     assert len((tmp_path / "records.jsonl").read_text().splitlines()) == 8
     assert "recall of each class" in (tmp_path / "summary.md").read_text(encoding="utf-8")
-    assert (tmp_path / "figures" / "accuracy.png").exists()
+    assert (tmp_path / "figures" / "accuracy.svg").exists()
     before = (tmp_path / "records.jsonl").read_bytes()
     assert run("detector_comparison", *flags, f"--output_dir={tmp_path}").returncode == 0
     assert (tmp_path / "records.jsonl").read_bytes() == before

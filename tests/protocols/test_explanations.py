@@ -99,7 +99,7 @@ def test_the_report_has_the_ranks_of_the_features_that_the_paper_names(finished)
     )
     assert "exact" in summary
     for name in ("shap_global", "shap_local"):
-        assert (finished[0] / "figures" / f"{name}.png").is_file()
+        assert (finished[0] / "figures" / f"{name}.svg").is_file()
     assert "Single decisions explained" in page
 
 

@@ -85,7 +85,7 @@ def test_bars_of_four_figures_for_each_number_of_rows(tmp_path):
             metrics = {**record["metrics"], **weighted, "accuracy": record["metrics"]["accuracy"] - loss}
             append(tmp_path, {**record, "shots": shots, "metrics": metrics})
     build_report(tmp_path)
-    assert (tmp_path / "figures" / "detectors1.png").stat().st_size > 5_000
+    assert (tmp_path / "figures" / "detectors1.svg").stat().st_size > 5_000
     ((_, by_shots),) = tables.of_shots(grouped(read(tmp_path)), detector_comparison).items()
     figure = paper_figures.detectors(by_shots)
     assert [axes.get_title("left") for axes in figure.axes] == [*paper_figures.WEIGHTED.values()]

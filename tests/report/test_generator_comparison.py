@@ -78,7 +78,7 @@ def test_the_radar_has_a_closed_line_of_four_means_for_each_training_set(tmp_pat
     for record in _records("generator_comparison", "real", "copies", "smote"):
         append(tmp_path, {**record, "metrics": {**record["metrics"], **weighted}})
     build_report(tmp_path)
-    assert (tmp_path / "figures" / "radar1.png").stat().st_size > 5_000
+    assert (tmp_path / "figures" / "radar1.svg").stat().st_size > 5_000
     (_, members), *_ = grouped(read(tmp_path)).items()
     figure = paper_figures.radar(members)
     assert [axes.get_title("left") for axes in figure.axes] == ["random_forest", "knn"]
@@ -96,7 +96,7 @@ def test_the_page_shows_every_metric_of_each_training_set(tmp_path):
         metrics = {**record["metrics"], "macro_precision": 0.6, "macro_recall": 0.65}
         append(tmp_path, {**record, "metrics": metrics})
     build_report(tmp_path)
-    assert (tmp_path / "figures" / "quality1.png").stat().st_size > 5_000
+    assert (tmp_path / "figures" / "quality1.svg").stat().st_size > 5_000
     (_, members), *_ = grouped(read(tmp_path)).items()
     figure = figures.quality(members)
     assert [axes.get_title("left") for axes in figure.axes] == [

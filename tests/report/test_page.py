@@ -5,12 +5,12 @@ import json
 import re
 import shutil
 from html.parser import HTMLParser
+from xml.etree import ElementTree
 
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.image import imread
 
 from nids_jax.__main__ import main
 from nids_jax.errors import InputError
@@ -19,6 +19,7 @@ from nids_jax.store import append
 from tests.report.example import CLASSES, record, write_example
 
 FIGURES = ["accuracy", "confusion1", "curves", "features", "projection", "shap_global", "shap_local"]
+FILES = sorted(f"{name}.{end}" for name in FIGURES for end in ("csv", "svg"))
 
 
 @pytest.fixture(scope="module")
@@ -42,29 +43,37 @@ class Page(HTMLParser):
 
     def __init__(self, path):
         super().__init__()
-        self.text, self.sources, self.open = "", [], []
+        self.text, self.sources, self.open, self.names = "", [], [], []
         self.feed(path.read_text(encoding="utf-8"))
         self.close()
 
     def handle_starttag(self, tag, attrs):
         self.sources += [value for name, value in attrs if name in ("src", "href")]
-        if tag not in ("meta", "img"):
+        self.names += [value for name, value in attrs if name == "id"]
+        if tag not in ("meta", "img", "link"):
             self.open.append(tag)
 
     def handle_endtag(self, tag):
         assert self.open.pop() == tag
 
     def handle_data(self, data):
-        self.text += data if self.open and self.open[-1] != "style" else ""
+        self.text += data if self.open and self.open[-1] not in ("style", "script") else ""
 
 
 def test_the_page_holds_everything_and_needs_nothing_else(example):
     page = Page(example / "report.html")
     assert page.open == []
-    assert sorted(path.stem for path in (example / "figures").iterdir()) == FIGURES
-    embedded = [base64.b64decode(source.removeprefix("data:image/png;base64,")) for source in page.sources]
-    assert {path.read_bytes() for path in (example / "figures").iterdir()} == set(embedded)
+    assert sorted(path.name for path in (example / "figures").iterdir()) == FILES
+    embedded = [
+        source.partition(";base64,") for source in page.sources if source.startswith("data:") and source != "data:,"
+    ]
+    assert {kind for kind, *_ in embedded} == {"data:image/svg+xml", "data:text/csv"}
+    content = {base64.b64decode(code) for *_, code in embedded}
+    assert content == {path.read_bytes() for path in (example / "figures").iterdir()}
     assert not re.search(r"https?://|@import|url\(", (example / "report.html").read_text())
+    anchors = [source[1:] for source in page.sources if source.startswith("#")]
+    assert anchors
+    assert all(page.names.count(name) == 1 for name in anchors)
     for text in (
         "against copies of the real rows",
         "preliminary",
@@ -83,11 +92,43 @@ def test_the_page_holds_everything_and_needs_nothing_else(example):
     assert "simulated" not in page.text
 
 
-def test_every_figure_shows_something(example):
-    for path in (example / "figures").iterdir():
-        image = imread(path)
-        assert min(image.shape[:2]) > 300
-        assert image.std() > 0.02
+def test_every_figure_is_xml_with_words_and_a_dark_mode(example):
+    for path in (example / "figures").glob("*.svg"):
+        root = ElementTree.fromstring(path.read_bytes())
+        assert min(float(root.attrib[side].removesuffix("pt")) for side in ("width", "height")) > 150
+        words = [each for each in root.iter("{http://www.w3.org/2000/svg}text") if "".join(each.itertext()).strip()]
+        assert len(words) > 10
+        assert b"prefers-color-scheme: dark" in path.read_bytes()
+
+
+def test_the_data_of_a_figure_are_those_of_its_files(example):
+    scores = pd.read_csv(example / "figures" / "accuracy.csv").set_index(["generator", "classifier", "metric"])
+    records = [json.loads(line) for line in (example / "records.jsonl").read_text().splitlines()]
+    splits: dict[int, list[float]] = {}
+    for run in records:
+        if (run["generator"], run["classifier"]) == ("cddpm", "cnn_bigru"):
+            splits.setdefault(run["split_seed"], []).append(run["metrics"]["accuracy"])
+    mean = np.mean([np.mean(values) for values in splits.values()])
+    assert scores.loc[("cddpm", "cnn_bigru", "accuracy"), "mean"] == pytest.approx(mean, rel=1e-5)
+    shap = json.loads((example / "runs" / "shots5-split0" / "shap.json").read_text())
+    local = pd.read_csv(example / "figures" / "shap_local.csv")
+    assert local["phi"].tolist() == pytest.approx([v for row in shap["local"] for v in row["phi"]], rel=1e-4, abs=1e-9)
+    cells = pd.read_csv(example / "figures" / "confusion1.csv")
+    assert cells["rows"].to_numpy().sum() > 0
+    assert set(cells["true_class"]) == set(CLASSES)
+    real = pd.read_parquet(example / "runs" / "shots5-split0" / "synthetic.parquet")
+    drawn = pd.read_csv(example / "figures" / "features.csv")
+    name = drawn["feature"].iloc[0]
+    middle = drawn[(drawn["feature"] == name) & (drawn["rows"] == "synthetic") & (drawn["percent_at_or_below"] == 50)]
+    assert middle["value"].item() == pytest.approx(np.percentile(real[name], 50, method="inverted_cdf"), rel=1e-4)
+
+
+def test_the_page_begins_with_what_matters(example):
+    text = Page(example / "report.html").text
+    places = [text.index(title) for title in ("Verdict", "Key figures", "Results", "How this was made")]
+    assert places == sorted(places)
+    assert "attacks found at 1 % false positives" in text
+    assert "Run it again" in text
 
 
 def test_the_report_leaves_matplotlib_as_it_was(small):
@@ -101,7 +142,7 @@ def test_missing_parts_are_left_out_with_a_line_and_the_same_files_give_the_same
     text = Page(path).text
     for line in ("no run in runs/ has curves.json", "no run in runs/ has shap.json", "there is no data.json"):
         assert line in text
-    assert sorted(p.stem for p in (small / "figures").iterdir()) == ["accuracy", "confusion1"]
+    assert {p.stem for p in (small / "figures").iterdir()} == {"accuracy", "confusion1"}
     first = path.read_bytes()
     build_report(small)
     assert path.read_bytes() == first
@@ -109,10 +150,11 @@ def test_missing_parts_are_left_out_with_a_line_and_the_same_files_give_the_same
 
 def test_figures_of_an_earlier_report_do_not_stay_behind(small):
     (small / "figures").mkdir()
-    for name in ("curves.png", "confusion7.png", "mine.png"):
+    for name in ("curves.png", "curves.csv", "confusion7.svg", "mine.png"):
         (small / "figures" / name).write_bytes(b"")
     build_report(small)
-    assert sorted(p.name for p in (small / "figures").iterdir()) == ["accuracy.png", "confusion1.png", "mine.png"]
+    wanted = ["accuracy.csv", "accuracy.svg", "confusion1.csv", "confusion1.svg", "mine.png"]
+    assert sorted(p.name for p in (small / "figures").iterdir()) == wanted
 
 
 def test_no_finished_run_is_a_report_too(tmp_path):
@@ -199,10 +241,11 @@ def test_odd_names_and_values_neither_break_nor_enter_the_page(tmp_path):
     (run / "shap.json").write_text(json.dumps(shap))
     (tmp_path / "data.json").write_text(json.dumps({"dataset": "<u>", "leakage": [], "read": [1], "more": {"a": None}}))
     html = build_report(tmp_path).read_text(encoding="utf-8")
-    assert re.findall("<li>(.*?)</li>", html.split("Left out")[1]) == ["Flags: there is no config.json."]
-    for tag in ("<script", "<b>", "<i>", "<u>"):
+    assert re.findall("<li>(.*?)</li>", html.split("<h2>Left out")[1]) == ["Flags: there is no config.json."]
+    for tag in ("<b>", "<i>", "<u>"):
         assert tag not in html
-    assert sorted(path.stem for path in (tmp_path / "figures").iterdir()) == FIGURES
+    assert html.count("<script") == 1  # the page's own
+    assert sorted(path.name for path in (tmp_path / "figures").iterdir()) == FILES
 
 
 def test_confusion_matrices_of_different_class_lists_add_up_by_name(tmp_path):

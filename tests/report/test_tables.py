@@ -128,8 +128,22 @@ def test_the_best_detectors_with_and_without_generated_rows():
     assert f"difference -0.0300 [{low:+.4f}, {high:+.4f}], n = 2 split seeds; fewer than 5, so preliminary." in sentence
     unfinished = tables.verdict([*records, run("smote", "xgboost", 0, 0.99)])[-1]
     assert "xgboost on cddpm (0.720)" in unfinished  # an condition with fewer splits is no rival yet
-    assert len(tables.verdict(grouped([], [0.5, 0.4], [0.8, 0.7]))) == 2  # nothing was generated
+    (nothing,) = tables.verdict(grouped([], [0.5, 0.4], [0.8, 0.7]))  # nothing was generated
+    assert "no verdict" in nothing
     assert len(tables.verdict(grouped([[0.6]], [0.5], [0.8]))) == 2  # one seed shows nothing
+
+
+def test_without_cddpm_the_verdict_is_about_what_was_generated():
+    records = [
+        run(name, "knn", s, value + s / 100) for name, value in (("real", 0.5), ("copies", 0.5)) for s in range(6)
+    ]
+    records += [run("simulated", "knn", s, 0.7 + s / 100 + s % 2 / 500) for s in range(6)]
+    sentences = tables.verdict(records)
+    assert (
+        "simulated against its classifier on the same rows without it, accuracy: helped knn (+0.2010 [" in sentences[0]
+    )
+    assert "simulated against copies, accuracy: helped knn" in sentences[1]
+    assert not any("no verdict" in sentence for sentence in sentences)
 
 
 def test_datasets_and_shots_are_never_mixed():
@@ -183,6 +197,8 @@ def test_an_interval_of_a_share_stays_within_its_bounds():
     found = conditions.interval(runs, "accuracy")
     assert found is not None
     assert (found.mean, found.low, found.high) == pytest.approx((0.5, 0.0, 1.0), abs=1e-6)
+    assert found.low is not None
+    assert found.high is not None
     assert 0 < found.low < found.high < 1
     others = [run("copies", "knn", seed, value) for seed, value in enumerate((0.98, 0.02))]
     members = conditions.grouped([*runs, *others])
