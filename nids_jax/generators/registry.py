@@ -29,7 +29,7 @@ GENERATORS: dict[str, GeneratorSpec] = {
         transfer.SPEC,
         editing.SPEC,
         *packet_augmentation.SPECS,
-        simulated.SPEC,
+        *simulated.SPECS,
         *gan.SPECS,
     )
 }

@@ -56,9 +56,10 @@ class GeneratorSpec:
     learns: bool = True  # it trains a model, which the rows of a majority class would swamp
     samples_model_of: str = ""  # the generator whose trained model it samples, where that is another
     timesteps: bool = False  # `NAME_500` is this generator with T = 500
-    # "auxiliary", "packets" or "tools": it cannot be made without these; "columns": it makes rows in raw units, whose
-    # columns it knows by name.
+    # "auxiliary", "packets" or "tools": it cannot be made without these; "weighted tools": nor without weights for
+    # rows; "columns": it makes rows in raw units, whose columns it knows by name.
     needs: str = ""
+    beside: str = ""  # the generator whose rows stand beside the simulated ones, those of a class together as heavy
     starts_from_auxiliary: bool = False  # it makes use of a pre-trained model where there is one
     metered: bool = False  # its rows are what a meter makes of packets, so that nothing in them is to be repaired
     repeated_rows: bool = True  # it may be fitted on rows that repeat

@@ -56,6 +56,11 @@ class TrainingSetName:
         return GENERATORS[self.generator]
 
     @property
+    def simulated(self) -> bool:
+        """Whether it holds flows of simulated tools."""
+        return not self.real and self.spec.needs in ("tools", "weighted tools")
+
+    @property
     def model(self) -> str:
         """The name of the training set whose trained model it samples: its own, unless the generator shares another's.
 
@@ -90,7 +95,8 @@ def check_training_sets(
     """Refuse training sets that cannot be made.
 
     Args:
-      given: what there is beside the rows: "auxiliary" rows, "packets", "tools" to simulate, "columns" of known names.
+      given: what there is beside the rows: "auxiliary" rows, "packets", "tools" to simulate and "weighted tools" where
+        rows have weights, "columns" of known names.
       repeated_rows: generators are fitted on rows that repeat.
 
     Raises:
@@ -103,7 +109,7 @@ def check_training_sets(
     ]
     check_names("generators", [TrainingSetName(name).generator for name in names], {*REAL, *makeable})
     for name in map(TrainingSetName, names):
-        if name.free and (name.generator in REAL or name.spec.needs in ("packets", "columns", "tools")):
+        if name.free and (name.generator in REAL or (name.spec.needs in ("packets", "columns") or name.simulated)):
             raise InputError(
                 f"`generators` names {name.text!r}, but {name.generator} makes no scaled rows: drop the {_FREE}"
             )

@@ -161,6 +161,8 @@ class TrainingSets:
         if name.text == "real_weighted":
             counts = np.array(list(self.split.train.counts.values()))
             return self.real._replace(class_weights=self.demand.class_weights(fraction, counts))
+        if name.spec.beside:
+            return self._together(name, generation)
         made = self._made(name, generation)
         # The first rows of each class: those of a smaller fraction are among those of a larger one.
         own = name.spec.needs == "tools" and self.simulation.rows is not None
@@ -173,6 +175,25 @@ class TrainingSets:
             weights=None if made.class_weights is None else self._row_weights(made.class_weights, made.y[kept]),
             timing=made.timing,
             fidelity=made.fidelity,
+        )
+
+    def _together(self, name: TrainingSetName, generation: int) -> TrainingRows:
+        """The simulated rows, and another generator's, of which those of a class together weigh as much."""
+        weight = self.simulation.weight
+        if weight is None:
+            raise InputError(f"each simulated row counts as one here; {name} needs weights")
+        simulated = self.rows(TrainingSetName("simulated"), generation)
+        other = self.rows(TrainingSetName(name.spec.beside), generation)
+        x, y = (column[len(self.real.y) :] for column in (other.x, other.y))
+        heavy = np.ones(len(simulated.y)) if simulated.weights is None else simulated.weights
+        even = self._row_weights(np.full(len(self.split.train.classes), weight), y)
+        return simulated._replace(
+            x=np.concatenate([simulated.x, x]),
+            y=np.concatenate([simulated.y, y]),
+            synthetic=simulated.synthetic + len(y),
+            weights=np.concatenate([heavy, even[len(self.real.y) :]]),
+            timing={part: seconds + other.timing[part] for part, seconds in simulated.timing.items()},
+            fidelity=None,
         )
 
     def _row_weights(self, class_weights: np.ndarray, y: np.ndarray) -> np.ndarray:

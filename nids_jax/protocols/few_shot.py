@@ -101,7 +101,8 @@ class FewShot:
             raise InputError("`timesteps` is about cddpm, which `generators` does not name; leave it out")
         if not 0 < self.simulated_weight < float("inf"):
             raise InputError(f"`simulated_weight` is {self.simulated_weight:g}; give a number above 0")
-        given = {"tools", "columns", *(["auxiliary"] if self.auxiliary else []), *(["packets"] if self.sources else [])}
+        given = {"tools", "weighted tools", "columns"}
+        given |= {name for name, there in (("auxiliary", self.auxiliary), ("packets", self.sources)) if there}
         check_training_sets([name.text for name in self.training_sets], self.preset, given=given)
         unlabelled = self.auxiliary == "unlabelled"
         known = [name for name, spec in CLASSIFIERS.items() if unlabelled or spec.needs != "unlabelled"]
@@ -191,7 +192,7 @@ class FewShot:
 
     def _described_tools(self, table: FlowTable) -> dict[str, Any]:
         """The tool behind each class, and the classes without one, where any is simulated."""
-        if not any(name.text == "simulated" for name in self.training_sets):
+        if not any(name.simulated for name in self.training_sets):
             return {}
         obstacle = self.simulation.obstacle(table)
         return {"not_simulated": obstacle} if obstacle else self.simulation.described(table.classes)
@@ -202,9 +203,10 @@ class FewShot:
         if "tools" in tools and (remark := self.simulation.remark(table.classes)):
             say(remark)
         for name in self.training_sets:
-            obstacle = tools.get("not_simulated") if name.text == "simulated" else None
-            if not name.real and name.spec.needs == "columns":
-                obstacle = columns_obstacle(name.generator, table.features)
+            obstacle = tools.get("not_simulated") if name.simulated else None
+            named = "" if name.real else name.generator if name.spec.needs == "columns" else name.spec.beside
+            if named and not obstacle:
+                obstacle = columns_obstacle(named, table.features)
             if obstacle:
                 say(f"{obstacle}: `{name}` is left out")
             else:

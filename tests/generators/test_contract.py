@@ -26,7 +26,7 @@ from tests.generators.row_independence import check_rows_are_independent
 
 KEY = jax.random.key(5)
 EXPERIMENTS = {"few_shot", "generator_comparison", "imbalance"}
-MADE = [name for name, spec in GENERATORS.items() if spec.needs not in ("packets", "tools", "columns")]
+MADE = [name for name, spec in GENERATORS.items() if spec.needs in ("", "auxiliary")]
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*collapsed:RuntimeWarning")  # after two steps
 
@@ -91,7 +91,8 @@ def test_a_class_without_training_rows_is_refused(name: str):
 @pytest.mark.parametrize("name", GENERATORS)
 def test_what_it_needs_is_asked_for(name: str):
     spec = GENERATORS[name]
-    asked = {"auxiliary": "auxiliary rows", "packets": "packets", "tools": "tools", "columns": "columns"}
+    asked = {"auxiliary": "auxiliary rows", "weighted tools": "tools"}
+    asked |= {what: what for what in ("packets", "tools", "columns")}
     assert spec.needs in ("", *asked)
     if spec.needs:
         with pytest.raises(InputError, match=f"{name} .*{asked[spec.needs]}"):
@@ -118,7 +119,8 @@ def test_its_specification_is_complete(name: str):
 def test_the_registry_is_in_the_order_of_the_reports():
     assert ", ".join(GENERATORS) == (
         "copies, jitter, smote, adasyn, retimed, inverse, cddpm, cddpm_calibrated, cddpm_adapted, cddpm_edit, packets,"
-        " packets_resent, simulated, wgan, wgan_per_class, wcgan_gp, vae, vae_wgan, vae_wgan_gp, vae_wgan_gp_per_class"
+        " packets_resent, simulated, simulated_inverse, wgan, wgan_per_class, wcgan_gp, vae, vae_wgan, vae_wgan_gp,"
+        " vae_wgan_gp_per_class"
     )
     compared = {name: {spec.name for spec in GENERATORS.values() if name in spec.compared_in} for name in EXPERIMENTS}
     assert compared["few_shot"] == {"copies", "cddpm", "simulated"}
@@ -129,6 +131,7 @@ def test_the_registry_is_in_the_order_of_the_reports():
         "inverse",
         "cddpm_calibrated",
         "simulated",
+        "simulated_inverse",
     }
     assert [name for name, spec in GENERATORS.items() if spec.timesteps] == ["cddpm"]
     assert [name for name, spec in GENERATORS.items() if not spec.repeated_rows] == ["cddpm_calibrated"]

@@ -125,3 +125,23 @@ def test_rows_that_are_no_flows_run_without_it(tmp_path: Path) -> None:
     JOB.run(mine, Runner(output_dir=tmp_path, say=said.append, progress=False))
     assert {record["generator"] for record in store.read(tmp_path)} == {"real"}
     assert any("or how long it lasts: `inverse` is left out" in line for line in said)
+
+
+def test_beside_simulated_flows_its_rows_weigh_as_much_as_one_real_row(table: FlowTable, tmp_path: Path) -> None:
+    table = replace(table, classes=("BENIGN", "PortScan", "Weird"))  # no tool stands behind the last
+    job = replace(JOB, generators=("real", "simulated_inverse"), simulated_rows=30, simulated_weight=1.5)
+    said: list[str] = []
+    runner = Runner(output_dir=tmp_path, say=said.append, progress=False)
+    sets = _SplitRuns(job, table, None, runner, 5, 0).sets
+    both, alone = (sets.rows(TrainingSetName(name), 0) for name in ("simulated_inverse", "simulated"))
+    assert np.bincount(both.y[15:]).tolist() == [30 + 13, 30 + 13, 13]
+    assert both.weights is not None
+    assert alone.weights is not None
+    np.testing.assert_array_equal(both.weights[:75], alone.weights)
+    np.testing.assert_allclose(np.bincount(both.y[75:], both.weights[75:]), 1.5)
+    np.testing.assert_array_equal(both.x[75:], sets.rows(TrainingSetName("inverse"), 0).x[15:])
+    job.run(table, runner)
+    assert {record["generator"] for record in store.read(tmp_path)} == {"real", "simulated_inverse"}
+    assert any("no tool stands behind Weird" in line for line in said)
+    with pytest.raises(InputError, match="generators"):
+        Imbalance(dataset="mine", preset=get_preset("demo"), generators=("simulated_inverse",))
