@@ -33,7 +33,7 @@ lint: $(VENV)/.dev
 	$(BIN)/pyright
 
 docs: $(VENV)/.docs
-	$(BIN)/mkdocs build --quiet --strict --site-dir out/site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict --site-dir out/site
 
 bench: $(VENV)/.bench
 	$(BIN)/python -m pytest -q tests/nn/test_against_torch.py

@@ -113,7 +113,7 @@ def projection(real: Rows, synthetic: Rows, train: Rows | None = None) -> Figure
         colour, marker = PALETTE[k % len(PALETTE)], MARKERS[k // len(PALETTE) % len(MARKERS)]
         panel = panels[k]
         for everything, _ in points.values():
-            panel.plot(*_few(everything, 600).T, ".", color="#DADEE3", ms=1.6, zorder=1, rasterized=True)
+            panel.plot(*_few(everything, 600).T, ".", color=GREY, alpha=0.25, ms=1.6, mew=0, zorder=1, rasterized=True)
         for kind, (where, labels) in points.items():
             mine = _few(where[labels == name], ROWS_SHOWN)
             filled = kind == "real"
