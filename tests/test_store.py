@@ -5,7 +5,7 @@ import os
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nids_jax import store
@@ -115,6 +115,7 @@ json_values = st.recursive(
 )
 
 
+@settings(deadline=None)  # each is flushed to a disk that others use too
 @given(json_values)
 def test_any_json_value_survives_even_lone_surrogates(tmp_path_factory, value):
     folder = tmp_path_factory.mktemp("any")
