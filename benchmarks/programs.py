@@ -7,7 +7,7 @@ XLA plans it for this machine's devices, and which accelerators' memory that fit
 """
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -38,7 +38,7 @@ class Program(NamedTuple):
     """A jitted function with the shapes of its arguments."""
 
     name: str
-    function: Callable[..., Any]  # jitted
+    function: Any  # jitted
     arguments: tuple[Any, ...]  # arrays or their shapes
     settings: dict[str, Any]  # static arguments by name
 
@@ -59,8 +59,8 @@ def programs(preset_name: str, batch: int, *, features: int = FEATURES, classes:
     """
     preset = get_preset(preset_name)
     key = jax.eval_shape(lambda: jax.random.key(0))
-    rows = Data(_array(1024, features), _array(1024, of=jnp.int32), _array(1024), jax.ShapeDtypeStruct((), jnp.int32))
-    stop = jax.ShapeDtypeStruct((), jnp.int32)
+    rows = Data(_array(1024, features), _array(1024, of=jnp.int32), _array(1024), _array(of=jnp.int32))
+    stop = _array(of=jnp.int32)
     found = []
     config: Any = preset.generators["cddpm"]
     objective = denoising.DenoisingObjective(
@@ -125,7 +125,7 @@ def _detector(
     ]
 
 
-def _array(*shape: int, of: Any = jnp.float32) -> jax.ShapeDtypeStruct:
+def _array(*shape: int, of: Any = jnp.float32) -> Any:
     return jax.ShapeDtypeStruct(shape, of)
 
 
