@@ -38,6 +38,8 @@ def run(protocol: type[Protocol], arguments: Sequence[str]) -> None:
     """
     given = flags_of(protocol)
     given.parse(arguments)
+    if "seeds" in given.names and given.given("seeds") and given.given("split_seeds"):
+        raise InputError("`seeds` and `split_seeds` both say which splits to run; give one of them")
     output = given.build(options.Output)
     data = given.build(options.Data) if options.Data in given.groups else None
     further: dict[str, Any] = {"preset": given.build(options.Models).chosen()}

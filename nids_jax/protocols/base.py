@@ -1,11 +1,15 @@
 """What an experiment is."""
 
-from dataclasses import Field
+from dataclasses import Field, dataclass
 from typing import Any, ClassVar
 from typing import Protocol as Interface
 
 from nids_jax.data.table import FlowTable
+from nids_jax.errors import InputError
 from nids_jax.pipeline.runner import Runner
+from nids_jax.settings import setting
+
+TUNING_SPLITS = 500_000  # split seeds from here on are those of choices; no run is judged on them
 
 
 class Protocol(Interface):
@@ -24,3 +28,28 @@ class Protocol(Interface):
     def run(self, table: FlowTable, runner: Runner) -> None:
         """Do every run that is not recorded yet."""
         ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seeded:
+    """The split seeds of an experiment."""
+
+    seeds: int = setting(3, "Number of split seeds, from 0.", least=1)
+    split_seeds: tuple[int, ...] = setting(
+        (), "Exactly these split seeds, such as 3,4,9, instead of the first ones.", least=0, most=TUNING_SPLITS - 1
+    )
+
+    @property
+    def splits(self) -> tuple[int, ...]:
+        """The split seeds, in the order in which they are run."""
+        return self.split_seeds or tuple(range(self.seeds))
+
+    def __post_init__(self) -> None:
+        """Check the seeds.
+
+        Raises:
+          InputError: one of `split_seeds` is there twice.
+        """
+        twice = [seed for place, seed in enumerate(self.split_seeds) if seed in self.split_seeds[:place]]
+        if twice:
+            raise InputError(f"`split_seeds` has {twice[0]} twice; name each split seed once")

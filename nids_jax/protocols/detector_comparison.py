@@ -28,6 +28,7 @@ from nids_jax.pipeline import detector
 from nids_jax.pipeline.runner import Runner
 from nids_jax.pipeline.training_sets import TrainingRows
 from nids_jax.presets import Preset
+from nids_jax.protocols.base import Seeded
 from nids_jax.protocols.few_shot import tuned
 from nids_jax.settings import check_settings, setting
 
@@ -50,7 +51,7 @@ class Task:
 
 
 @dataclass(frozen=True, kw_only=True)
-class DetectorComparison:
+class DetectorComparison(Seeded):
     """What to run."""
 
     name: ClassVar[str] = "detector_comparison"
@@ -63,7 +64,7 @@ class DetectorComparison:
         "Real training rows per class; several numbers run one after another.",
         most=1_000_000,
     )
-    seeds: int = setting(5, "Number of split seeds.", least=1)
+    seeds: int = setting(5, "Number of split seeds, from 0.", least=1)
     classifiers: tuple[str, ...] = setting(compared_in("detector_comparison"), "Detectors to train.")
     test_rows: int | None = setting(None, "Test rows per class at most; default: the preset's.", least=1)
     test_dataset: str | None = setting(None, "Test on this dataset as well.")
@@ -73,6 +74,7 @@ class DetectorComparison:
     together: bool | None = None  # train the seeds of a neural detector side by side; None: on accelerators alone
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_names("classifiers", self.classifiers, [name for name, spec in CLASSIFIERS.items() if not spec.needs])
         check_settings(self)
         if not self.shots:
@@ -132,13 +134,13 @@ class DetectorComparison:
     def few_rows(self, table: FlowTable) -> Iterator[list[Task]]:
         """Table IV: for each number of shots, the splits' training sets with their test rows of the same dataset."""
         for shots in self.shots:
-            yield [self._task(table, shots, seed) for seed in range(self.seeds)]
+            yield [self._task(table, shots, seed) for seed in self.splits]
 
     def other_capture(self, source: FlowTable, target: FlowTable, name: str) -> Iterator[list[Task]]:
         """Train on the source, test on its own test rows and on the target's, which has the same columns."""
         for shots in self.shots:
             tasks = []
-            for seed in range(self.seeds):
+            for seed in self.splits:
                 own = self._task(source, shots, seed)
                 there = draw(target, self._tested(name), seed)
                 names = (f"{self.dataset}, shared features", f"{self.dataset} → {name}")
@@ -156,7 +158,7 @@ class DetectorComparison:
         left_out = table.take(np.flatnonzero(table.y == code))
         for shots in self.shots:
             tasks = []
-            for seed in range(self.seeds):
+            for seed in self.splits:
                 own = self._task(known, shots, seed)
                 rows = np.random.default_rng(seed).permutation(len(left_out))[: self._tested(self.dataset)]
                 name = f"{self.dataset} without {attack}"

@@ -26,11 +26,12 @@ from nids_jax.pipeline.explanations import TREES, explained, keep_explanations, 
 from nids_jax.pipeline.runner import Runner
 from nids_jax.pipeline.training_sets import TrainingRows
 from nids_jax.presets import Preset
+from nids_jax.protocols.base import Seeded
 from nids_jax.settings import check_settings, setting
 
 
 @dataclass(frozen=True, kw_only=True)
-class Explanations:
+class Explanations(Seeded):
     """What to run."""
 
     name: ClassVar[str] = "explanations"
@@ -38,7 +39,6 @@ class Explanations:
     dataset: str  # what the records call the data
     preset: Preset
     shots: tuple[int, ...] = setting((500,), "Real training rows per class; several numbers run one after another.")
-    seeds: int = setting(3, "Number of split seeds.", least=1)
     classifiers: tuple[str, ...] = setting(("cnn_bigru",), "Detectors to train and explain: neural ones and trees.")
     rows: int = setting(10, "Test rows of each class whose mean |φ| is taken.", least=1)
     samples: int = setting(MANY, "A network's predictions for each of these rows.", least=1)
@@ -46,6 +46,7 @@ class Explanations:
     test_rows: int | None = setting(None, "Test rows per class at most; default: the preset's.", least=1)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         known = [name for name, spec in CLASSIFIERS.items() if not spec.needs and (spec.neural or name in TREES)]
         check_names("classifiers", self.classifiers, known)
         check_settings(self)
@@ -63,7 +64,7 @@ class Explanations:
           InputError: a class with too few rows, or files of another job.
           TrainingError: a training diverged.
         """
-        for shots, seed in runner.share((shots, seed) for shots in self.shots for seed in range(self.seeds)):
+        for shots, seed in runner.share((shots, seed) for shots in self.shots for seed in self.splits):
             tested = self.test_rows or self.preset.tested(self.dataset)
             split = few_shot(table, shots, seed, test_per_class=tested)
             for name in dict.fromkeys(self.classifiers):

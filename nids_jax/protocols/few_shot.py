@@ -39,13 +39,14 @@ from nids_jax.pipeline.runner import Runner
 from nids_jax.pipeline.simulation import Simulation, Weighting
 from nids_jax.pipeline.training_sets import Demand, Keys, Source, TrainingSets
 from nids_jax.presets import Preset
+from nids_jax.protocols.base import Seeded
 from nids_jax.settings import check_settings, setting
 
 TUNING_SPLIT = 1_000_000  # the split seed on which learning rates are chosen; no run is judged on it
 
 
 @dataclass(frozen=True, kw_only=True)
-class FewShot:
+class FewShot(Seeded):
     """What to run."""
 
     name: ClassVar[str] = "fewshot"
@@ -56,7 +57,6 @@ class FewShot:
     shots: tuple[int, ...] = setting(
         (5,), "Real training rows per class; several numbers run one after another.", most=1_000_000
     )
-    seeds: int = setting(3, "Number of split seeds.", least=1)
     generators: tuple[str, ...] = setting(
         default_training_sets("few_shot", before=["real"], after=["real_all"]),
         "Training sets to compare: generators (NAME_free: on free features), real, real_weighted and real_all.",
@@ -95,6 +95,7 @@ class FewShot:
     explain: bool = setting(True, "Explain the first neural detector on synthetic rows with SHAP.")
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.auxiliary and self.benign_rows:
             raise InputError("`benign_rows` and `auxiliary` are two settings; choose one")
         if self.timesteps and "cddpm" not in self.generators:
@@ -226,7 +227,7 @@ class FewShot:
             table, auxiliary = separate(table, self.auxiliary, self.preset, folder, progress=runner.progress)
         possible = self._possible(table, runner.say)
         tuning = {shots: _SplitRuns(self, table, auxiliary, runner, shots, TUNING_SPLIT) for shots in self.shots}
-        for shots, seed in runner.share((shots, seed) for shots in self.shots for seed in range(self.seeds)):
+        for shots, seed in runner.share((shots, seed) for shots in self.shots for seed in self.splits):
             runs = _SplitRuns(self, table, auxiliary, runner, shots, seed)
             for name in possible if shots else [each for each in possible if each.text == "simulated"]:
                 for number in range((1 if name.real else self.generations) * self.tests):
@@ -331,7 +332,9 @@ class _SplitRuns:
         if isinstance(fitted.classifier, NeuralClassifier) and self.sets.keep:
             store.keep_curve(self.directory, f"{classifier}/{name}", fitted.classifier.losses_)
             first = next(each for each in job.classifiers if CLASSIFIERS[each].neural)
-            wanted = classifier == first and self.seed == 0 and generation == 0 and name.text not in NO_GENERATOR
+            wanted = (
+                classifier == first and self.seed == job.splits[0] and generation == 0 and name.text not in NO_GENERATOR
+            )
             if job.explain and wanted:
                 self._explain(fitted.classifier)
         return detector.with_training(record, rows)

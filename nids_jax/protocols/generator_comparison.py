@@ -22,7 +22,7 @@ class GeneratorComparison(FewShot):
 
     name: ClassVar[str] = "generator_comparison"
 
-    seeds: int = setting(10, "Number of split seeds.", least=1)
+    seeds: int = setting(10, "Number of split seeds, from 0.", least=1)
     generators: tuple[str, ...] = setting(
         default_training_sets("generator_comparison", before=["real"], after=["real_all"]),
         "Training sets to compare: generators (NAME_free: on free features), real, real_weighted and real_all.",

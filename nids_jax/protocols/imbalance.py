@@ -31,15 +31,16 @@ from nids_jax.pipeline.runner import Runner
 from nids_jax.pipeline.simulation import Simulation
 from nids_jax.pipeline.training_sets import Demand, Keys, TrainingSets
 from nids_jax.presets import Preset
+from nids_jax.protocols.base import TUNING_SPLITS, Seeded
 from nids_jax.settings import MOST, check_settings, setting
 
 TEST_SHARE = 0.3  # of each class
-TUNING_SEED = 500_000  # added to a split's seed, for the simulated flows that fractions are chosen with
+TUNING_SEED = TUNING_SPLITS  # added to a split's seed, for the simulated flows that fractions are chosen with
 VALIDATION_SHARE = 0.25  # of each class's training rows, to choose a fraction on
 
 
 @dataclass(frozen=True, kw_only=True)
-class Imbalance:
+class Imbalance(Seeded):
     """What to run."""
 
     name: ClassVar[str] = "imbalance"
@@ -57,7 +58,7 @@ class Imbalance:
         "default: the preset's, 0.03,0.1,0.3 or, in paper, 1.",
     )
     scaler: str = setting("zscore", "How columns are scaled; the paper's is zscore.", choices=sorted(SCALERS))
-    seeds: int = setting(5, "Number of split seeds.", least=1)
+    seeds: int = setting(5, "Number of split seeds, from 0.", least=1)
     generations: int = setting(1, "Times to generate per split, from the same trained generator.", least=1)
     generators: tuple[str, ...] = setting(
         default_training_sets("imbalance", before=["real", "real_weighted"]),
@@ -66,6 +67,7 @@ class Imbalance:
     classifiers: tuple[str, ...] = setting(compared_in("imbalance"), "Detectors to train.")
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if isinstance(self.sampling_strategy, str):
             object.__setattr__(self, "sampling_strategy", parse_strategy(self.sampling_strategy))
         object.__setattr__(self, "preset", replace(self.preset, scaler=self.scaler))
@@ -132,7 +134,7 @@ class Imbalance:
           InputError: a class with too few rows, a strategy that does not fit the classes, or files of another job.
           TrainingError: a training diverged.
         """
-        for seed in runner.share(range(self.seeds)):
+        for seed in runner.share(self.splits):
             runs = _SplitRuns(self, table, runner, seed)
             for name in map(TrainingSetName, dict.fromkeys(self.generators)):
                 for generation in range(1 if name.real else self.generations):

@@ -28,7 +28,7 @@ class LearningCurve(FewShot):
         least=0,
         most=1_000_000,
     )
-    seeds: int = setting(10, "Number of split seeds.", least=1)
+    seeds: int = setting(10, "Number of split seeds, from 0.", least=1)
     generators: tuple[str, ...] = setting(("real", "simulated"), "Training sets to compare.")
     classifiers: tuple[str, ...] = setting(("random_forest",), "Detectors to train.")
     explain: bool = setting(False, "Explain the first neural detector on synthetic rows with SHAP.")

@@ -48,7 +48,7 @@ class PacketComparison(FewShot):
         least=20,
         most=1_000_000,
     )
-    seeds: int = setting(10, "Number of split seeds.", least=1)
+    seeds: int = setting(10, "Number of split seeds, from 0.", least=1)
     generators: tuple[str, ...] = setting(
         ("real", "copies", "jitter", "smote", "packets", "packets_resent", "real_all"),
         "Training sets to compare: packets, packets_resent, generators that see flow records alone, and real ones.",

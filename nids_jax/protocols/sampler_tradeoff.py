@@ -26,6 +26,7 @@ from nids_jax.pipeline import detector
 from nids_jax.pipeline.runner import Runner
 from nids_jax.pipeline.training_sets import TrainingRows
 from nids_jax.presets import Preset
+from nids_jax.protocols.base import Seeded
 from nids_jax.settings import setting
 from nids_jax.training.description import plain
 
@@ -33,7 +34,7 @@ FOREST = "random_forest"  # learns from the synthetic rows alone
 
 
 @dataclass(frozen=True, kw_only=True)
-class SamplerTradeoff:
+class SamplerTradeoff(Seeded):
     """What to run."""
 
     name: ClassVar[str] = "sampler_tradeoff"
@@ -41,7 +42,7 @@ class SamplerTradeoff:
     dataset: str  # what the records call the data
     preset: Preset
     shots: int = setting(5, "Real training rows per class.", least=1, most=1_000_000)
-    seeds: int = setting(5, "Number of split seeds.", least=1)
+    seeds: int = setting(5, "Number of split seeds, from 0.", least=1)
     generated: int = setting(50, "Rows to generate per class.", least=1, most=1_000_000)
     test_rows: int | None = setting(None, "Test rows per class at most; default: the preset's.", least=1)
 
@@ -56,7 +57,7 @@ class SamplerTradeoff:
           InputError: a class with too few rows, or files of another job.
           TrainingError: a training diverged.
         """
-        for seed in runner.share(range(self.seeds)):
+        for seed in runner.share(self.splits):
             with runner.unit(f"split {seed}"):
                 self._run_split(table, runner, seed)
         runner.finish()

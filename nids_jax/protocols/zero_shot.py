@@ -30,6 +30,7 @@ from nids_jax.pipeline.runner import Runner
 from nids_jax.pipeline.simulation import Simulation
 from nids_jax.pipeline.training_sets import SIMULATION_SEED
 from nids_jax.presets import Preset
+from nids_jax.protocols.base import Seeded
 from nids_jax.settings import check_settings, setting
 
 TRAINING_SETS = ("simulated", "simulated_benign", "aligned")
@@ -37,14 +38,14 @@ BENIGN_TESTED = 10  # times as many benign test rows as of an attack, so that a 
 
 
 @dataclass(frozen=True, kw_only=True)
-class ZeroShot:
+class ZeroShot(Seeded):
     """What to run."""
 
     name: ClassVar[str] = "zero_shot"
 
     dataset: str  # what the records call the data
     preset: Preset
-    seeds: int = setting(10, "Number of split seeds.", least=1)
+    seeds: int = setting(10, "Number of split seeds, from 0.", least=1)
     benign_rows: int = setting(
         1000, "Benign rows to train on; at most half of those there are.", least=2, most=10_000_000
     )
@@ -60,6 +61,7 @@ class ZeroShot:
     compat: Compat | None = setting(None, "How simulated flows are metered; default: as the dataset was.")
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_names("training_sets", self.training_sets, TRAINING_SETS)
         known = [name for name, spec in CLASSIFIERS.items() if not spec.needs]
         check_names("classifiers", self.classifiers, known)
@@ -112,7 +114,7 @@ class ZeroShot:
         remark = self.simulation.remark(table.classes)
         if remark:
             runner.say(remark)
-        for seed in runner.share(range(self.seeds)):
+        for seed in runner.share(self.splits):
             runs = _SplitRuns(self, table, runner, seed)
             for name in dict.fromkeys(self.anomaly_detectors):
                 runs.anomalies(name)
