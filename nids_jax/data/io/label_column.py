@@ -38,6 +38,7 @@ _SURE = ("label", "class", "result", "categorized_result", "specific_result", "b
 # Columns that name the kind of attack beside a label of another name; too general to be taken for the label.
 BESIDE_LABELS = ("type", "category", "subcategory", "traffic_type")
 
+_LISTED = 20  # columns that an error lists
 _COARSE = 2  # values of a label that may only say whether there is an attack
 
 
@@ -48,8 +49,7 @@ def find_label(header: Sequence[str], names: Sequence[str], path: Path, wanted: 
       InputError: there is none, or several may be it.
     """
     cells = [cell.strip() for cell in header]
-    listed = ", ".join(cells)
-    listed = listed if len(listed) <= 3000 else f"{listed[:3000]} …"
+    listed = _listed(cells)
     if wanted is not None:
         for spellings, key in (
             (cells, wanted.strip()),
@@ -67,7 +67,14 @@ def find_label(header: Sequence[str], names: Sequence[str], path: Path, wanted: 
         return names.index(found[0])
     if default is not None:
         return default
-    raise InputError(f"{path} has no label column; name one with label_column, out of: {listed}")
+    raise InputError(f"{path} has no label column; name one with `label_column`, out of: {listed}")
+
+
+def _listed(cells: Sequence[str]) -> str:
+    """The last columns, where labels mostly are."""
+    shown = ", ".join(cells[-_LISTED:])[:3000]
+    more = len(cells) - _LISTED
+    return f"{shown} and {more:,} before these" if more > 0 else shown
 
 
 def refuse_coarse(label: int, header: Sequence[str], names: Sequence[str], path: Path, values: list[str]) -> None:
