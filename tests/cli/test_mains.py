@@ -128,6 +128,7 @@ def test_captures_of_ones_own_are_varied(tmp_path: Path, capsys):
     assert "holds runs on other rows" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_packet_augmentation_from_the_command_line(tmp_path: Path):
     flags = ["--preset=demo", "--conversations=30", "--seeds=2", "--classifiers=decision_tree", "--generated=5"]
     flags += ["--generators=real,jitter,packets_resent"]
@@ -222,6 +223,7 @@ def test_balancing_from_the_command_line(tmp_path: Path):
     assert (tmp_path / "records.jsonl").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_what_generators_cost(tmp_path: Path):
     done = run("cost", "--max_per_class=20", "--generators=copies,smote", f"--output_dir={tmp_path}")
     assert done.returncode == 0, done.stderr

@@ -138,6 +138,7 @@ np.savez(sys.argv[2], model.losses_, *jax.tree.leaves(model.state_))
 """
 
 
+@pytest.mark.slow
 def test_killed_training_goes_on_to_the_same_weights(tmp_path: Path):
     def start(directory: Path, out: Path) -> subprocess.Popen:
         return subprocess.Popen(

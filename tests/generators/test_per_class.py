@@ -9,6 +9,8 @@ from nids_jax.generators.gan import GAN, GANConfig, collapsed_classes
 from nids_jax.training import loop
 from tests.generators.row_independence import check_rows_are_independent
 
+pytestmark = pytest.mark.slow  # its models are trained for minutes
+
 KEY = jax.random.key(7)
 COUNTS = {0: 60, 1: 5, 4: 300}  # rows of each class
 CONFIG = GANConfig(

@@ -20,6 +20,8 @@ from nids_jax.generators.transfer import AdaptationConfig, Adapted, Pretrained, 
 from nids_jax.nn.unet1d import UNetConfig
 from nids_jax.training.loop import OptimiserConfig
 
+pytestmark = pytest.mark.slow  # its models are trained for minutes
+
 TINY = CDDPMConfig(
     network=UNetConfig(widths=(8, 8, 16, 16), deep=16, embedding=16),
     schedule=Schedule(steps=100),

@@ -191,6 +191,7 @@ def test_the_papers_detector_has_its_size():
     assert size == convolutions + recurrent + 64 * 15 + 15
 
 
+@pytest.mark.slow
 def test_bfloat16_is_float32_rounded():
     """Half precision within its rounding, from and to float32, with the same parameters."""
     config = UNetConfig(widths=(8, 8, 16, 16), deep=16, embedding=16)

@@ -226,6 +226,7 @@ def test_each_training_set_chooses_its_learning_rate_on_rows_of_its_own(rare: Pa
     assert not (rare / "runs" / "shots5-split0" / "cnn_bigru-jitter-1-1e-05").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "arms", "classifiers", "splits"),
     [

@@ -277,6 +277,8 @@ def test_two_trainings_do_not_share_a_folder_and_reading_removes_nothing(folder:
     Checkpoint(folder.parent / "new", {}).close()
 
 
+# Orbax's threads may still report to an event loop that its failure has closed.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_disk_that_fills_while_a_step_is_written_costs_that_step_alone(
     tmp_path: Path, capfd: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
 ):

@@ -3,6 +3,7 @@
 import contextlib
 import csv
 import io
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -380,7 +381,10 @@ def test_class_order(tmp_path: Path) -> None:
     assert read(path, order=("9", "1"))[0].classes == ("9", "2", "10")
 
 
-def test_the_progress_bar_counts_bytes_on_standard_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_progress_bar_counts_bytes_on_a_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
     read_flows(write(tmp_path, "a.csv", "a,Label\n1,x\n"), progress=True)
     captured = capsys.readouterr()
     assert captured.out == ""
