@@ -50,6 +50,7 @@ def make_generator(
     """A generator by name, with a preset's settings: `fit(x, y, key)`, then `sample(labels, key)`.
 
     Args:
+      name: one of `GENERATORS`, or package.module:Class.
       rows: training rows, for presets that count passes over them (`paper`).
       scaler: of the rows, for what must know whether columns are bounded or categories; None: neither.
       settings: fields of the generator's settings to change (`steps=500`).
@@ -57,18 +58,21 @@ def make_generator(
     Raises:
       InputError: an unknown name, preset or setting, or a generator that needs more than rows.
     """
+    (name,) = generators.known([name])
     if name not in generators.GENERATORS:
         raise InputError(f"unknown generator {name!r}; choose from {', '.join(generators.GENERATORS)}")
+    columns = Columns(scaler.bounded, scaler.blocks) if scaler else Columns()
     chosen = get_preset(preset).settings(generators.GENERATORS[name])
     unknown = [each for each in settings if not hasattr(chosen, each)]
     if unknown:
         known = ", ".join(vars(chosen)) if chosen else "none"
         raise InputError(f"{name} has no setting {unknown[0]!r}; there are: {known}")
     if chosen is not None:
-        columns = Columns(scaler.bounded, scaler.blocks) if scaler else Columns()
         chosen = replace(chosen, **settings).fitted(max(rows, 1), columns)
     folder = None if checkpoint_dir is None else Path(checkpoint_dir)
-    return generators.make_generator(name, Request(settings=chosen, checkpoint_dir=folder, progress=progress))
+    return generators.make_generator(
+        name, Request(settings=chosen, checkpoint_dir=folder, progress=progress, columns=columns)
+    )
 
 
 def make_classifier(name: str, *, preset: str = "cpu", **options: Any) -> Classifier:

@@ -17,6 +17,7 @@ PACKAGE = ROOT / "nids_jax"
 ROOMS = [
     ("errors", "settings", "progress"),
     ("locks", "files", "sheets", "folders", "compressed", "random", "runtime", "parallel", "machine", "compiled"),
+    ("plugins",),
     ("store",),
     ("flows",),
     ("data",),

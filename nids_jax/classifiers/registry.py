@@ -1,20 +1,34 @@
 """Classifiers by name, in the order in which reports show them."""
 
-from nids_jax.classifiers import neural, semi_supervised, shallow
+from collections.abc import Iterable
+
+from nids_jax import plugins
+from nids_jax.classifiers import foreign, neural, semi_supervised, shallow
 from nids_jax.classifiers.base import Classifier, ClassifierOptions, ClassifierSpec
 from nids_jax.errors import InputError
 
 CLASSIFIERS: dict[str, ClassifierSpec] = {
     spec.name: spec for module in (neural, shallow, semi_supervised) for spec in module.SPECS
 }
+plugins.advertised(CLASSIFIERS, foreign.GROUP, foreign.spec_of)
+
+
+def known(names: Iterable[str]) -> tuple[str, ...]:
+    """The names as the registry has them; a class named package.module:Class joins it (see `plugins.named`).
+
+    Raises:
+      InputError: a class that cannot be used.
+    """
+    return plugins.named(CLASSIFIERS, names, "classifiers", foreign.spec_of)
 
 
 def make_classifier(name: str, options: ClassifierOptions) -> Classifier:
-    """The classifier called `name`.
+    """The classifier called `name`, or package.module:Class.
 
     Raises:
       InputError: unknown name, or one that needs unlabelled rows where there are none.
     """
+    (name,) = known([name])
     if name not in CLASSIFIERS:
         raise InputError(f"unknown classifier {name!r}; choose from {', '.join(CLASSIFIERS)}")
     spec = CLASSIFIERS[name]

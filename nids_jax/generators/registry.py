@@ -1,12 +1,14 @@
 """Generators by name, in the order in which reports show them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
+from nids_jax import plugins
 from nids_jax.errors import InputError
 from nids_jax.generators import (
     calibrated,
     cddpm,
     editing,
+    foreign,
     gan,
     inverse,
     packet_augmentation,
@@ -33,6 +35,16 @@ GENERATORS: dict[str, GeneratorSpec] = {
         *gan.SPECS,
     )
 }
+plugins.advertised(GENERATORS, foreign.GROUP, foreign.spec_of)
+
+
+def known(names: Iterable[str]) -> tuple[str, ...]:
+    """The names as the registry has them; a class named package.module:Class joins it (see `plugins.named`).
+
+    Raises:
+      InputError: a class that cannot be used.
+    """
+    return plugins.named(GENERATORS, names, "generators", foreign.spec_of)
 
 
 def columns_obstacle(name: str, features: Sequence[str]) -> str | None:
@@ -45,11 +57,12 @@ def columns_obstacle(name: str, features: Sequence[str]) -> str | None:
 
 
 def make_generator(name: str, request: Request) -> Generator:
-    """The generator called `name`, not fitted yet.
+    """The generator called `name`, or package.module:Class, not fitted yet.
 
     Raises:
       InputError: unknown name, or a generator that needs what the request lacks.
     """
+    (name,) = known([name])
     if name not in GENERATORS:
         raise InputError(f"unknown generator {name!r}; choose from {', '.join(GENERATORS)}")
     return GENERATORS[name].make(request)

@@ -34,6 +34,7 @@ class Request:
     checkpoint_dir: Path | None = None
     about: Mapping[str, Any] = field(default_factory=dict)  # stored with the checkpoint
     progress: bool = False
+    columns: Columns = field(default_factory=Columns)  # of the scaled rows
     # For a generator of rows in raw units: the canonical names of the columns, which of them hold codes of names, and
     # how the rows were metered.
     features: tuple[str, ...] = ()

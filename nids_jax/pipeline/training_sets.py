@@ -20,7 +20,7 @@ from nids_jax.files import write_atomic
 from nids_jax.flows.consistency import repair, round_like
 from nids_jax.generators.raw import InRawUnits, OnFreeFeatures, free_scaler
 from nids_jax.generators.registry import make_generator
-from nids_jax.generators.spec import Request
+from nids_jax.generators.spec import Columns, Request
 from nids_jax.pipeline.auxiliary import Auxiliary
 from nids_jax.pipeline.names import TrainingSetName
 from nids_jax.pipeline.simulation import Simulation
@@ -299,6 +299,7 @@ class TrainingSets:
             checkpoint_dir=self.directory / keys.folder,
             about=self.preset.about(scaler, train, classes, self.dataset),
             progress=self.progress,
+            columns=Columns(scaler.bounded, scaler.blocks),
         )
         generator = make_generator(name.generator, request)
         raw = OnFreeFeatures(generator, train.features) if name.free else InRawUnits(generator, self.scaler)

@@ -19,6 +19,7 @@ from nids_jax.data.scaling import Scaler, fit_scaler
 from nids_jax.data.split import few_shot
 from nids_jax.data.table import FlowTable
 from nids_jax.errors import check_names
+from nids_jax.generators import registry as generator_registry
 from nids_jax.generators.registry import GENERATORS, make_generator
 from nids_jax.generators.spec import Request
 from nids_jax.pipeline.runner import Runner
@@ -55,7 +56,8 @@ class Cost:
     generated: int = setting(50, "Rows to generate per class.", least=1, most=1_000_000)
 
     def __post_init__(self) -> None:
-        check_names("generators", self.generators, _ALONE)
+        object.__setattr__(self, "generators", generator_registry.known(self.generators))
+        check_names("generators", self.generators, [name for name, spec in GENERATORS.items() if not spec.needs])
 
     def describe(self, table: FlowTable) -> dict[str, Any]:
         """For data.json: the table's counts."""

@@ -15,6 +15,7 @@ import jax
 import numpy as np
 
 from nids_jax import store
+from nids_jax.classifiers import registry as classifier_registry
 from nids_jax.classifiers.base import ClassifierOptions
 from nids_jax.classifiers.neural import NeuralClassifier, fit_together
 from nids_jax.classifiers.registry import CLASSIFIERS, compared_in, make_classifier
@@ -75,6 +76,7 @@ class DetectorComparison(Seeded):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        object.__setattr__(self, "classifiers", classifier_registry.known(self.classifiers))
         check_names("classifiers", self.classifiers, [name for name, spec in CLASSIFIERS.items() if not spec.needs])
         check_settings(self)
         if not self.shots:

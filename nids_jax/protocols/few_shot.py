@@ -20,6 +20,7 @@ import jax
 import numpy as np
 
 from nids_jax import random, store
+from nids_jax.classifiers import registry as classifier_registry
 from nids_jax.classifiers.base import ClassifierOptions
 from nids_jax.classifiers.neural import EarlyStopping, NeuralClassifier
 from nids_jax.classifiers.registry import CLASSIFIERS, compared_in
@@ -30,6 +31,7 @@ from nids_jax.data.table import FlowTable
 from nids_jax.errors import InputError, check_names
 from nids_jax.evaluation.explain import one_row_per_class
 from nids_jax.flows.meter import Compat
+from nids_jax.generators import registry as generator_registry
 from nids_jax.generators.registry import columns_obstacle
 from nids_jax.pipeline import detector
 from nids_jax.pipeline.auxiliary import Auxiliary, Kind, separate
@@ -96,6 +98,8 @@ class FewShot(Seeded):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        object.__setattr__(self, "generators", generator_registry.known(self.generators))
+        object.__setattr__(self, "classifiers", classifier_registry.known(self.classifiers))
         if self.auxiliary and self.benign_rows:
             raise InputError("`benign_rows` and `auxiliary` are two settings; choose one")
         if self.timesteps and "cddpm" not in self.generators:

@@ -16,6 +16,7 @@ import jax
 import numpy as np
 
 from nids_jax import random, store
+from nids_jax.classifiers import registry as classifier_registry
 from nids_jax.classifiers.base import ClassifierOptions
 from nids_jax.classifiers.neural import NeuralClassifier
 from nids_jax.classifiers.registry import CLASSIFIERS, compared_in
@@ -25,6 +26,7 @@ from nids_jax.data.scaling import SCALERS
 from nids_jax.data.split import Split, stratified
 from nids_jax.data.table import FlowTable
 from nids_jax.errors import InputError, check_names
+from nids_jax.generators import registry as generator_registry
 from nids_jax.pipeline import detector
 from nids_jax.pipeline.names import TrainingSetName, check_training_sets, default_training_sets
 from nids_jax.pipeline.runner import Runner
@@ -68,6 +70,8 @@ class Imbalance(Seeded):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        object.__setattr__(self, "generators", generator_registry.known(self.generators))
+        object.__setattr__(self, "classifiers", classifier_registry.known(self.classifiers))
         if isinstance(self.sampling_strategy, str):
             object.__setattr__(self, "sampling_strategy", parse_strategy(self.sampling_strategy))
         object.__setattr__(self, "preset", replace(self.preset, scaler=self.scaler))

@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from nids_jax.classifiers import registry as classifier_registry
 from nids_jax.classifiers.anomaly import ANOMALY_DETECTORS
 from nids_jax.classifiers.base import Classifier, ClassifierOptions
 from nids_jax.classifiers.registry import CLASSIFIERS, make_classifier
@@ -62,6 +63,7 @@ class ZeroShot(Seeded):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        object.__setattr__(self, "classifiers", classifier_registry.known(self.classifiers))
         check_names("training_sets", self.training_sets, TRAINING_SETS)
         known = [name for name, spec in CLASSIFIERS.items() if not spec.needs]
         check_names("classifiers", self.classifiers, known)

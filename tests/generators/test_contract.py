@@ -16,17 +16,22 @@ from nids_jax.generators import registry, transfer
 from nids_jax.generators.base import Generator
 from nids_jax.generators.cddpm_config import CDDPMConfig
 from nids_jax.generators.gan import GANConfig
-from nids_jax.generators.registry import GENERATORS, make_generator
+from nids_jax.generators.registry import GENERATORS, known, make_generator
 from nids_jax.generators.resampling import Copies
 from nids_jax.generators.spec import Columns, GeneratorSpec, Request
 from nids_jax.generators.transfer import AdaptationConfig, Pretrained, pretrain
 from nids_jax.nn.unet1d import UNetConfig
 from nids_jax.presets import PRESETS
 from tests.generators.row_independence import check_rows_are_independent
+from tests.plugins import examples
 
 KEY = jax.random.key(5)
 EXPERIMENTS = {"few_shot", "generator_comparison", "imbalance"}
-MADE = [name for name, spec in GENERATORS.items() if spec.needs in ("", "auxiliary")]
+# Plug-ins must do the same: the page's own, and over-samplers of imbalanced-learn.
+SAMPLERS = ("SMOTE", "RandomOverSampler")
+PLUGINS = [examples.GENERATOR, *(f"imblearn.over_sampling:{name}:foreign_{name.lower()}" for name in SAMPLERS)]
+EVERY = [*GENERATORS, *PLUGINS]
+MADE = [name for name, spec in GENERATORS.items() if spec.needs in ("", "auxiliary")] + PLUGINS
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*collapsed:RuntimeWarning")  # after two steps
 
@@ -69,9 +74,20 @@ def pretrained() -> Pretrained:
     return pretrain(replace(settings(GENERATORS["cddpm"]), steps=0), rows()[0], None, jax.random.key(0))
 
 
+@pytest.fixture(autouse=True)
+def _plugins() -> Iterator[None]:
+    examples.install()
+    with examples.registries_kept():
+        yield
+
+
+def spec_of(name: str) -> GeneratorSpec:
+    return GENERATORS[known([name])[0]]
+
+
 @cache
 def fitted(name: str) -> Generator:
-    spec = GENERATORS[name]
+    spec = spec_of(name)
     request = Request(settings=settings(spec), pretrained=pretrained() if spec.needs == "auxiliary" else None)
     return make_generator(name, request).fit(*rows(), jax.random.key(1))
 
@@ -99,10 +115,10 @@ def test_what_it_needs_is_asked_for(name: str):
             make_generator(name, Request(settings=settings(spec)))
 
 
-@pytest.mark.parametrize("name", GENERATORS)
+@pytest.mark.parametrize("name", EVERY)
 def test_its_specification_is_complete(name: str):
-    spec = GENERATORS[name]
-    assert spec.name == name
+    spec = spec_of(name)
+    assert spec.name == known([name])[0]
     assert spec.summary.endswith(".")
     assert "\n" not in spec.summary
     assert len(spec.summary) < 80

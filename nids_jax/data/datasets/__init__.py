@@ -10,8 +10,9 @@
 | `simulated` | 77 (78) | 15 | `nids_jax.flows.simulate` |
 """
 
-from collections.abc import Mapping
+from dataclasses import replace
 
+from nids_jax import plugins
 from nids_jax.data.datasets import (
     cicddos2019,
     cicids2017,
@@ -21,14 +22,24 @@ from nids_jax.data.datasets import (
     simulated,
 )
 from nids_jax.data.datasets.entry import Cell, Dataset, Printed
+from nids_jax.errors import InputError
 from nids_jax.flows.compat import DEFAULT, Compat
 
 __all__ = ["DATASETS", "NAMES", "Cell", "Dataset", "Printed", "meter_of", "printed"]
 
-DATASETS: Mapping[str, Dataset] = {
+DATASETS: dict[str, Dataset] = {
     module.DATASET.name: module.DATASET
     for module in (cicids2017, cicids2017_improved, cicddos2019, cicids2018_sample, gas_pipeline, simulated)
 }
+
+
+def _entry_of(plugin: plugins.Plugin) -> Dataset:
+    if not isinstance(plugin.found, Dataset):
+        raise InputError(f"it is no `Dataset`, but of the type {type(plugin.found).__name__}")
+    return replace(plugin.found, name=plugin.name or plugin.found.name)
+
+
+plugins.advertised(DATASETS, "nids_jax.datasets", _entry_of)
 
 NAMES: tuple[str, ...] = tuple(DATASETS)
 
