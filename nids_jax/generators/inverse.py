@@ -112,7 +112,8 @@ class Inverse(Copies):
                     place = self._known.index(name)
                     result[impossible, place] = x[impossible, place]
         if {"total_tcp_flow_time", "flow_duration"} <= column.keys():  # a connection may have begun in another record
-            before = np.maximum(column["total_tcp_flow_time"] - column["flow_duration"], 0)
+            whole, own = (np.nan_to_num(column[name], posinf=0) for name in ("total_tcp_flow_time", "flow_duration"))
+            before = np.maximum(whole - own, 0)
             result[:, self._known.index("total_tcp_flow_time")] += before
         return result
 

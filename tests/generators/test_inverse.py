@@ -10,6 +10,7 @@ import pytest
 from nids_jax import store
 from nids_jax.data.table import FlowTable
 from nids_jax.errors import InputError
+from nids_jax.flows.compat import Compat
 from nids_jax.flows.consistency import violations
 from nids_jax.flows.schema import FEATURES
 from nids_jax.flows.simulate.tools import TOOLS, tool_flows
@@ -145,3 +146,15 @@ def test_beside_simulated_flows_its_rows_weigh_as_much_as_one_real_row(table: Fl
     assert any("no tool stands behind Weird" in line for line in said)
     with pytest.raises(InputError, match="generators"):
         Imbalance(dataset="mine", preset=get_preset("demo"), generators=("simulated_inverse",))
+
+
+@pytest.mark.parametrize("compat", ["none", "cicflowmeter", "cicids2017"])
+def test_records_that_contradict_themselves_give_some_flow(compat: Compat) -> None:
+    rng = np.random.default_rng(0)
+    values = [0, 1, 2, 0.5, -1, -1e9, 300, 1460, 65535, 1.2e8, 1e18, np.nan, np.inf]
+    x = rng.choice(values, (40, len(NAMES)))
+    x[:, [NAMES.index(f"total_{side}_packets") for side in ("fwd", "bwd")]] = rng.choice([-3, 0, 1, 5, np.nan], (40, 2))
+    made = Inverse(NAMES, compat).fit(x, np.zeros(40, int), KEY).sample(np.zeros(60, int), KEY)
+    packets = made[:, NAMES.index("total_fwd_packets")]
+    assert (packets >= 1).all()
+    assert np.isfinite(made[:, NAMES.index("flow_iat_max")]).all()

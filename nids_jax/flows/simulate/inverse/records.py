@@ -22,6 +22,8 @@ TELLING = (
     *("flow_duration", "flow_iat_mean", "fwd_iat_total", "bwd_iat_total", "packet_length_mean"),
 )
 MOST_PACKETS = 100_000  # of one side; a longer conversation is cut to so many
+_LARGEST = 1e10  # of any quantity: µs (three hours) or a count; what is above is not believed
+_LARGEST_PACKET, _LARGEST_HEADER = 1e6, 1e4  # bytes
 
 
 def told(x: np.ndarray, features: Sequence[str], compat: Compat) -> dict[str, np.ndarray]:
@@ -33,13 +35,21 @@ def told(x: np.ndarray, features: Sequence[str], compat: Compat) -> dict[str, np
     """
     n, early = len(x), EARLY.get(compat)
     given = {name: np.asarray(x[:, place], np.float64) for place, name in enumerate(features) if name in FEATURE_NAMES}
-    given = {name: np.where(np.isfinite(column), column, np.nan) for name, column in given.items()}
+    given = {
+        name: np.where(np.isfinite(column), np.clip(column, -1, _LARGEST), np.nan) for name, column in given.items()
+    }
     nothing = np.full(n, np.nan)
 
     def get(name: str) -> np.ndarray:
         return given.get(name, nothing)
 
     c = {name: get(name) for name in FEATURE_NAMES}
+    for name, most in (("protocol", 255), ("icmp_type", 255), ("icmp_code", 255)):
+        c[name] = np.where((c[name] >= 0) & (c[name] <= most), c[name], np.nan)
+    for name in (f"{side}_packet_length_{of}" for side in SIDES for of in ("min", "max")):
+        c[name] = np.clip(c[name], 0, _LARGEST_PACKET)
+    for name in (name for name in FEATURE_NAMES if name.endswith(("_flags", "_flag_count"))):
+        c[name] = np.maximum(c[name], 0)
     duration = _first(get("flow_duration"), get("fwd_iat_total"), get("bwd_iat_total"), nothing)
     for side in SIDES:
         rate = get(f"{side}_packets_s") * duration / 1e6
@@ -56,7 +66,9 @@ def told(x: np.ndarray, features: Sequence[str], compat: Compat) -> dict[str, np
     for side, count in zip(SIDES, (up, down), strict=True):
         mean = _first(get(f"{side}_packet_length_mean"), get(f"{side}_segment_size_avg"), get("packet_length_mean"))
         total = f"total_length_of_{side}_packets"
-        c[total] = np.maximum(_first(get(total), mean * count, np.zeros(n)), 0)
+        c[total] = np.clip(_first(get(total), mean * count, np.zeros(n)), 0, _LARGEST_PACKET * count)
+        header = f"{side}_header_length"
+        c[header] = np.where(get(header) <= _LARGEST_HEADER * count, get(header), np.nan)
         c[f"{side}_iat_total"] = _first(get(f"{side}_iat_total"), get(f"{side}_iat_mean") * (count - 1))
     if compat not in STREAMED:
         summed = c["total_length_of_fwd_packets"] + c["total_length_of_bwd_packets"]

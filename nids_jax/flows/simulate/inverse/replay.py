@@ -21,7 +21,7 @@ from nids_jax.flows.simulate.inverse.conversation import Conversation
 from nids_jax.flows.simulate.network import LOSS, LOSSY, PATH_JITTER, RETRANSMISSION_TIMEOUT
 from nids_jax.flows.simulate.script import DOWN, UP
 
-_AT_ONCE = 2_000_000  # packets that are metered at once
+_AT_ONCE, _MOST = 2_000_000, 100_000  # packets and conversations that are metered at once
 _PAUSE = 1_000_000  # µs between two conversations
 _FULL = 1_200  # bytes; a larger segment is a part of something larger, whose size the network sets
 
@@ -140,7 +140,7 @@ def _pieces(talks: Iterable[Conversation]) -> Iterator[list[Conversation]]:
     piece: list[Conversation] = []
     packets = 0
     for talk in talks:
-        if piece and packets + len(talk) > _AT_ONCE:
+        if piece and (packets + len(talk) > _AT_ONCE or len(piece) == _MOST):
             yield piece
             piece, packets = [], 0
         piece.append(talk)
