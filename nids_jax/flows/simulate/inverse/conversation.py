@@ -190,7 +190,10 @@ def _flags(record: Mapping[str, float], side: np.ndarray, data: np.ndarray, comp
     mark("syn", hellos, each[: int(opens)], down[:1], each[~data], each)
     latest = np.sort(np.concatenate([up[-1:], down[-1:]]))[::-1]
     if compat in STREAMED:
-        mark("fin", count("fin"), latest, each[~data][::-1], each[::-1])
+        one_side = np.concatenate(
+            [up[~data[up]][::-1], up[::-1]]
+        )  # more than two are repeats, because the other side does not answer
+        mark("fin", count("fin"), one_side if count("fin") > 2 else latest, each[~data][::-1], each[::-1])
         closing = each[::-1]
     else:  # the meter ends a flow at the responder's FIN or a RST, and drops further FINs of the initiator
         closing = each[-1:]
