@@ -58,6 +58,8 @@ def run(protocol: type[Protocol], arguments: Sequence[str]) -> None:
     changes = {"dataset": job.dataset, "preset_version": options.version_of(further["preset"])}
     if given.values().get("own_tools"):
         changes["own_tools_version"] = options.version_of(sorted(map(repr, job.simulation.own.values())))
+    if given.values().get("rates"):
+        changes["tuned_on"] = "rows set aside"  # earlier versions tuned on rows that the splits share
     command = ["nids_jax", protocol.name, *arguments]
     recorded = bool(store.read(output_dir))
     with hold(output_dir, "output_dir", command, may_be_read_only=recorded) as writable:

@@ -11,6 +11,7 @@ from nids_jax.data.table import FlowTable, concatenate
 from nids_jax.errors import InputError
 
 _AUXILIARY_SEED = 2**31  # of `set_aside`; no split is asked for by this seed
+_TUNING_SEED = 2**31 + 1  # of `for_tuning`
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,6 +136,32 @@ def set_aside(
     if not taken.any():
         raise InputError(f"no class has the {least} rows of which a share could be set aside")
     return table.take(~taken), table.take(taken)
+
+
+def for_tuning(table: FlowTable, rows: Mapping[str, int]) -> tuple[FlowTable, FlowTable]:
+    """(rest, tuning): labelled rows on which settings are chosen, kept out of every split of `rest`.
+
+    Of each class min(rows[name], ⌊n/3⌋) of its n rows, uniformly at random; none where that is fewer than two.
+
+    Args:
+      table: deduplicated flows.
+      rows: how many of each class.
+
+    Returns:
+      The rest in the table's order, and the tuning rows, with the classes that have some.
+
+    Raises:
+      InputError: no class has rows to spare.
+    """
+    taken = np.zeros(len(table), bool)
+    for name, own in zip(table.classes, _shuffled_classes(table, _TUNING_SEED), strict=True):
+        count = min(rows[name], len(own) // 3)
+        if count >= 2:
+            taken[own[:count]] = True
+    names = tuple(name for name, count in table.take(taken).counts.items() if count)
+    if len(names) < 2:
+        raise InputError("tuning takes six rows of each of two classes at least; leave it out, or give more rows")
+    return table.take(~taken), table.take(taken).regroup({name: name for name in names}, names)
 
 
 def stratified(table: FlowTable, test_share: float, seed: int) -> Split:

@@ -26,7 +26,7 @@ from nids_jax.classifiers.neural import EarlyStopping, NeuralClassifier
 from nids_jax.classifiers.registry import CLASSIFIERS, compared_in
 from nids_jax.data.audit import near_duplicates
 from nids_jax.data.datasets import meter_of
-from nids_jax.data.split import Split, few_shot
+from nids_jax.data.split import Split, few_shot, for_tuning
 from nids_jax.data.table import FlowTable
 from nids_jax.errors import InputError, check_names
 from nids_jax.evaluation.explain import one_row_per_class
@@ -44,7 +44,7 @@ from nids_jax.presets import Preset
 from nids_jax.protocols.base import Seeded
 from nids_jax.settings import check_settings, setting
 
-TUNING_SPLIT = 1_000_000  # the split seed on which learning rates are chosen; no run is judged on it
+TUNING_SPLIT = 1_000_000  # the split seed of the rows set aside on which learning rates are chosen
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +76,10 @@ class FewShot(Seeded):
         (), "Diffusion steps T to run `cddpm` with; default: the preset's.", most=100_000
     )
     rates: tuple[float, ...] = setting(
-        (), "Learning rates to choose from for each training set; default: one.", most=10
+        (),
+        "Learning rates to choose from for each training set, on twice as many rows of each class as the shots, kept "
+        "out of all splits; default: one.",
+        most=10,
     )
     detector_steps: int | None = setting(
         None, "Optimiser steps of neural detectors, at a rate that falls from 3e-3; default: the preset's.", least=1
@@ -230,7 +233,13 @@ class FewShot(Seeded):
             folder = runner.output_dir / "runs" / "pretrained"
             table, auxiliary = separate(table, self.auxiliary, self.preset, folder, progress=runner.progress)
         possible = self._possible(table, runner.say)
-        tuning = {shots: _SplitRuns(self, table, auxiliary, runner, shots, TUNING_SPLIT) for shots in self.shots}
+        tuned = table
+        if self.rates:
+            benign = self.majority(table)
+            wanted = {name: 2 * benign.get(name, max(*self.shots, 1)) for name in table.classes}
+            table, tuned = for_tuning(table, wanted)
+            runner.say(f"learning rates are chosen on {len(tuned):,} labelled rows beside those of the splits")
+        tuning = {shots: _SplitRuns(self, tuned, auxiliary, runner, shots, TUNING_SPLIT) for shots in self.shots}
         for shots, seed in runner.share((shots, seed) for shots in self.shots for seed in self.splits):
             runs = _SplitRuns(self, table, auxiliary, runner, shots, seed)
             for name in possible if shots else [each for each in possible if each.text == "simulated"]:

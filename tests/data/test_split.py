@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nids_jax.data.split import conflicting_rows, deduplicate, few_shot, set_aside, stratified
+from nids_jax.data.split import conflicting_rows, deduplicate, few_shot, for_tuning, set_aside, stratified
 from nids_jax.data.table import FlowTable
 from nids_jax.errors import InputError
 
@@ -173,3 +173,20 @@ def test_only_the_classes_named_are_set_aside() -> None:
         set_aside(flows, classes=("z",))
     with pytest.raises(InputError, match=r"share is 1\.0; it must lie between 0 and 1"):
         set_aside(flows, share=1.0)
+
+
+def test_rows_for_tuning_are_few_and_in_no_split():
+    rng = np.random.default_rng(0)
+    y = np.repeat([0, 1, 2, 3], (300, 30, 9, 4)).astype(np.int32)
+    x = np.arange(len(y), dtype=float)[:, None] + rng.random((len(y), 1)) / 2
+    table = FlowTable(x=x, y=y, features=("a",), classes=("n", "few", "fewer", "fewest"))
+    rest, tuning = for_tuning(table, dict.fromkeys(table.classes, 10))
+    assert tuning.counts == {"n": 10, "few": 10, "fewer": 3}  # of four rows a third is one, which is too few
+    assert rest.counts == {"n": 290, "few": 20, "fewer": 6, "fewest": 4}
+    assert not np.isin(tuning.x, rest.x).any()
+    assert sorted([*tuning.x[:, 0], *rest.x[:, 0]]) == x[:, 0].tolist()
+    for seed in range(3):
+        split = few_shot(rest, 5, seed, test_per_class=100)
+        assert not np.isin(tuning.x, split.test.x).any()
+    with pytest.raises(InputError, match="tuning takes six rows of each of two classes at least"):
+        for_tuning(table.regroup({"few": "few", "fewest": "fewest"}, ("few", "fewest")), {"few": 10, "fewest": 10})
