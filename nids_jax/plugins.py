@@ -149,6 +149,11 @@ def named(
     return tuple(known)
 
 
+def in_use(argument: str) -> list[str]:
+    """What was named in this argument, as package.module:Class:name, for another process to name as well."""
+    return [f"{source}:{name}" for (each, name), source in _sources.items() if each == argument]
+
+
 def advertised(registry: dict[str, T], group: str, spec_of: Callable[[Plugin], T]) -> None:
     """Add to a registry what installed packages advertise in a group of entry points, by the entry points' names.
 

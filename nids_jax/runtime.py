@@ -52,10 +52,13 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def use_all_cores() -> None:
+def use_all_cores(count: int | None = None) -> None:
     """Let JAX count every core of the CPU as a device (see `parallel`); to be called before JAX does anything.
 
     A number of devices that the user has set stays as it is.
+
+    Args:
+      count: use so many of the cores.
 
     Raises:
       RuntimeError: JAX has started already.
@@ -64,7 +67,7 @@ def use_all_cores() -> None:
 
     set_by_user = "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
     if not set_by_user and jax.config.values["jax_num_cpu_devices"] < 1:
-        jax.config.update("jax_num_cpu_devices", cores())
+        jax.config.update("jax_num_cpu_devices", count or cores())
 
 
 class CompileClock:

@@ -42,7 +42,7 @@ LIBRARIES = (
 # record names its own choice.
 MAY_DIFFER = frozenset(
     [
-        *("output_dir", "data_dir", "shard", "seeds", "split_seeds", "generations", "shots", "log_to"),
+        *("output_dir", "data_dir", "shard", "seeds", "split_seeds", "generations", "shots", "log_to", "cluster"),
         *("generators", "classifiers", "timesteps", "explain", "training_sets", "anomaly_detectors"),
     ]
 )

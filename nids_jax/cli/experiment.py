@@ -52,7 +52,7 @@ def run(protocol: type[Protocol], arguments: Sequence[str]) -> None:
             further["data_dir"] = data.data_dir
     job: Any = given.build(protocol, **further)
     _refuse_idle_flags(given, job)
-    output_dir, shard = output.folder(), output.share()
+    output_dir, shard, executor = output.folder(), output.share(), output.executor()
     # Before the folder is made: captures that cannot be read leave none behind.
     own: Any = None if data is not None else job.read()
     changes = {"dataset": job.dataset, "preset_version": options.version_of(further["preset"])}
@@ -68,8 +68,8 @@ def run(protocol: type[Protocol], arguments: Sequence[str]) -> None:
         found["fingerprint"] = options.same_rows(output_dir, table)
         if writable:
             store.write_json(output_dir / "data.json", {**job.describe(table), **found})
-        with writers(output_dir, output.log_to):
-            job.run(table, Runner(output_dir=output_dir, command=command, say=say, shard=shard))
+        with writers(output_dir, output.log_to), executor as place:
+            job.run(table, Runner(output_dir=output_dir, command=command, say=say, shard=shard, executor=place))
         page = build_report(output_dir) if writable else None
     records = store.read(output_dir)
     say(*summary_text(records).split("\n"), *verdict(records))

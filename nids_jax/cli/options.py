@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -22,6 +23,8 @@ from nids_jax.diffusion.samplers import SAMPLERS
 from nids_jax.errors import InputError
 from nids_jax.generators.cddpm_config import AUTO, CDDPMConfig
 from nids_jax.nn.unet1d import Precision
+from nids_jax.pipeline.cluster import Cluster
+from nids_jax.pipeline.runner import Executor
 from nids_jax.presets import Preset, get_preset, with_family
 from nids_jax.settings import setting
 from nids_jax.training.callbacks import WRITERS
@@ -213,6 +216,9 @@ class Output:
     shard: str | None = setting(
         None, "K/N: run the K-th of N shares of the splits, from 0, into a folder of its own; `nids_jax report` merges."
     )
+    cluster: str | None = setting(
+        None, "Run the splits on a Ray cluster: auto finds or starts one, ray://HOST:10001 connects; default: here."
+    )
     log_to: tuple[str, ...] = setting(
         (), f"Further places for the course of trainings, beside training.jsonl: {', '.join(WRITERS)}."
     )
@@ -226,6 +232,14 @@ class Output:
         if not self.output_dir:
             raise InputError("`output_dir` is missing; name a folder for the records and the report")
         return Path(self.output_dir)
+
+    def executor(self) -> AbstractContextManager[Executor | None]:
+        """Where units are carried out: None is in this process.
+
+        Raises:
+          InputError: Ray is not installed; within `with`, there is no cluster.
+        """
+        return Cluster(self.cluster) if self.cluster is not None else nullcontext()
 
     def share(self) -> tuple[int, int]:
         """(K, N) of `shard`; (0, 1) without one.

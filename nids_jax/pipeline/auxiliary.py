@@ -1,6 +1,6 @@
 """Auxiliary rows beside the few: set aside before all splits, and what is learnt from them once for every split."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -14,6 +14,7 @@ from nids_jax.data.split import set_aside
 from nids_jax.data.table import FlowTable
 from nids_jax.errors import InputError
 from nids_jax.generators.transfer import Pretrained, pretrain
+from nids_jax.pipeline.runner import Runner
 from nids_jax.presets import Preset
 
 Kind = Literal["benign", "unlabelled"]
@@ -70,3 +71,16 @@ def separate(
     rest, rows = set_aside(table, classes=[benign] if kind == "benign" and benign else None)
     made = Auxiliary(table=rows, kind=kind, preset=preset, directory=directory, progress=progress)
     return rest, made
+
+
+def trained(auxiliary: Auxiliary, runner: Runner) -> Auxiliary:
+    """The same with its pre-trained model, wherever the runner's units are carried out; as it is if that diverges."""
+    (found,) = runner.each(["pre-training"], _pretrain, auxiliary)
+    return found or auxiliary
+
+
+def _pretrain(runner: Runner, title: str, auxiliary: Auxiliary) -> Auxiliary:
+    auxiliary = replace(auxiliary, directory=runner.output_dir / "runs" / "pretrained")
+    with runner.unit(title):
+        auxiliary.pretrained  # noqa: B018 (trained when it is first asked for, and kept)
+    return auxiliary

@@ -1,11 +1,13 @@
 """One detector: trained on a training set, tested, and what a record says of that."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from nids_jax.classifiers.base import Classifier, ClassifierOptions
+from nids_jax.classifiers.neural import EarlyStopping
 from nids_jax.classifiers.registry import make_classifier
 from nids_jax.data.table import FlowTable
 from nids_jax.evaluation.metrics import attack_recall, confusion, detection_metrics
@@ -80,3 +82,12 @@ def with_training(record: dict[str, Any], rows: TrainingRows) -> dict[str, Any]:
     counts = {"train": len(rows.y) - rows.synthetic, "generated": rows.synthetic, **record["rows"]}
     added = {"fidelity": rows.fidelity} if rows.fidelity else {}
     return {**record, "timing": timing, "rows": counts, **added}
+
+
+def tuned(config: Any, rate: float | None = None, steps: int | None = None, early_stopping: bool = False) -> Any:
+    """A neural detector's settings with another learning rate, with other steps at a falling rate, stopped early."""
+    if steps:
+        config = replace(config, steps=steps, optimiser=replace(config.optimiser, learning_rate=3e-3, decay=True))
+    if rate:
+        config = replace(config, optimiser=replace(config.optimiser, learning_rate=rate))
+    return replace(config, early_stopping=EarlyStopping()) if early_stopping else config

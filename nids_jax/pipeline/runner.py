@@ -1,11 +1,15 @@
-"""The runner of all experiments: what is done already, choices on tuning rows, failures, and a record of every run."""
+"""The runner of all experiments: what is done already, choices on tuning rows, failures, and a record of every run.
+
+An experiment is made of units of work, which `each` carries out: one after the other in this process, or wherever an
+`Executor` takes them, such as the machines of a cluster (`pipeline.cluster`).
+"""
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from nids_jax import store
 from nids_jax.errors import InputError, TrainingError
@@ -14,6 +18,21 @@ from nids_jax.training import callbacks
 
 TUNING = "tuning.json"
 Unit = TypeVar("Unit", bound=Hashable)
+
+
+class Executor(Protocol):
+    """Where units of work are carried out, if not one after the other in this process."""
+
+    def run(
+        self,
+        runner: "Runner",
+        units: Sequence[Any],
+        work: Callable[..., Any],
+        shared: Sequence[Any],
+        title: Callable[[Any], str],
+    ) -> list[Any]:
+        """As `Runner.each`; what a unit hands over reaches this runner."""
+        ...
 
 
 @dataclass(kw_only=True)
@@ -29,14 +48,20 @@ class Runner:
     say: Callable[[str], object] = print  # called with a line per finished run
     shard: tuple[int, int] = (0, 1)  # this process takes unit number i where i mod the second is the first
     progress: bool = True  # bars on standard error
+    executor: Executor | None = None  # where units are carried out; None: here, one after the other
     clock: CompileClock = field(default_factory=CompileClock)
 
     def __post_init__(self) -> None:
         place, count = self.shard
         if not 0 <= place < count:
             raise InputError(f"`shard` is {place}/{count}; shards are numbered from 0 to {count - 1}")
-        self.done = store.finished(self.output_dir)
+        self.done, self.scores = self.recorded()
         self._failures: list[str] = []
+
+    def recorded(self) -> tuple[set[store.RunKey], dict[str, dict[str, float]]]:
+        """The keys of the runs on the disk, and the scores of choices, by what is chosen for and by candidate."""
+        path = self.output_dir / TUNING
+        return store.finished(self.output_dir), store.read_json(path) if path.exists() else {}
 
     @cached_property
     def environment(self) -> dict[str, Any]:
@@ -48,13 +73,31 @@ class Runner:
         place, count = self.shard
         return [unit for number, unit in enumerate(dict.fromkeys(units)) if number % count == place]
 
+    def each(
+        self, units: Sequence[Unit], work: Callable[..., Any], *shared: Any, title: Callable[[Any], str] = str
+    ) -> list[Any]:
+        """Carry out `work(runner, unit, *shared)` for every unit; what it returned, None where a unit was given up.
+
+        Units do not depend on each other.  Elsewhere than here, `work`, the units and what they share go to other
+        processes as copies; a unit has results by the runner that it is given, and by what it returns.
+
+        Args:
+          title: of a unit, for messages.
+        """
+        if self.executor is not None:
+            return self.executor.run(self, units, work, shared, title)
+        return [work(self, unit, *shared) for unit in units]
+
     def is_done(self, key: store.RunKey) -> bool:
         """Whether the run with this key is recorded."""
         return key in self.done
 
     def record(self, key: store.RunKey, found: dict[str, Any]) -> None:
         """Record a finished run under its key: the values of `store.KEY`."""
-        entry = {**dict(zip(store.KEY, key, strict=True)), **found, "environment": self.environment}
+        self.keep(key, {**dict(zip(store.KEY, key, strict=True)), **found, "environment": self.environment})
+
+    def keep(self, key: store.RunKey, entry: dict[str, Any]) -> None:
+        """Put a run's record on the disk."""
         store.append(self.output_dir, entry)
         self.done.add(key)
 
@@ -65,8 +108,12 @@ class Runner:
             with callbacks.unit(title):
                 yield
         except TrainingError as error:
-            self._failures.append(f"{title}: {error}")
-            self.say(f"{title} failed: {error}")
+            self.failed(title, str(error))
+
+    def failed(self, title: str, why: str) -> None:
+        """Remember that a unit failed, for the end, and say so."""
+        self._failures.append(f"{title}: {why}")
+        self.say(f"{title} failed: {why}")
 
     def finish(self) -> None:
         """To be called when all units are through.
@@ -78,21 +125,28 @@ class Runner:
             more = f" (and {len(self._failures) - 1} more)" if len(self._failures) > 1 else ""
             raise TrainingError(f"{self._failures[0]}{more}; the other runs are recorded")
 
-    def choose(self, entry: str, name: str, candidates: Sequence[float], score: Callable[[float], float]) -> float:
+    def choose(
+        self, entry: str, name: str, candidates: Sequence[float], score: Callable[[float], float] | None
+    ) -> float:
         """The candidate with the highest score, the first of equal ones; scores are kept and never computed again.
 
         Args:
           entry: what the choice is for, the key in tuning.json.
           name: of what is chosen, for the line that is said.
-          score: macro F1 on rows that no run is judged on.
+          score: macro F1 on rows that no run is judged on; None where the candidates have been scored before.
+
+        Raises:
+          TrainingError: `score` is None, and a candidate has no score because its training diverged.
         """
-        path = self.output_dir / TUNING
         for candidate in candidates:
-            known = store.read_json(path) if path.exists() else {}
-            scores = known.setdefault(entry, {})
-            if str(candidate) not in scores:
-                scores[str(candidate)] = score(candidate)
-                store.write_json(path, known)
-                self.say(f"tuning, {entry}: {name} {candidate:g}, macro F1 {scores[str(candidate)]:.4f}")
-        scores = store.read_json(path)[entry]
-        return max(candidates, key=lambda candidate: scores[str(candidate)])
+            if str(candidate) not in self.scores.get(entry, {}):
+                if score is None:
+                    raise TrainingError(f"no {name} could be chosen for {entry}")
+                self.keep_score(entry, str(candidate), score(candidate))
+                self.say(f"tuning, {entry}: {name} {candidate:g}, macro F1 {self.scores[entry][str(candidate)]:.4f}")
+        return max(candidates, key=lambda candidate: self.scores[entry][str(candidate)])
+
+    def keep_score(self, entry: str, candidate: str, score: float) -> None:
+        """Put a candidate's score on the disk."""
+        self.scores.setdefault(entry, {})[candidate] = score
+        store.write_json(self.output_dir / TUNING, self.scores)

@@ -72,25 +72,27 @@ class Cost:
         """
         split = few_shot(table, self.shots, 0, test_per_class=1)
         scaler = fit_scaler(self.preset.scaler, split.train)
-        x, y = scaler.transform(split.train.x), split.train.y
-        for name in runner.share(self.generators):
-            key = (self.name, self.dataset, name, "none", self.shots, 0, 0)
-            if runner.is_done(key):
-                continue
-            job = Measurement(name, self.preset, x, y, scaler, self.generated)
-            with runner.unit(name):
-                with multiprocessing.get_context("spawn").Pool(1) as alone:
-                    metrics = alone.apply(measure, (job,))
-                generated = self.generated * len(np.unique(y))
-                timing = {
-                    "compile_s": sum(metrics[f"{phase}_compile_s"] for phase in PHASES),
-                    "generator_fit_s": metrics["fit_s"],
-                    "sample_s": metrics["sample_s"],
-                }
-                rows = {"train": len(y), "generated": generated, "test": 0}
-                runner.record(key, {"metrics": metrics, "timing": timing, "rows": rows})
-                runner.say(f"{name}: fitted in {metrics['fit_s']:.2f} s, sampled in {metrics['sample_s']:.2f} s")
+        x = scaler.transform(split.train.x)
+        runner.each(runner.share(self.generators), self._generator, x, split.train.y, scaler)
         runner.finish()
+
+    def _generator(self, runner: Runner, name: str, x: np.ndarray, y: np.ndarray, scaler: Scaler) -> None:
+        key = (self.name, self.dataset, name, "none", self.shots, 0, 0)
+        if runner.is_done(key):
+            return
+        job = Measurement(name, self.preset, x, y, scaler, self.generated)
+        with runner.unit(name):
+            with multiprocessing.get_context("spawn").Pool(1) as alone:
+                metrics = alone.apply(measure, (job,))
+            generated = self.generated * len(np.unique(y))
+            timing = {
+                "compile_s": sum(metrics[f"{phase}_compile_s"] for phase in PHASES),
+                "generator_fit_s": metrics["fit_s"],
+                "sample_s": metrics["sample_s"],
+            }
+            rows = {"train": len(y), "generated": generated, "test": 0}
+            runner.record(key, {"metrics": metrics, "timing": timing, "rows": rows})
+            runner.say(f"{name}: fitted in {metrics['fit_s']:.2f} s, sampled in {metrics['sample_s']:.2f} s")
 
 
 def measure(job: Measurement) -> dict[str, Any]:

@@ -6,10 +6,10 @@ have; with `leave_out=CLASS,…` (or `all`) each of these attacks in turn is lef
 that is flagged as an attack all the same is reported.  Run again, it goes on where it stopped.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import numpy as np
@@ -30,8 +30,20 @@ from nids_jax.pipeline.runner import Runner
 from nids_jax.pipeline.training_sets import TrainingRows
 from nids_jax.presets import Preset
 from nids_jax.protocols.base import Seeded
-from nids_jax.protocols.few_shot import tuned
 from nids_jax.settings import check_settings, setting
+
+
+class Unit(NamedTuple):
+    """A training set by its name."""
+
+    attack: str | None  # that is left out
+    shots: int
+    seed: int
+
+
+def _title(units: Sequence[Unit]) -> str:
+    without = f" without {units[0].attack}" if units[0].attack else ""
+    return f"{units[0].shots} shots{without}, split {', '.join(str(unit.seed) for unit in units)}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,74 +112,94 @@ class DetectorComparison(Seeded):
           InputError: a class with too few rows, files of another job, or another dataset with nothing in common.
           TrainingError: a training diverged.
         """
-        # On CPUs nothing is gained by training side by side, and a killed run would lose all of them.
-        together = jax.default_backend() != "cpu" if self.together is None else self.together
-        for tasks in self._batches(table, runner):
-            own = [tasks[place] for place in runner.share(range(len(tasks)))]
-            for name in dict.fromkeys(self.classifiers):
-                missing = [task for task in own if not all(map(runner.is_done, task.keys(name)))]
-                rows = {len(task.train) for task in missing}
-                if together and CLASSIFIERS[name].neural and len(missing) > 1 and len(rows) == 1:
-                    with runner.unit(f"{name}, {missing[0].shots} shots"):
-                        self._train_together(name, missing, runner)
-                    continue
-                for task in missing:
-                    with runner.unit(f"{name}, {task.shots} shots, seed {task.seed}"):
-                        self._train(name, task, runner)
+        # A shard takes its share of the splits of every number of rows.
+        batches = [
+            tuple(Unit(attack, shots, seed) for seed in runner.share(self.splits))
+            for attack in self._attacks(table) or [None]
+            for shots in self.shots
+        ]
+        units = batches if self._side_by_side(runner) else [(unit,) for batch in batches for unit in batch]
+        runner.each(units, self._run, *self._captures(table, runner.say), title=_title)
         runner.finish()
 
-    def _batches(self, table: FlowTable, runner: Runner) -> Iterator[list[Task]]:
-        """The tasks of each number of shots, a split seed each."""
-        if self.test_dataset or self.test_data:
-            target, _ = load(
-                self.test_dataset, data_dir=self.data_dir, data=list(self.test_data) or None, on_invalid="drop"
-            )
-            name = self.test_dataset or Path(self.test_data[0]).name
-            source, target, left_out = shared(table, deduplicate(target)[0], (self.dataset, name))
-            for line in left_out:
-                runner.say(line)
-            yield from self.other_capture(source, target, name)
-        elif self.leave_out:
-            for attack in self._attacks(table):
-                yield from self.unseen_attack(table, attack)
-        else:
-            yield from self.few_rows(table)
+    def _side_by_side(self, runner: Runner) -> bool:
+        """Whether the seeds of a neural detector train together.
 
-    def few_rows(self, table: FlowTable) -> Iterator[list[Task]]:
-        """Table IV: for each number of shots, the splits' training sets with their test rows of the same dataset."""
-        for shots in self.shots:
-            yield [self._task(table, shots, seed) for seed in self.splits]
+        On CPUs nothing is gained by that, and a killed run would lose all of them; elsewhere each goes its own way.
+        """
+        if self.together is None:
+            return runner.executor is None and jax.default_backend() != "cpu"
+        return self.together
 
-    def other_capture(self, source: FlowTable, target: FlowTable, name: str) -> Iterator[list[Task]]:
+    @property
+    def _elsewhere(self) -> str | None:
+        """What the records call the other capture, where there is one."""
+        return self.test_dataset or (Path(self.test_data[0]).name if self.test_data else None)
+
+    def _captures(self, table: FlowTable, say: Callable[[str], object]) -> tuple[FlowTable, FlowTable | None]:
+        """The table to train on, and the other capture's with the same columns, where there is one."""
+        if self._elsewhere is None:
+            return table, None
+        target, _ = load(
+            self.test_dataset, data_dir=self.data_dir, data=list(self.test_data) or None, on_invalid="drop"
+        )
+        source, target, left_out = shared(table, deduplicate(target)[0], (self.dataset, self._elsewhere))
+        for line in left_out:
+            say(line)
+        return source, target
+
+    def _run(self, runner: Runner, units: Sequence[Unit], source: FlowTable, target: FlowTable | None) -> None:
+        tasks = [self._task(source, target, *unit) for unit in units]
+        for name in dict.fromkeys(self.classifiers):
+            missing = [task for task in tasks if not all(map(runner.is_done, task.keys(name)))]
+            rows = {len(task.train) for task in missing}
+            if CLASSIFIERS[name].neural and len(missing) > 1 and len(rows) == 1:
+                with runner.unit(f"{name}, {missing[0].shots} shots"):
+                    self._train_together(name, missing, runner)
+                continue
+            for task in missing:
+                with runner.unit(f"{name}, {task.shots} shots, seed {task.seed}"):
+                    self._train(name, task, runner)
+
+    def _task(self, source: FlowTable, target: FlowTable | None, attack: str | None, shots: int, seed: int) -> Task:
+        if attack is not None:
+            return self.unseen_attack(source, attack, shots, seed)
+        own = self.few_rows(source, shots, seed)
+        return own if target is None else self.other_capture(own, target)
+
+    def few_rows(self, table: FlowTable, shots: int, seed: int) -> Task:
+        """Table IV: a split's training rows with its test rows of the same dataset."""
+        split = few_shot(table, shots, seed, test_per_class=self._tested(self.dataset))
+        return Task(
+            experiment=self.name,
+            shots=shots,
+            seed=seed,
+            train=split.train,
+            tests={self.dataset: split.test},
+            shares={self.dataset: split.test_shares},
+        )
+
+    def other_capture(self, own: Task, target: FlowTable) -> Task:
         """Train on the source, test on its own test rows and on the target's, which has the same columns."""
-        for shots in self.shots:
-            tasks = []
-            for seed in self.splits:
-                own = self._task(source, shots, seed)
-                there = draw(target, self._tested(name), seed)
-                names = (f"{self.dataset}, shared features", f"{self.dataset} → {name}")
-                drawn = np.array([*there.counts.values()]) / np.maximum([*target.counts.values()], 1)
-                tests = dict(zip(names, (own.tests[self.dataset], there), strict=True))
-                shares = dict(zip(names, (own.shares[self.dataset], drawn), strict=True))
-                tasks.append(replace(own, experiment="other_capture", tests=tests, shares=shares))
-            yield tasks
+        name = self._elsewhere or ""
+        there = draw(target, self._tested(name), own.seed)
+        names = (f"{self.dataset}, shared features", f"{self.dataset} → {name}")
+        drawn = np.array([*there.counts.values()]) / np.maximum([*target.counts.values()], 1)
+        tests = dict(zip(names, (own.tests[self.dataset], there), strict=True))
+        shares = dict(zip(names, (own.shares[self.dataset], drawn), strict=True))
+        return replace(own, experiment="other_capture", tests=tests, shares=shares)
 
-    def unseen_attack(self, table: FlowTable, attack: str) -> Iterator[list[Task]]:
+    def unseen_attack(self, table: FlowTable, attack: str, shots: int, seed: int) -> Task:
         """Leave an attack out of the training: is it flagged as an attack of some kind all the same?"""
         code = table.classes.index(attack)
         classes = tuple(name for name in table.classes if name != attack)
         known = table.regroup({name: name for name in classes}, classes)
         left_out = table.take(np.flatnonzero(table.y == code))
-        for shots in self.shots:
-            tasks = []
-            for seed in self.splits:
-                own = self._task(known, shots, seed)
-                rows = np.random.default_rng(seed).permutation(len(left_out))[: self._tested(self.dataset)]
-                name = f"{self.dataset} without {attack}"
-                tests, shares = {name: own.tests[self.dataset]}, {name: own.shares[self.dataset]}
-                unseen = left_out.take(rows)
-                tasks.append(replace(own, experiment="unseen_attack", tests=tests, shares=shares, unseen=unseen))
-            yield tasks
+        own = self.few_rows(known, shots, seed)
+        rows = np.random.default_rng(seed).permutation(len(left_out))[: self._tested(self.dataset)]
+        name = f"{self.dataset} without {attack}"
+        tests, shares = {name: own.tests[self.dataset]}, {name: own.shares[self.dataset]}
+        return replace(own, experiment="unseen_attack", tests=tests, shares=shares, unseen=left_out.take(rows))
 
     def _attacks(self, table: FlowTable) -> list[str]:
         """The attacks that `leave_out` names; `all` names every one."""
@@ -185,19 +217,8 @@ class DetectorComparison(Seeded):
     def _tested(self, dataset: str) -> int:
         return self.test_rows or self.preset.tested(dataset)
 
-    def _task(self, table: FlowTable, shots: int, seed: int) -> Task:
-        split = few_shot(table, shots, seed, test_per_class=self._tested(self.dataset))
-        return Task(
-            experiment=self.name,
-            shots=shots,
-            seed=seed,
-            train=split.train,
-            tests={self.dataset: split.test},
-            shares={self.dataset: split.test_shares},
-        )
-
     def _options(self, task: Task, **further: Any) -> ClassifierOptions:
-        config = tuned(self.preset.table, early_stopping=self.early_stopping)
+        config = detector.tuned(self.preset.table, early_stopping=self.early_stopping)
         return ClassifierOptions(detector=config, seed=task.seed, **further)
 
     def _scaled(self, task: Task) -> tuple[Scaler, TrainingRows]:

@@ -64,15 +64,19 @@ class Explanations(Seeded):
           InputError: a class with too few rows, or files of another job.
           TrainingError: a training diverged.
         """
-        for shots, seed in runner.share((shots, seed) for shots in self.shots for seed in self.splits):
-            tested = self.test_rows or self.preset.tested(self.dataset)
-            split = few_shot(table, shots, seed, test_per_class=tested)
-            for name in dict.fromkeys(self.classifiers):
-                key = (self.name, self.dataset, "real", name, shots, seed, 0)
-                if not runner.is_done(key):
-                    with runner.unit(f"{name}, {shots} shots, split {seed}"):
-                        self._run(name, split, key, runner)
+        units = runner.share((shots, seed) for shots in self.shots for seed in self.splits)
+        runner.each(units, self._split, table, title=lambda unit: "{} shots, split {}".format(*unit))
         runner.finish()
+
+    def _split(self, runner: Runner, unit: tuple[int, int], table: FlowTable) -> None:
+        shots, seed = unit
+        tested = self.test_rows or self.preset.tested(self.dataset)
+        split = few_shot(table, shots, seed, test_per_class=tested)
+        for name in dict.fromkeys(self.classifiers):
+            key = (self.name, self.dataset, "real", name, shots, seed, 0)
+            if not runner.is_done(key):
+                with runner.unit(f"{name}, {shots} shots, split {seed}"):
+                    self._run(name, split, key, runner)
 
     def _run(self, name: str, split: Split, key: store.RunKey, runner: Runner) -> None:
         shots, seed = key[4], key[5]

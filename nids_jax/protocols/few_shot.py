@@ -11,8 +11,8 @@ With `benign_rows` benign flows abound and attacks are rare: only attacks are ge
 `cddpm_adapted` and `cddpm_edit` start from a model trained on them, `self_training` and `label_spreading` use them too.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -22,7 +22,7 @@ import numpy as np
 from nids_jax import random, store
 from nids_jax.classifiers import registry as classifier_registry
 from nids_jax.classifiers.base import ClassifierOptions
-from nids_jax.classifiers.neural import EarlyStopping, NeuralClassifier
+from nids_jax.classifiers.neural import NeuralClassifier
 from nids_jax.classifiers.registry import CLASSIFIERS, compared_in
 from nids_jax.data.audit import near_duplicates
 from nids_jax.data.datasets import meter_of
@@ -34,7 +34,7 @@ from nids_jax.flows.meter import Compat
 from nids_jax.generators import registry as generator_registry
 from nids_jax.generators.registry import columns_obstacle
 from nids_jax.pipeline import detector
-from nids_jax.pipeline.auxiliary import Auxiliary, Kind, separate
+from nids_jax.pipeline.auxiliary import Auxiliary, Kind, separate, trained
 from nids_jax.pipeline.explanations import explained, keep_explanations, shown_error
 from nids_jax.pipeline.names import NO_GENERATOR, TrainingSetName, check_training_sets, default_training_sets
 from nids_jax.pipeline.runner import Runner
@@ -44,6 +44,8 @@ from nids_jax.presets import Preset
 from nids_jax.protocols.base import Seeded
 from nids_jax.settings import check_settings, setting
 
+Rows = tuple[FlowTable, Auxiliary | None]  # for the splits, and beside them
+TITLE = "{0[0]} shots, split {0[1]}".format  # of a unit
 TUNING_SPLIT = 1_000_000  # the split seed of the rows set aside on which learning rates are chosen
 
 
@@ -233,20 +235,58 @@ class FewShot(Seeded):
             folder = runner.output_dir / "runs" / "pretrained"
             table, auxiliary = separate(table, self.auxiliary, self.preset, folder, progress=runner.progress)
         possible = self._possible(table, runner.say)
-        tuned = table
+        units = runner.share((shots, seed) for shots in self.shots for seed in self.splits)
+        left = self._left(runner, units, possible)
+        # What serves several units comes first.
+        if auxiliary is not None and any(name.spec.starts_from_auxiliary for _, name, _ in left if not name.real):
+            auxiliary = trained(auxiliary, runner)
         if self.rates:
             benign = self.majority(table)
             wanted = {name: 2 * benign.get(name, max(*self.shots, 1)) for name in table.classes}
             table, tuned = for_tuning(table, wanted)
             runner.say(f"learning rates are chosen on {len(tuned):,} labelled rows beside those of the splits")
-        tuning = {shots: _SplitRuns(self, tuned, auxiliary, runner, shots, TUNING_SPLIT) for shots in self.shots}
-        for shots, seed in runner.share((shots, seed) for shots in self.shots for seed in self.splits):
-            runs = _SplitRuns(self, table, auxiliary, runner, shots, seed)
-            for name in possible if shots else [each for each in possible if each.text == "simulated"]:
-                for number in range((1 if name.real else self.generations) * self.tests):
-                    with runner.unit(f"{shots} shots, split {seed}, {name}"):
-                        runs.run(name, number, tuning[shots])
+            numbers = list(dict.fromkeys(shots for shots, _, _ in left))
+            runner.each(numbers, self._tune, (tuned, auxiliary), left, title="learning rate, {} shots".format)
+        runner.each(units, self._split, (table, auxiliary), possible, title=TITLE)
         runner.finish()
+
+    def key(self, name: TrainingSetName, classifier: str, shots: int, seed: int, generation: int) -> store.RunKey:
+        return (self.experiment, self.dataset, name.text, classifier, shots, seed, generation)
+
+    def _numbers(self, name: TrainingSetName) -> range:
+        return range((1 if name.real else self.generations) * self.tests)
+
+    def _left(
+        self, runner: Runner, units: Sequence[tuple[int, int]], possible: Sequence[TrainingSetName]
+    ) -> list[tuple[int, TrainingSetName, str]]:
+        """Rows, training set and classifier, each once, of the runs that are not recorded yet."""
+        every = (
+            ((shots, name, classifier), self.key(name, classifier, shots, seed, number))
+            for shots, seed in units
+            for name in _trained(possible, shots)
+            for classifier in self.classifiers
+            for number in self._numbers(name)
+        )
+        return list(dict.fromkeys(each for each, key in every if not runner.is_done(key)))
+
+    def _tune(self, runner: Runner, shots: int, rows: Rows, left: Sequence[tuple[int, TrainingSetName, str]]) -> None:
+        """Choose the learning rates that the runs which are left need."""
+        runs = _SplitRuns(self, *rows, runner, shots, TUNING_SPLIT)
+        for number, name, classifier in left:
+            if number == shots:
+                with runner.unit(f"learning rate, {shots} shots, {name}"):
+                    runs.choose_rate(name, classifier)
+
+    def _split(self, runner: Runner, unit: tuple[int, int], rows: Rows, possible: Sequence[TrainingSetName]) -> None:
+        runs = _SplitRuns(self, *rows, runner, *unit)
+        for name in _trained(possible, unit[0]):
+            for number in self._numbers(name):
+                with runner.unit(f"{TITLE(unit)}, {name}"):
+                    runs.run(name, number)
+
+
+def _trained(possible: Sequence[TrainingSetName], shots: int) -> list[TrainingSetName]:
+    return [name for name in possible if shots or name.text == "simulated"]
 
 
 class _SplitRuns:
@@ -297,43 +337,39 @@ class _SplitRuns:
         key = random.stream(jax.random.key(self.seed), name.stream)
         return Keys(random.stream(key, "fit"), random.stream(key, "sample"), name.model)
 
-    def run(self, name: TrainingSetName, generation: int, tuning: "_SplitRuns") -> None:
+    def run(self, name: TrainingSetName, generation: int) -> None:
         """The runs of a training set with every classifier that is not recorded yet.
 
         With several `tests` of each generated set, `generation` numbers the tests of all sets: the rows are those of
         generation number `generation` // tests, and the detector's own draws are of this number.
         """
-        missing = [
-            classifier
-            for classifier in dict.fromkeys(self.job.classifiers)
-            if not self.runner.is_done(self._key(name, classifier, generation))
-        ]
-        for classifier in missing:
-            rate = self._rate(name, classifier, tuning)
+        for classifier in dict.fromkeys(self.job.classifiers):
+            key = self.job.key(name, classifier, self.shots, self.seed, generation)
+            if self.runner.is_done(key):
+                continue
+            rate = self._rate(name, classifier, None)
             record = self.classify(name, classifier, generation, rate)
-            self.runner.record(self._key(name, classifier, generation), record)
+            self.runner.record(key, record)
             metrics = record["metrics"]
             self.runner.say(
                 f"{self.shots} shots, split {self.seed}, {name}{f' {generation}' if generation else ''}, {classifier}:"
                 f" accuracy {metrics['accuracy']:.4f}, macro-F1 {metrics['macro_f1']:.4f}"
             )
 
-    def _rate(self, name: TrainingSetName, classifier: str, tuning: "_SplitRuns") -> float | None:
-        """The learning rate with the highest macro F1 on the tuning split, where there is something to choose."""
+    def choose_rate(self, name: TrainingSetName, classifier: str) -> None:
+        """Choose the learning rate with the highest macro F1 on this split, where there is something to choose."""
+        self._rate(name, classifier, lambda rate: self.classify(name, classifier, 0, rate)["metrics"]["macro_f1"])
+
+    def _rate(self, name: TrainingSetName, classifier: str, score: Callable[[float], float] | None) -> float | None:
         if not self.job.rates or not CLASSIFIERS[classifier].neural:
             return None
-        return self.runner.choose(
-            f"{self.shots} shots, {name}, {classifier}",
-            "learning rate",
-            self.job.rates,
-            lambda rate: tuning.classify(name, classifier, 0, rate)["metrics"]["macro_f1"],
-        )
+        return self.runner.choose(f"{self.shots} shots, {name}, {classifier}", "learning rate", self.job.rates, score)
 
     def classify(self, name: TrainingSetName, classifier: str, generation: int, rate: float | None) -> dict[str, Any]:
         """Train and test one classifier: its record, but for the key."""
         job, rows = self.job, self.sets.rows(name, generation // self.job.tests)
         options = ClassifierOptions(
-            detector=tuned(job.preset.detector, rate, steps=job.detector_steps, early_stopping=job.early_stopping),
+            detector=detector.tuned(job.preset.detector, rate, job.detector_steps, job.early_stopping),
             class_weights=rows.class_weights,
             seed=1000 * self.seed + generation,
             checkpoint_dir=self.directory / f"{classifier}-{name}-{generation}{f'-{rate:g}' if rate else ''}",
@@ -361,16 +397,3 @@ class _SplitRuns:
             found, found.first(len(picks[0])), scaler, split, picks[0], self.directory / "shap.json"
         )
         self.runner.say(f"explained {kept['rows']} test rows, {shown_error(found)}")
-
-    def _key(self, name: TrainingSetName, classifier: str, generation: int) -> store.RunKey:
-        job = self.job
-        return (job.experiment, job.dataset, name.text, classifier, self.shots, self.seed, generation)
-
-
-def tuned(config: Any, rate: float | None = None, *, steps: int | None = None, early_stopping: bool = False) -> Any:
-    """A neural detector's settings with another learning rate, with other steps at a falling rate, stopped early."""
-    if steps:
-        config = replace(config, steps=steps, optimiser=replace(config.optimiser, learning_rate=3e-3, decay=True))
-    if rate:
-        config = replace(config, optimiser=replace(config.optimiser, learning_rate=rate))
-    return replace(config, early_stopping=EarlyStopping()) if early_stopping else config

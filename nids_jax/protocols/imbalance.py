@@ -138,13 +138,15 @@ class Imbalance(Seeded):
           InputError: a class with too few rows, a strategy that does not fit the classes, or files of another job.
           TrainingError: a training diverged.
         """
-        for seed in runner.share(self.splits):
-            runs = _SplitRuns(self, table, runner, seed)
-            for name in map(TrainingSetName, dict.fromkeys(self.generators)):
-                for generation in range(1 if name.real else self.generations):
-                    with runner.unit(f"split {seed}, {name}"):
-                        runs.run(name, generation)
+        runner.each(runner.share(self.splits), self._split, table, title="split {}".format)
         runner.finish()
+
+    def _split(self, runner: Runner, seed: int, table: FlowTable) -> None:
+        runs = _SplitRuns(self, table, runner, seed)
+        for name in map(TrainingSetName, dict.fromkeys(self.generators)):
+            for generation in range(1 if name.real else self.generations):
+                with runner.unit(f"split {seed}, {name}"):
+                    runs.run(name, generation)
 
 
 class _SplitRuns:

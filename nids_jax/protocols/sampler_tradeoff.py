@@ -57,10 +57,12 @@ class SamplerTradeoff(Seeded):
           InputError: a class with too few rows, or files of another job.
           TrainingError: a training diverged.
         """
-        for seed in runner.share(self.splits):
-            with runner.unit(f"split {seed}"):
-                self._run_split(table, runner, seed)
+        runner.each(runner.share(self.splits), self._split, table, title="split {}".format)
         runner.finish()
+
+    def _split(self, runner: Runner, seed: int, table: FlowTable) -> None:
+        with runner.unit(f"split {seed}"):
+            self._run_split(table, runner, seed)
 
     def _run_split(self, table: FlowTable, runner: Runner, seed: int) -> None:
         config = self.preset.generators["cddpm"]

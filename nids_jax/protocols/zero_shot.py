@@ -116,15 +116,17 @@ class ZeroShot(Seeded):
         remark = self.simulation.remark(table.classes)
         if remark:
             runner.say(remark)
-        for seed in runner.share(self.splits):
-            runs = _SplitRuns(self, table, runner, seed)
-            for name in dict.fromkeys(self.anomaly_detectors):
-                runs.anomalies(name)
-            for training_set in dict.fromkeys(self.training_sets):
-                for classifier in dict.fromkeys(self.classifiers):
-                    with runner.unit(f"split {seed}, {training_set}, {classifier}"):
-                        runs.trained(training_set, classifier)
+        runner.each(runner.share(self.splits), self._split, table, title="split {}".format)
         runner.finish()
+
+    def _split(self, runner: Runner, seed: int, table: FlowTable) -> None:
+        runs = _SplitRuns(self, table, runner, seed)
+        for name in dict.fromkeys(self.anomaly_detectors):
+            runs.anomalies(name)
+        for training_set in dict.fromkeys(self.training_sets):
+            for classifier in dict.fromkeys(self.classifiers):
+                with runner.unit(f"split {seed}, {training_set}, {classifier}"):
+                    runs.trained(training_set, classifier)
 
 
 def _benign(table: FlowTable) -> int:

@@ -1,0 +1,190 @@
+"""Units of work on a cluster of three machines, here processes of this one: the same records, and what losses cost."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nids_jax import store
+from nids_jax.data.table import FlowTable
+from nids_jax.errors import InputError, TrainingError
+from nids_jax.flows.schema import CICIDS2017
+from nids_jax.flows.simulate import SIMULATED_CLASSES, simulate_flows
+from nids_jax.pipeline import cluster
+from nids_jax.pipeline.cluster import Cluster
+from nids_jax.pipeline.runner import Runner
+from nids_jax.protocols.few_shot import FewShot
+from nids_jax.runtime import cores
+from tests.protocols.test_few_shot import CLASSES, TINY
+
+ray = pytest.importorskip("ray")
+pytestmark = pytest.mark.slow
+RUNS = 4  # of a unit that sleeps
+
+
+@pytest.fixture(scope="module")
+def machines() -> Iterator[Any]:
+    """Three machines with as many cores each as this process has, and one that no unit fits on."""
+    from ray.cluster_utils import Cluster as Machines
+
+    found = Machines(initialize_head=True, head_node_args={"num_cpus": 0})
+    for _ in range(3):
+        found.add_node(num_cpus=cores())
+    ray.init(address=found.address, log_to_driver=False)
+    yield found
+    ray.shutdown()
+    found.shutdown()
+
+
+def sleeping(runner: Runner, unit: int, log: Path) -> int:
+    """RUNS short runs, which say in a file when they begin."""
+    for run in range(RUNS):
+        key = ("sleeping", "none", "real", "none", None, unit, run)
+        if runner.is_done(key):
+            continue
+        with log.open("a") as file:
+            file.write(f"{unit} {run}\n")
+        time.sleep(0.3)
+        runner.record(key, {"metrics": {"unit": unit}, "timing": {}, "rows": {}})
+        runner.say(f"unit {unit}, run {run}")
+    return unit
+
+
+def bad(runner: Runner, unit: str, folder: Path) -> str:
+    """A unit that goes as its name says."""
+    with runner.unit(unit):
+        if unit == "killed":
+            with (folder / "tries").open("a") as file:
+                file.write("x")
+            os.kill(os.getpid(), signal.SIGKILL)
+        if unit == "diverges":
+            raise TrainingError("the loss became nan")
+        if unit == "refuses":
+            raise InputError("`rows` is 0; give at least 1")
+        (runner.output_dir / "runs").mkdir(exist_ok=True)
+        (runner.output_dir / "runs" / f"{unit}.txt").write_text(unit)
+    return unit
+
+
+def carried_out(folder: Path, units: list, work: Callable, shared: Any, say: Callable = lambda _: None) -> Runner:
+    runner = Runner(output_dir=folder, say=say, progress=False)
+    with Cluster() as executor:
+        runner.executor = executor
+        runner.each(units, work, shared)
+    return runner
+
+
+def told_once(folder: Path) -> set[tuple[int, int]]:
+    """The runs of `sleeping` on file, of which each must be there once."""
+    lines = [json.loads(line) for line in (folder / store.RECORDS).read_text().splitlines()]
+    found = Counter((record["split_seed"], record["generation_seed"]) for record in lines)
+    assert set(found.values()) == {1}
+    return set(found)
+
+
+def test_the_records_are_those_of_one_process(machines: Any, tmp_path: Path):
+    x, y = simulate_flows(dict.fromkeys(CLASSES, 60), seed=0)
+    codes = np.array([CLASSES.index(SIMULATED_CLASSES[label]) for label in y], np.int32)
+    table = FlowTable(x=x, y=codes, features=CICIDS2017, classes=CLASSES).select(CICIDS2017[1:])
+    job = FewShot(
+        dataset="simulated",
+        preset=TINY,
+        split_seeds=(0, 5, 2),
+        generated=10,
+        generators=("real", "smote", "cddpm"),
+        classifiers=("cnn_bigru", "decision_tree", "random_forest"),
+        rates=(1e-2, 1e-3),
+        explain=False,
+    )
+
+    def figures(folder: Path) -> dict[store.RunKey, dict[str, Any]]:
+        local = ("timing", "environment")
+        return {store.run_key(r): {k: v for k, v in r.items() if k not in local} for r in store.read(folder)}
+
+    here, there, moved = tmp_path / "here", tmp_path / "there", tmp_path / "moved"
+    job.run(table, Runner(output_dir=here, say=lambda _: None, progress=False))
+    said: list[str] = []
+    with Cluster() as executor:
+        job.run(table, Runner(output_dir=there, say=said.append, progress=False, executor=executor))
+        with pytest.MonkeyPatch.context() as patch:  # machines that do not see the folder send its files
+            write = cluster.write_atomic
+            patch.setattr(cluster, "write_atomic", lambda path, data: path.name == cluster._MARK or write(path, data))
+            one = replace(job, split_seeds=(5,))
+            job_runner = Runner(output_dir=moved, say=said.append, progress=False, executor=executor)
+            one.run(table, job_runner)
+    expected = figures(here)
+    assert len(expected) == 27
+    assert figures(there) == expected
+    assert figures(moved) == {key: value for key, value in expected.items() if key[5] == 5}
+    assert store.read_json(there / "tuning.json") == store.read_json(here / "tuning.json")
+    assert sum("accuracy" in line for line in said) == 27 + 9
+    for name in ("runs/shots5-split5/synthetic.parquet", "runs/shots5-split5/curves.json"):
+        assert (there / name).read_bytes() == (moved / name).read_bytes() == (here / name).read_bytes()
+    assert not (there / cluster._MARK).exists()
+
+
+def test_a_machine_that_is_lost_costs_what_it_was_busy_with(machines: Any, tmp_path: Path):
+    log, said = tmp_path / "log", []
+    victim = machines.add_node(num_cpus=cores())
+    deadline = time.monotonic() + 60
+    while ray.cluster_resources().get("CPU", 0) < 4 * cores() and time.monotonic() < deadline:
+        time.sleep(0.2)
+
+    def say(line: str) -> None:
+        said.append(line)
+        if len(said) == 6:
+            machines.remove_node(victim, allow_graceful=False)
+
+    carried_out(tmp_path / "out", list(range(10)), sleeping, log, say)
+    assert told_once(tmp_path / "out") == {(unit, run) for unit in range(10) for run in range(RUNS)}
+    again = [line for line in said if "handed out again" in line]
+    begun = Counter(log.read_text().splitlines())
+    assert len(again) == 1
+    assert sum(begun.values()) <= 10 * RUNS + 1  # the run that was lost began twice, and no other
+    assert set(begun.values()) <= {1, 2}
+
+
+def test_what_fails_is_named_and_the_rest_is_kept(machines: Any, tmp_path: Path):
+    runner = carried_out(tmp_path, ["fine", "killed", "diverges"], bad, tmp_path)
+    assert (tmp_path / "runs" / "fine.txt").read_text() == "fine"
+    assert (tmp_path / "tries").read_text() == "x" * cluster.ATTEMPTS
+    with pytest.raises(TrainingError, match=r"\(and 1 more\)") as error:
+        runner.finish()
+    assert any(sentence in str(error.value) for sentence in ("the loss became nan", "killed: its worker was lost 4"))
+    with pytest.raises(InputError, match="^`rows` is 0; give at least 1$"):
+        carried_out(tmp_path, ["refuses"], bad, tmp_path)
+
+
+DRIVER = """
+import sys
+from pathlib import Path
+from tests.pipeline.test_cluster import carried_out, sleeping
+carried_out(Path(sys.argv[1]), list(range(6)), sleeping, Path(sys.argv[2]), lambda line: print(line, flush=True))
+"""
+
+
+def test_a_driver_that_is_killed_goes_on_from_its_records(machines: Any, tmp_path: Path):
+    out, log = tmp_path / "out", tmp_path / "log"
+    command = [sys.executable, "-c", DRIVER, str(out), str(log)]
+    environment = {**os.environ, "RAY_ADDRESS": machines.address}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as first:
+        assert first.stdout is not None
+        for _ in range(4):
+            assert first.stdout.readline()
+        first.kill()
+    kept = told_once(out)
+    assert 4 <= len(kept) < 6 * RUNS
+    subprocess.run(command, env=environment, check=True, capture_output=True, timeout=300)
+    assert told_once(out) == {(unit, run) for unit in range(6) for run in range(RUNS)}
+    begun = Counter(tuple(map(int, line.split())) for line in log.read_text().splitlines())
+    assert all(begun[run] == 1 for run in kept)
