@@ -15,6 +15,7 @@ import secrets
 import signal
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -36,6 +37,7 @@ from nids_jax.runtime import CompileClock, cores, enable_compilation_cache, use_
 from nids_jax.training import callbacks
 
 ATTEMPTS = 4  # to carry out a unit whose worker is lost
+PAUSE_S = 2.0  # before the second, and twice as long before each further one: a dead machine is not known at once
 POLL_S = 0.5  # how often the driver looks for what workers tell
 _MARK = ".driver"  # in the output folder, by which a worker knows whether it sees this folder or another of that name
 
@@ -193,13 +195,15 @@ class _Rounds:
         errors = self._ray.exceptions
         results: list[Any] = [None] * len(units)
         tries = [0] * len(units)
-        lost = list(range(len(units)))  # or not handed out yet
-        while lost or self._waiting:
-            for number in lost:
+        due = dict.fromkeys(range(len(units)), 0.0)  # when each that waits to be handed out is
+        while due or self._waiting:
+            for number in [number for number, moment in due.items() if moment <= time.monotonic()]:
+                del due[number]
                 tries[number] += 1
                 self._waiting[self._carry_out.remote(self._task, self._desk, units[number])] = number
-            lost = []
-            ready, _ = self._ray.wait([*self._waiting], timeout=POLL_S)
+            ready = self._ray.wait([*self._waiting], timeout=POLL_S)[0] if self._waiting else []
+            if not ready:
+                time.sleep(POLL_S / 10)
             self._hear()
             for reference in ready:
                 number = self._waiting.pop(reference)
@@ -211,7 +215,7 @@ class _Rounds:
                     why = next(iter(str(error).splitlines()), "").strip() or type(error).__name__
                     if tries[number] < ATTEMPTS:
                         self._runner.say(f"{title(units[number])} is handed out again, as its worker was lost: {why}")
-                        lost.append(number)
+                        due[number] = time.monotonic() + PAUSE_S * 2 ** (tries[number] - 1)
                     else:
                         self._runner.failed(title(units[number]), f"its worker was lost {ATTEMPTS} times: {why}")
         return results
@@ -277,7 +281,7 @@ def carry_out(task: Task, desk: Any, unit: Hashable) -> Any:
 
     if nids_jax.__version__ != task.version:
         raise InputError(
-            f"a machine of the cluster has nids_jax {nids_jax.__version__}, and this one {task.version}; install one version"
+            f"this machine has nids_jax {task.version}, and one of the cluster {nids_jax.__version__}; install the same"
         )
 
     def tell(name: str, *arguments: Any) -> None:
@@ -314,6 +318,11 @@ class _Worker(Runner):
     known: tuple[set[store.RunKey], dict[str, dict[str, float]]]
     sends_files: bool
     _sent: dict[Path, tuple[int, int]] = field(default_factory=dict)
+
+    @property
+    def environment(self) -> dict[str, Any]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Of the machine that the worker is on, looked up once."""
+        return _environment(tuple(self.command))
 
     def recorded(self) -> tuple[set[store.RunKey], dict[str, dict[str, float]]]:
         """What the driver knew when the unit began."""
@@ -358,6 +367,11 @@ def _prepare(share: Share) -> None:
         os.environ[name] = str(share.cores)
     enable_compilation_cache()
     use_all_cores(share.devices)
+
+
+@cache
+def _environment(command: tuple[str, ...]) -> dict[str, Any]:
+    return store.environment(command)
 
 
 @cache
