@@ -34,7 +34,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:os.fork")]
 @pytest.fixture(scope="module")
 def machines() -> Iterator[Any]:
     """Three machines with as many cores each as this process has, and one that no unit fits on."""
-    from ray.cluster_utils import Cluster as Machines
+    from ray.cluster_utils import Cluster as Machines  # pyright: ignore[reportMissingImports]
 
     found = Machines(initialize_head=True, head_node_args={"num_cpus": 0})
     for _ in range(3):
