@@ -36,9 +36,11 @@ def machines() -> Iterator[Any]:
     """Three machines with as many cores each as this process has, and one that no unit fits on."""
     from ray.cluster_utils import Cluster as Machines  # pyright: ignore[reportMissingImports]
 
-    found = Machines(initialize_head=True, head_node_args={"num_cpus": 0})
-    for _ in range(3):
-        found.add_node(num_cpus=cores())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_worker_niceness", "0")  # else a machine that is busy with other work leaves workers nothing
+        found = Machines(initialize_head=True, head_node_args={"num_cpus": 0})
+        for _ in range(3):
+            found.add_node(num_cpus=cores())
     ray.init(address=found.address, log_to_driver=False)
     yield found
     ray.shutdown()
