@@ -126,7 +126,7 @@ class OverSampled(_Foreign):
         self._blocks: Blocks = self._categories if "categorical_features" in takes else ()
         if "categorical_features" in takes and not self._blocks:
             raise InputError(f"{self._plugin.source} wants columns of categories, and these rows have none")
-        self._x = _coded(x, self._blocks)
+        self._x = coded(x, self._blocks)
         return self
 
     def sample(self, labels: np.ndarray, key: Array) -> np.ndarray:
@@ -166,7 +166,7 @@ class OverSampled(_Foreign):
         more = x[n:][y[n:] == label]
         if not len(more):
             raise InputError(f"{self._plugin.source} made no row in {doing}; leave it out, or give it other rows")
-        rows = _scaled(more[np.arange(_BLOCK) % len(more)], self._blocks, self._width)  # ADASYN gives about so many
+        rows = one_hot(more[np.arange(_BLOCK) % len(more)], self._blocks, self._width)  # ADASYN gives about so many
         return self._rows(rows, _BLOCK, doing)
 
 
@@ -175,15 +175,15 @@ def _code_columns(blocks: Blocks, width: int) -> list[int]:
     return [*range(width - len(blocks), width)]
 
 
-def _coded(x: np.ndarray, blocks: Blocks) -> np.ndarray:
+def coded(x: np.ndarray, blocks: Blocks) -> np.ndarray:
     """Scaled rows [n, d] with each block of categories as one column of codes, after the other columns."""
     inside = np.concatenate([np.zeros(0, int), *(np.arange(*block) for block in blocks)])
     codes = [x[:, start:stop].argmax(axis=1)[:, None] for start, stop in blocks]
     return np.concatenate([np.delete(x, inside, axis=1), *codes], axis=1)
 
 
-def _scaled(x: np.ndarray, blocks: Blocks, width: int) -> np.ndarray:
-    """The inverse of `_coded`: of each block +1 for the category that holds, −1 for the others."""
+def one_hot(x: np.ndarray, blocks: Blocks, width: int) -> np.ndarray:
+    """The inverse of `coded`: of each block +1 for the category that holds, −1 for the others."""
     inside = np.concatenate([np.zeros(0, int), *(np.arange(*block) for block in blocks)])
     found = np.empty((len(x), width), np.float32)
     found[:, np.setdiff1d(np.arange(width), inside)] = x[:, : x.shape[1] - len(blocks)]
