@@ -262,9 +262,9 @@ def train(
         for done in range(0, steps, BLOCK):
             states, figures = advance(states, *given, stop, objective=objective, batch=batch, critic_steps=critic_steps)
             blocks.append({name: np.asarray(values)[:count, : steps - done] for name, values in figures.items()})
-            for model, (share, title) in enumerate(zip(shares, names, strict=True)):
-                _check_finite({name: values[model] for name, values in blocks[-1].items()}, done, data, share, title)
-            last = {name: float(values.mean()) for name, values in blocks[-1].items()}
+            for model, (share, whose) in enumerate(zip(shares, names, strict=True)):
+                _check_finite({name: values[model] for name, values in blocks[-1].items()}, done, data, share, whose)
+            last = {name: float(values[:, -1].mean()) for name, values in blocks[-1].items()}
             bar.set_postfix_str(", ".join(f"{name} {value:.3g}" for name, value in last.items()))
             taken = min(BLOCK, steps - done)
             bar.update(taken)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from nids_jax.errors import InputError
+from nids_jax.generators.gan import GAN, GANConfig
 from nids_jax.training import callbacks
 from nids_jax.training.loop import pad, train
 from tests.training.test_loop import OBJECTIVE, OPTIMISER
@@ -109,3 +110,15 @@ def test_an_unknown_writer_or_one_that_is_not_installed_is_refused(tmp_path: Pat
     monkeypatch.setattr(callbacks, "find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"pip install 'nids-jax\[mlflow\]'"):
         callbacks.writers(tmp_path, ("mlflow",)).__enter__()
+
+
+def test_adversarial_networks_are_told_of_by_their_method_and_last_step():
+    heard = []
+    rng = np.random.default_rng(0)
+    x, y = rng.uniform(-1, 1, (40, 3)).astype(np.float32), np.repeat([0, 1], 20)
+    model = GAN("vae", GANConfig(hidden=(8,), noise=2, steps=60, batch=16, bounded=True), progress=True)
+    with callbacks.attached([lambda *told: heard.append(told) or None]):
+        model.fit(x, y, jax.random.key(0))
+    assert [(run, step) for run, step, _ in heard] == [("vae", 50), ("vae", 60)]
+    for _, step, figures in heard:
+        assert figures == pytest.approx({name: values[step - 1] for name, values in model.history_.items()})
