@@ -1,6 +1,6 @@
 """How far long work has come: a bar on a terminal, and a plain line now and then in a log file.
 
-Nothing is shown where `hushed` has been called (`--quiet`), or where the environment has TQDM_DISABLE.
+Nothing is shown where `hush` has been called (`--quiet`), or where the environment has TQDM_DISABLE.
 """
 
 import os
@@ -35,6 +35,11 @@ def hush(wanted: bool = True) -> None:
     """Show nothing from now on (or again, with False)."""
     global _hushed
     _hushed = wanted
+
+
+def hushed() -> bool:
+    """Whether nothing is to be shown."""
+    return _hushed
 
 
 def follow(title: str | None, total: int, unit: str, done: int = 0) -> Progress:

@@ -12,13 +12,8 @@ from nids_jax.errors import InputError, reason, shown
 _LONG = re.compile(r"\S{1000,}")
 
 
-_hushed = False
-
-
 def hush(wanted: bool = True) -> None:
     """Say nothing from now on (or again, with False), and show no progress; warnings and errors are still printed."""
-    global _hushed
-    _hushed = wanted
     progress.hush(wanted)
 
 
@@ -41,7 +36,7 @@ def prepare() -> None:
 
 def say(*lines: str) -> None:
     """Print lines on standard output; once nobody reads them any more, the work goes on in silence."""
-    if _hushed:
+    if progress.hushed():
         return
     try:
         print("\n".join(map(shown, lines)), flush=True)

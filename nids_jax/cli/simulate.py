@@ -145,7 +145,7 @@ def _chosen(names: Sequence[str], path: str | None) -> dict[str, "Tool"]:
     """Name → tool: those that are named, or that answer a label that is named, each once; of no names, all."""
     from nids_jax.flows.simulate.tools import TOOLS, read_tools, tool_of
 
-    own = {} if path is None else read_tools(path)
+    own = read_tools(path)
     known = {**TOOLS, **own}
     found = {}
     for name in names:

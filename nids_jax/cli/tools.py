@@ -45,7 +45,7 @@ def main(arguments: Sequence[str]) -> None:
     with importing():  # here, because numpy takes longer to import than --help may
         from nids_jax.flows.simulate.tools import TOOLS, read_tools, tool_of
 
-    own = read_tools(wanted.tools) if wanted.tools is not None else {}
+    own = read_tools(wanted.tools)
     tools = [*own.values(), *TOOLS.values()]
     if wanted.label is not None:
         tool = tool_of(wanted.label, own)

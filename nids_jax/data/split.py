@@ -222,5 +222,10 @@ def _split(table: FlowTable, train: np.ndarray, test: np.ndarray, pool: np.ndarr
         train_rows=train,
         test_rows=test,
         pool_rows=pool,
-        test_shares=np.array([*table.take(test).counts.values()]) / np.maximum([*table.counts.values()], 1),
+        test_shares=class_shares(table.take(test), table),
     )
+
+
+def class_shares(part: FlowTable, whole: FlowTable) -> np.ndarray:
+    """Of each class's rows in the whole, how many the part has, [c]; 0 of a class without rows."""
+    return np.array([*part.counts.values()]) / np.maximum([*whole.counts.values()], 1)

@@ -98,7 +98,7 @@ class FewShotClassifier(ProbabilityClassifier):
             weighting=self.simulated_weighting,
             compat=self.compat,
             tool_of=self.tool_of or {},
-            own={} if self.own_tools is None else read_tools(str(self.own_tools)),
+            own=read_tools(self.own_tools),
         )
         self.not_simulated_ = simulation.obstacle(table) if self.simulated_rows else "no flows were asked for"
         self.tools_ = {}
@@ -107,7 +107,7 @@ class FewShotClassifier(ProbabilityClassifier):
             self.tools_ = {names[k]: tool.name for k, tool in simulation.behind(table.classes).items()}
             counts = np.full(len(table.classes), self.simulated_rows)
             more, simulated, shares = simulation.beside(
-                table, self.scaler_, counts, SIMULATION_SEED + 1000 * seed, weights
+                table, z, self.scaler_, counts, SIMULATION_SEED + 1000 * seed, weights
             )
             z, labels = np.concatenate([z, more]), np.concatenate([labels, simulated])
             weights = np.concatenate([weights, shares])

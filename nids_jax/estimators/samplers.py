@@ -206,8 +206,7 @@ class SimulatedToolsSampler(OverSampler):
         self.random_state = random_state
 
     def _simulation(self) -> Simulation:
-        own = {} if self.own_tools is None else read_tools(str(self.own_tools))
-        return Simulation(compat=self.compat, tool_of=self.tool_of or {}, own=own)
+        return Simulation(compat=self.compat, tool_of=self.tool_of or {}, own=read_tools(self.own_tools))
 
     def _possible(self, table: FlowTable, added: np.ndarray) -> np.ndarray:
         simulation = self._simulation()

@@ -63,7 +63,7 @@ class Fitter:
         if self.augmented:
             counts = np.zeros(len(table.classes), np.int64)
             counts[[*self.augmented]] = self.simulation.rows or 0
-            more, labels, shares = self.simulation.beside(table, scaler, counts, SIMULATION_SEED + 1000 * self.seed)
+            more, labels, shares = self.simulation.beside(table, z, scaler, counts, SIMULATION_SEED + 1000 * self.seed)
             weights = np.concatenate([np.ones(len(y)), shares])
             z, y = np.concatenate([z, more]), np.concatenate([y, labels])
         classifier = self._make()

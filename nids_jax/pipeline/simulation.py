@@ -41,8 +41,7 @@ class Simulation:
         wrong = [entry for entry, (name, _, tool) in zip(tool_of, parts, strict=True) if not (name and tool)]
         if wrong:
             raise InputError(f"`tool_of` has {wrong[0]!r}; write CLASS=TOOL,CLASS=TOOL")
-        own = {} if own_tools is None else read_tools(own_tools)
-        return cls(tool_of={name: tool for name, _, tool in parts}, own=own, **settings)
+        return cls(tool_of={name: tool for name, _, tool in parts}, own=read_tools(own_tools), **settings)
 
     def behind(self, classes: Sequence[str]) -> dict[int, Tool]:
         """The tool of each class that has one, by the class's number.
@@ -94,12 +93,18 @@ class Simulation:
         return None
 
     def beside(
-        self, table: FlowTable, scaler: Scaler, counts: np.ndarray, seed: int, row_weights: np.ndarray | None = None
+        self,
+        table: FlowTable,
+        scaled: np.ndarray,
+        scaler: Scaler,
+        counts: np.ndarray,
+        seed: int,
+        row_weights: np.ndarray | None = None,
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """What is to be trained on beside a table's rows: counts[k] simulated flows of each class k that has a tool.
 
         Args:
-          scaler: of the table's rows.
+          scaled: [n, width] the table's rows, as `scaler` gives them.
           row_weights: [n] how much each of these counts; None: 1.
 
         Returns:
@@ -110,8 +115,7 @@ class Simulation:
         """
         x, labels = self.flows(table, counts, seed)
         more = scaler.transform(x)
-        each = self.class_weights(more, labels, scaler.transform(table.x), table.y, row_weights)
-        return more, labels, (each / np.maximum(np.bincount(labels, minlength=len(each)), 1))[labels]
+        return more, labels, shared_out(self.class_weights(more, labels, scaled, table.y, row_weights), labels)
 
     def class_weights(
         self,
@@ -201,3 +205,8 @@ def _in_columns(x: np.ndarray, features: Sequence[str], like: FlowTable, label: 
     missing = np.zeros((len(x), len(like.features))) if drawn is None else like.x[drawn]
     columns = [given.get(name, missing[:, place]) for place, name in enumerate(like.features)]
     return np.stack(columns, axis=1)
+
+
+def shared_out(class_weights: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """How much each of the rows with labels y [m] weighs, when those of a class share its weight [c] evenly: [m]."""
+    return (class_weights / np.maximum(np.bincount(y, minlength=len(class_weights)), 1))[y]

@@ -23,7 +23,7 @@ from nids_jax.generators.registry import make_generator
 from nids_jax.generators.spec import Columns, Request
 from nids_jax.pipeline.auxiliary import Auxiliary
 from nids_jax.pipeline.names import TrainingSetName
-from nids_jax.pipeline.simulation import Simulation
+from nids_jax.pipeline.simulation import Simulation, shared_out
 from nids_jax.presets import Preset
 from nids_jax.runtime import CompileClock
 
@@ -186,20 +186,19 @@ class TrainingSets:
         other = self.rows(TrainingSetName(name.spec.beside), generation)
         x, y = (column[len(self.real.y) :] for column in (other.x, other.y))
         heavy = np.ones(len(simulated.y)) if simulated.weights is None else simulated.weights
-        even = self._row_weights(np.full(len(self.split.train.classes), weight), y)
+        even = shared_out(np.full(len(self.split.train.classes), weight), y)
         return simulated._replace(
             x=np.concatenate([simulated.x, x]),
             y=np.concatenate([simulated.y, y]),
             synthetic=simulated.synthetic + len(y),
-            weights=np.concatenate([heavy, even[len(self.real.y) :]]),
+            weights=np.concatenate([heavy, even]),
             timing={part: seconds + other.timing[part] for part, seconds in simulated.timing.items()},
             fidelity=None,
         )
 
     def _row_weights(self, class_weights: np.ndarray, y: np.ndarray) -> np.ndarray:
         """1 for each real row; the simulated ones of a class, with labels y [m], share its weight."""
-        shared = class_weights / np.maximum(np.bincount(y, minlength=len(class_weights)), 1)
-        return np.concatenate([np.ones(len(self.real.y)), shared[y]])
+        return np.concatenate([np.ones(len(self.real.y)), shared_out(class_weights, y)])
 
     def _simulated_counts(self) -> np.ndarray:
         """Simulated rows of each class at fraction 1, [c]."""

@@ -22,7 +22,7 @@ from nids_jax.classifiers.registry import CLASSIFIERS, compared_in, make_classif
 from nids_jax.data.loading import load
 from nids_jax.data.scaling import Scaler, fit_scaler
 from nids_jax.data.shared import shared
-from nids_jax.data.split import deduplicate, draw, few_shot
+from nids_jax.data.split import class_shares, deduplicate, draw, few_shot
 from nids_jax.data.table import FlowTable
 from nids_jax.errors import InputError, check_names
 from nids_jax.pipeline import detector
@@ -184,9 +184,8 @@ class DetectorComparison(Seeded):
         name = self._elsewhere or ""
         there = draw(target, self._tested(name), own.seed)
         names = (f"{self.dataset}, shared features", f"{self.dataset} → {name}")
-        drawn = np.array([*there.counts.values()]) / np.maximum([*target.counts.values()], 1)
         tests = dict(zip(names, (own.tests[self.dataset], there), strict=True))
-        shares = dict(zip(names, (own.shares[self.dataset], drawn), strict=True))
+        shares = dict(zip(names, (own.shares[self.dataset], class_shares(there, target)), strict=True))
         return replace(own, experiment="other_capture", tests=tests, shares=shares)
 
     def unseen_attack(self, table: FlowTable, attack: str, shots: int, seed: int) -> Task:

@@ -50,6 +50,12 @@ def verdict(group: Group, members: Mapping[Condition, list[Record]]) -> list[str
     of the paired differences in accuracy lies above 0, "hurt" if below; else no difference is shown.  One seed shows
     nothing.
     """
+    if HEADLINE not in members:
+        others = dict.fromkeys(
+            each.generator for each in members if each.generator not in generator_comparison.CONTROLS
+        )
+        sentences = judged(group, members, others, ("real", COPIES), "accuracy", "accuracy")
+        return [*sentences, *generator_comparison.best(group, members, "accuracy", "accuracy")]
     controls = {
         "copies of the real rows": Condition(COPIES, HEADLINE.classifier),
         "a random forest on the real rows": FOREST,
@@ -57,12 +63,6 @@ def verdict(group: Group, members: Mapping[Condition, list[Record]]) -> list[str
         "SMOTE": Condition("smote", HEADLINE.classifier),
     }
     sentences = []
-    if HEADLINE not in members:
-        others = dict.fromkeys(
-            each.generator for each in members if each.generator not in generator_comparison.CONTROLS
-        )
-        controls = {}
-        sentences = judged(group, members, others, ("real", COPIES), "accuracy", "accuracy")
     for name, control in controls.items():
         if control.generator in ("jitter", "smote") and control not in members:
             continue

@@ -9,7 +9,7 @@ import numpy as np
 
 from nids_jax.report.conditions import Condition, Group, Record, interval
 from nids_jax.report.figures import Confusion
-from nids_jax.report.rows import ROWS_SHOWN, Rows, matching_weights, principal_plane
+from nids_jax.report.rows import ROWS_SHOWN, Rows, cumulative, few, matching_weights, principal_plane
 from nids_jax.sheets import guarded
 
 Members = Mapping[Condition, list[Record]]
@@ -105,13 +105,9 @@ def features(names: Sequence[str], real: Rows, synthetic: Rows) -> Data:
     for column, name in enumerate(names):
         for kind, (table, weights) in kinds.items():
             mass = np.ones(len(table.x)) if weights is None else weights
-            known = np.isfinite(table.x[:, column]) & (mass > 0)
-            if not known.any():
-                continue
-            order = np.argsort(table.x[known, column], kind="stable")
-            values, share = table.x[known, column][order], np.cumsum(mass[known][order])
-            for percent in range(0, 101, 5):
-                place = np.searchsorted(share / share[-1], percent / 100 - 1e-12)
+            values, share = cumulative(table.x[:, column], mass)
+            for percent in range(0, 101, 5) if len(values) else ():
+                place = np.searchsorted(share, percent / 100 - 1e-12)
                 rows.append((name, kind, percent, float(values[min(place, len(values) - 1)])))
     return Data(("feature", "rows", "percent_at_or_below", "value"), rows)
 
@@ -124,9 +120,9 @@ def projection(real: Rows, synthetic: Rows, train: Rows | None) -> Data:
             continue
         points = place(table.x)
         for name in np.unique(table.labels):
-            own = np.flatnonzero(table.labels == name)
-            few = own[np.linspace(0, len(own) - 1, min(len(own), ROWS_SHOWN)).astype(int)]
-            rows += [(kind, str(name), *(round(float(v), 3) for v in points[row])) for row in few]
+            own = table.labels == name
+            shown = few(points[own], ROWS_SHOWN).tolist()
+            rows += [(kind, str(name), *(round(value, 3) for value in point)) for point in shown]
     return Data(("rows", "class", "first_component", "second_component"), rows)
 
 

@@ -65,13 +65,18 @@ def matching_weights(real: np.ndarray, synthetic: np.ndarray) -> np.ndarray:
     return np.array([wanted.get(name, 0) / count for name, count in zip(names, counts, strict=True)])[inverse]
 
 
-def _ecdf(axes: Axes, values: np.ndarray, mass: np.ndarray, colour: str, style: str) -> None:
+def cumulative(values: np.ndarray, mass: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The known values [n] with a mass above 0, rising, and the share of all mass at or below each."""
     known = np.isfinite(values) & (mass > 0)
-    if not known.any():
-        return
     order = np.argsort(values[known], kind="stable")
-    x, share = values[known][order], np.cumsum(mass[known][order])
-    axes.step(np.concatenate([x[:1], x]), np.concatenate([[0], share / share[-1]]), style, where="post", color=colour)
+    share = np.cumsum(mass[known][order])
+    return values[known][order], share / share[-1:]
+
+
+def _ecdf(axes: Axes, values: np.ndarray, mass: np.ndarray, colour: str, style: str) -> None:
+    x, share = cumulative(values, mass)
+    if len(x):
+        axes.step(np.concatenate([x[:1], x]), np.concatenate([[0], share]), style, where="post", color=colour)
 
 
 def signed_log_axis(axes: Axes, values: np.ndarray) -> None:
@@ -113,9 +118,9 @@ def projection(real: Rows, synthetic: Rows, train: Rows | None = None) -> Figure
         colour, marker = PALETTE[k % len(PALETTE)], MARKERS[k // len(PALETTE) % len(MARKERS)]
         panel = panels[k]
         for everything, _ in points.values():
-            panel.plot(*_few(everything, 600).T, ".", color=GREY, alpha=0.25, ms=1.6, mew=0, zorder=1, rasterized=True)
+            panel.plot(*few(everything, 600).T, ".", color=GREY, alpha=0.25, ms=1.6, mew=0, zorder=1, rasterized=True)
         for kind, (where, labels) in points.items():
-            mine = _few(where[labels == name], ROWS_SHOWN)
+            mine = few(where[labels == name], ROWS_SHOWN)
             filled = kind == "real"
             for axes, size in ((overview, 4.0), (panel, 3.2)):
                 axes.plot(
@@ -208,7 +213,7 @@ def separation(rows: Rows) -> np.ndarray:
     return np.divide(between, total, out=np.zeros_like(total), where=total > 1e-12)
 
 
-def _few(points: np.ndarray, most: int) -> np.ndarray:
+def few(points: np.ndarray, most: int) -> np.ndarray:
     """At most `most` of the points, evenly through the table."""
     return points[np.linspace(0, len(points) - 1, most).astype(int)] if len(points) > most else points
 

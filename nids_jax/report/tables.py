@@ -110,16 +110,16 @@ def key_figures(records: Iterable[Record]) -> list[Table]:
     """
     found = []
     for group, members in grouped(records).items():
-        if not any(interval(runs, "accuracy") for runs in members.values()):
+        scored = {each: value for each, runs in members.items() if (value := interval(runs, "accuracy"))}
+        if not scored:
             continue
-        on_real = {each: value for each, runs in members.items() if (value := interval(runs, "accuracy"))}
-        real = {each: value.mean for each, value in on_real.items() if each.generator == "real"}
-        chosen = max(real, key=real.__getitem__).classifier if real else next(iter(on_real)).classifier
+        real = {each: value.mean for each, value in scored.items() if each.generator == "real"}
+        chosen = max(real, key=real.__getitem__).classifier if real else next(iter(scored)).classifier
         several = len({each.generator for each in members}) > 1
-        lines = [each for each in on_real if each.classifier == chosen or not several]
+        lines = [each for each in scored if each.classifier == chosen or not several]
         rows = [(*each, *(show(interval(members[each], metric)) for metric in KEY)) for each in lines]
         header = ("training set", "classifier", *KEY.values())
-        others = len({each.classifier for each in on_real}) > 1
+        others = len({each.classifier for each in scored}) > 1
         note = f"Of {chosen}, the best on the real rows; the other classifiers are below." if several and others else ""
         found.append(Table(f"{group}", header, rows, note))
     return found

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from nids_jax.errors import InputError
+from nids_jax.files import writing
 
 WRITERS = {"tensorboard": "tensorboardX", "mlflow": "mlflow"}  # what each needs installed
 
@@ -97,13 +98,11 @@ class _JsonLines:
                 self._file.close()
 
     def __call__(self, run: str, step: int, figures: Mapping[str, float]) -> None:
-        try:
+        with writing(self._path, "output_dir"):
             if self._file is None:
                 self._file = self._path.open("a", encoding="utf-8")
             self._file.write(json.dumps({"run": run, "step": step, **figures}, ensure_ascii=False) + "\n")
             self._file.flush()
-        except OSError as error:
-            raise InputError(f"cannot write {self._path}: {error.strerror}; choose another `output_dir`") from error
 
 
 class _TensorBoard:

@@ -49,8 +49,8 @@ class _Place:
         return InputError(f"`tools` names {self.path}, where {' of '.join(reversed(self.steps))} {found}; {advice}")
 
 
-def read_tools(path: str | Path) -> dict[str, Tool]:
-    """The tools that a TOML file describes, by name.
+def read_tools(path: str | Path | None) -> dict[str, Tool]:
+    """The tools that a TOML file describes, by name; none where no file is named.
 
     Each `[[tool]]` has a name and one `[[tool.recipe]]` or more; lengths are bytes of payload, times seconds.  A
     quantity is a number, a list of medians of which each conversation follows one, or a table of median, between,
@@ -63,6 +63,8 @@ def read_tools(path: str | Path) -> dict[str, Tool]:
     """
     from nids_jax.flows.simulate.tools import TOOLS  # which offers this function beside them
 
+    if path is None:
+        return {}
     path = Path(path)
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
