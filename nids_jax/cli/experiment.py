@@ -56,6 +56,7 @@ def run(protocol: type[Protocol], arguments: Sequence[str]) -> None:
     # Before the folder is made: captures that cannot be read leave none behind.
     own: Any = None if data is not None else job.read()
     changes = {"dataset": job.dataset, "preset_version": options.version_of(further["preset"])}
+    changes |= getattr(job, "fixed", {})
     if given.values().get("own_tools"):
         changes["own_tools_version"] = options.version_of(sorted(map(repr, job.simulation.own.values())))
     if given.values().get("rates"):

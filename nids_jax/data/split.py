@@ -12,6 +12,9 @@ from nids_jax.errors import InputError
 
 _AUXILIARY_SEED = 2**31  # of `set_aside`; no split is asked for by this seed
 _TUNING_SEED = 2**31 + 1  # of `for_tuning`
+_FOLD_SEED = 2**31 + 2  # of the folds of `few_shot`
+FOLDS = 10  # splits that can be tested on rows of their own
+_LEAST_FOLD = 10  # rows of a class in each of them; smaller classes share theirs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +27,7 @@ class Split:
     train_rows: np.ndarray  # rows of the table that was split, int64
     test_rows: np.ndarray
     pool_rows: np.ndarray
-    test_shares: np.ndarray  # [c] of each class's rows in that table, how many of all test
+    test_shares: np.ndarray  # [c] of each class's test rows, how many another split has too on average
 
     @property
     def real_all(self) -> FlowTable:
@@ -56,6 +59,7 @@ def few_shot(
     test_per_class: int,
     extra: int = 0,
     majority: Mapping[str, int] | None = None,
+    disjoint: bool = False,
 ) -> Split:
     """P1's few-shot split (IV.B): `shots` training rows of each class, uniformly at random; test on others.
 
@@ -75,6 +79,9 @@ def few_shot(
       test_per_class: test rows per class at most (P1: 1,000 for CIC-IDS2017, 10,000 for CIC-DDoS2019).
       extra: further real rows per class to set aside in `pool`.
       majority: {class: training rows} of classes that are not rare; none of their rows are set aside in `pool`.
+      disjoint: no two of `FOLDS` seeds in a row share test rows: each class of at least 100 rows is divided once into
+        `FOLDS` equal parts, of which part seed mod `FOLDS` is tested and the others are drawn from.  Smaller classes
+        are tested as without it.
 
     Returns:
       Rows class by class, each in the order drawn.
@@ -95,15 +102,28 @@ def few_shot(
     train: list[np.ndarray] = []
     pool: list[np.ndarray] = []
     test: list[np.ndarray] = []
-    for name, rows in zip(table.classes, _shuffled_classes(table, seed), strict=True):
+    shares: list[float] = []
+    folds = _folds(table, seed) if disjoint else [np.empty(0, np.int64)] * len(table.classes)
+    for name, every, fold in zip(table.classes, _shuffled_classes(table, seed), folds, strict=True):
+        rows = every[~np.isin(every, fold)]
         trained = majority.get(name, shots)
         aside = trained + (0 if name in majority else extra)
         if len(rows) <= aside:
             aside = max(len(rows) // 2, 1)
         train.append(rows[: min(trained, aside)])
         pool.append(rows[min(trained, aside) : aside])
-        test.append(rows[max(aside, len(rows) - test_per_class) :])
-    return _split(table, np.concatenate(train), np.concatenate(test), np.concatenate(pool))
+        test.append(fold[:test_per_class] if len(fold) else rows[max(aside, len(rows) - test_per_class) :])
+        shares.append(0.0 if len(fold) else len(test[-1]) / len(rows))
+    return _split(table, np.concatenate(train), np.concatenate(test), np.concatenate(pool), np.array(shares))
+
+
+def _folds(table: FlowTable, seed: int) -> list[np.ndarray]:
+    """Of each class the rows of the part that a seed tests on; none of a class too small to be divided."""
+    place, found = seed % FOLDS, []
+    for rows in _shuffled_classes(table, _FOLD_SEED):
+        size = len(rows) // FOLDS if len(rows) >= FOLDS * _LEAST_FOLD else 0
+        found.append(rows[place * size : (place + 1) * size])
+    return found
 
 
 def set_aside(
@@ -186,7 +206,9 @@ def stratified(table: FlowTable, test_share: float, seed: int) -> Split:
         tested = min(max(round(len(rows) * test_share), 1), len(rows) - 1)
         train.append(rows[: len(rows) - tested])
         test.append(rows[len(rows) - tested :])
-    return _split(table, np.concatenate(train), np.concatenate(test), np.empty(0, np.int64))
+    parts = np.concatenate(train), np.concatenate(test)
+    shares = class_shares(table.take(parts[1]), table)
+    return _split(table, *parts, np.empty(0, np.int64), shares)
 
 
 def draw(table: FlowTable, per_class: int, seed: int) -> FlowTable:
@@ -214,7 +236,7 @@ def _shuffled_classes(table: FlowTable, seed: int) -> list[np.ndarray]:
     return shuffled
 
 
-def _split(table: FlowTable, train: np.ndarray, test: np.ndarray, pool: np.ndarray) -> Split:
+def _split(table: FlowTable, train: np.ndarray, test: np.ndarray, pool: np.ndarray, shares: np.ndarray) -> Split:
     return Split(
         train=table.take(train),
         test=table.take(test),
@@ -222,7 +244,7 @@ def _split(table: FlowTable, train: np.ndarray, test: np.ndarray, pool: np.ndarr
         train_rows=train,
         test_rows=test,
         pool_rows=pool,
-        test_shares=class_shares(table.take(test), table),
+        test_shares=shares,
     )
 
 

@@ -4,6 +4,7 @@ from dataclasses import Field, dataclass
 from typing import Any, ClassVar
 from typing import Protocol as Interface
 
+from nids_jax.data.split import FOLDS
 from nids_jax.data.table import FlowTable
 from nids_jax.errors import InputError
 from nids_jax.pipeline.runner import Runner
@@ -53,3 +54,26 @@ class Seeded:
         twice = [seed for place, seed in enumerate(self.split_seeds) if seed in self.split_seeds[:place]]
         if twice:
             raise InputError(f"`split_seeds` has {twice[0]} twice; name each split seed once")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Disjoint(Seeded):
+    """Split seeds of an experiment whose test rows may be kept apart."""
+
+    disjoint_tests: bool = setting(
+        False,
+        f"Test up to {FOLDS} splits on rows that no other of them tests on: a tenth of each class of 100 rows or more.",
+    )
+
+    def __post_init__(self) -> None:
+        """Check the seeds.
+
+        Raises:
+          InputError: one is named twice, or there are more than can be tested on rows of their own.
+        """
+        super().__post_init__()
+        if self.disjoint_tests and max(self.splits) >= FOLDS:
+            raise InputError(
+                f"`disjoint_tests` has rows for the split seeds 0 to {FOLDS - 1}, and {max(self.splits)} is asked for; "
+                f"give `seeds` up to {FOLDS}, or leave `disjoint_tests` out"
+            )

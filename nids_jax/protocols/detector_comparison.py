@@ -29,7 +29,7 @@ from nids_jax.pipeline import detector
 from nids_jax.pipeline.runner import Runner
 from nids_jax.pipeline.training_sets import TrainingRows
 from nids_jax.presets import Preset
-from nids_jax.protocols.base import Seeded
+from nids_jax.protocols.base import Disjoint
 from nids_jax.settings import check_settings, setting
 
 
@@ -64,7 +64,7 @@ class Task:
 
 
 @dataclass(frozen=True, kw_only=True)
-class DetectorComparison(Seeded):
+class DetectorComparison(Disjoint):
     """What to run."""
 
     name: ClassVar[str] = "detector_comparison"
@@ -169,7 +169,8 @@ class DetectorComparison(Seeded):
 
     def few_rows(self, table: FlowTable, shots: int, seed: int) -> Task:
         """Table IV: a split's training rows with its test rows of the same dataset."""
-        split = few_shot(table, shots, seed, test_per_class=self._tested(self.dataset))
+        tested = self._tested(self.dataset)
+        split = few_shot(table, shots, seed, test_per_class=tested, disjoint=self.disjoint_tests)
         return Task(
             experiment=self.name,
             shots=shots,

@@ -41,7 +41,7 @@ from nids_jax.pipeline.runner import Runner
 from nids_jax.pipeline.simulation import Simulation, Weighting
 from nids_jax.pipeline.training_sets import Demand, Keys, Source, TrainingSets
 from nids_jax.presets import Preset
-from nids_jax.protocols.base import Seeded
+from nids_jax.protocols.base import Disjoint
 from nids_jax.settings import check_settings, setting
 
 Rows = tuple[FlowTable, Auxiliary | None]  # for the splits, and beside them
@@ -50,7 +50,7 @@ TUNING_SPLIT = 1_000_000  # the split seed of the rows set aside on which learni
 
 
 @dataclass(frozen=True, kw_only=True)
-class FewShot(Seeded):
+class FewShot(Disjoint):
     """What to run."""
 
     name: ClassVar[str] = "fewshot"
@@ -182,10 +182,15 @@ class FewShot(Seeded):
         """Test rows per class at most, where `test_rows` says nothing."""
         return self.preset.tested(self.dataset)
 
+    def extra(self, shots: int) -> int:
+        """Real rows of each class to set aside beside the training rows."""
+        return self.generated
+
     def split(self, table: FlowTable, shots: int, seed: int) -> Split:
         """The rows of a split seed."""
+        aside: dict[str, Any] = {"extra": self.extra(shots), "majority": self.majority(table)}
         tested = self.test_rows or self.tested()
-        return few_shot(table, shots, seed, test_per_class=tested, extra=self.generated, majority=self.majority(table))
+        return few_shot(table, shots, seed, test_per_class=tested, disjoint=self.disjoint_tests, **aside)
 
     def describe(self, table: FlowTable) -> dict[str, Any]:
         """For data.json: the table's counts, and how many test rows nearly equal a training row in split 0.
@@ -381,10 +386,8 @@ class _SplitRuns:
         if isinstance(fitted.classifier, NeuralClassifier) and self.sets.keep:
             store.keep_curve(self.directory, f"{classifier}/{name}", fitted.classifier.losses_)
             first = next(each for each in job.classifiers if CLASSIFIERS[each].neural)
-            wanted = (
-                classifier == first and self.seed == job.splits[0] and generation == 0 and name.text not in NO_GENERATOR
-            )
-            if job.explain and wanted:
+            once = classifier == first and self.seed == job.splits[0] and generation == 0
+            if job.explain and once and name.text not in NO_GENERATOR:
                 self._explain(fitted.classifier)
         return detector.with_training(record, rows)
 
@@ -392,8 +395,6 @@ class _SplitRuns:
         """Explain some test rows of each class; the first of each class also one by one."""
         preset, split, scaler = self.job.preset, self.split, self.sets.scaler
         picks = [one_row_per_class(split.test.y, len(split.test.classes), turn) for turn in range(preset.shap_rows)]
-        found = explained(classifier, scaler, split, np.concatenate(picks), preset.shap_samples)
-        kept = keep_explanations(
-            found, found.first(len(picks[0])), scaler, split, picks[0], self.directory / "shap.json"
-        )
+        found, shown = explained(classifier, scaler, split, np.concatenate(picks), preset.shap_samples), picks[0]
+        kept = keep_explanations(found, found.first(len(shown)), scaler, split, shown, self.directory / "shap.json")
         self.runner.say(f"explained {kept['rows']} test rows, {shown_error(found)}")

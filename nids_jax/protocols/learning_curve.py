@@ -9,8 +9,6 @@ stopped.
 from dataclasses import dataclass
 from typing import ClassVar
 
-from nids_jax.data.split import Split, few_shot
-from nids_jax.data.table import FlowTable
 from nids_jax.protocols.few_shot import FewShot
 from nids_jax.settings import setting
 
@@ -33,13 +31,11 @@ class LearningCurve(FewShot):
     classifiers: tuple[str, ...] = setting(("random_forest",), "Detectors to train.")
     explain: bool = setting(False, "Explain the first neural detector on synthetic rows with SHAP.")
 
-    def split(self, table: FlowTable, shots: int, seed: int) -> Split:
+    @property
+    def fixed(self) -> dict[str, int]:
+        """What a rerun in the same folder must not change: the test rows of small classes depend on it."""
+        return {"largest of shots": max(self.shots)}
+
+    def extra(self, shots: int) -> int:
         """As many rows are set aside for every number of shots, so that all are tested on the same ones."""
-        return few_shot(
-            table,
-            shots,
-            seed,
-            test_per_class=self.test_rows or self.preset.tested(self.dataset),
-            extra=max(self.shots) - shots,
-            majority=self.majority(table),
-        )
+        return max(self.shots) - shots

@@ -171,6 +171,18 @@ def test_the_detection_tables_from_the_command_line(tmp_path: Path):
     assert (tmp_path / "records.jsonl").read_bytes() == before
 
 
+def test_a_learning_curve_goes_on_with_its_largest_number_of_rows_alone(tmp_path: Path, capsys):
+    flags = ["--max_per_class=30", "--seeds=1", "--generators=real", "--classifiers=knn", f"--output_dir={tmp_path}"]
+    assert main(["learning_curve", *flags, "--shots=1,5", "--disjoint_tests"]) == 0
+    assert main(["learning_curve", *flags, "--shots=1,2,5", "--disjoint_tests"]) == 0
+    refused(
+        main(["learning_curve", *flags, "--shots=1,10", "--disjoint_tests"]),
+        "holds runs with `largest of shots` = 5, and now it is 10",
+        capsys,
+    )
+    refused(main(["learning_curve", *flags, "--shots=1,5"]), "holds runs with --disjoint_tests = true", capsys)
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

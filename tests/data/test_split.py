@@ -44,6 +44,36 @@ def test_few_shot_counts_and_disjointness(sizes: list[int], shots: int, extra: i
     np.testing.assert_array_equal(again.test_rows, split.test_rows)
 
 
+@settings(deadline=None, max_examples=40)
+@given(
+    sizes=st.lists(st.integers(2, 260), min_size=1, max_size=4),
+    shots=st.integers(1, 30),
+    extra=st.integers(0, 30),
+    test=st.integers(1, 40),
+    first=st.integers(0, 9),
+)
+def test_splits_may_be_tested_on_rows_of_their_own(
+    sizes: list[int], shots: int, extra: int, test: int, first: int
+) -> None:
+    flows = table(*sizes)
+    ten = [few_shot(flows, shots, first + n, test_per_class=test, extra=extra, disjoint=True) for n in range(10)]
+    for seed, split in enumerate(ten, start=first):
+        drawn = np.concatenate([split.train_rows, split.pool_rows, split.test_rows])
+        assert len(set(drawn.tolist())) == len(drawn)
+        plain = few_shot(flows, shots, seed, test_per_class=test, extra=extra)
+        for label, size in enumerate(sizes):
+            tested = split.test_rows[flows.y[split.test_rows] == label]
+            if size >= 100:
+                assert len(tested) == min(test, size // 10)
+                assert split.test_shares[label] == 0
+            else:
+                np.testing.assert_array_equal(tested, plain.test_rows[flows.y[plain.test_rows] == label])
+                assert split.test_shares[label] == len(tested) / size
+    tested = np.concatenate([split.test_rows for split in ten])
+    large = tested[np.array(sizes)[flows.y[tested]] >= 100]
+    assert len(set(large.tolist())) == len(large)
+
+
 def test_papers_classes_that_have_too_few_rows() -> None:
     """Heartbleed 11, Infiltration 36, Sql Injection 21 at k = 50: half of each trains, the other half is tested."""
     split = few_shot(table(11, 36, 21, 51, 50), 50, 0, test_per_class=1000)

@@ -293,6 +293,8 @@ def test_bad_jobs_are_refused(table: FlowTable, tmp_path: Path):
             replace(JOB, **wrong)
     with pytest.raises(InputError, match="choose from"):  # without packets
         replace(JOB, generators=("packets",))
+    with pytest.raises(InputError, match="`disjoint_tests` has rows for the split seeds 0 to 9, and 10 is asked for"):
+        replace(JOB, seeds=11, disjoint_tests=True)
     with pytest.raises(InputError, match="`generated` is 0"):
         replace(JOB, generated=0)
     with pytest.raises(InputError, match=r"unknown preset 'gpu'; choose from demo, cpu, paper"):
