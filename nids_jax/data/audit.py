@@ -3,11 +3,13 @@
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.neighbors import KDTree
 
+from nids_jax.data.duplicates import repeats
+from nids_jax.data.near import has_near
 from nids_jax.data.table import FlowTable
 from nids_jax.errors import InputError, shown
 
+_ROWS = 1024  # scaled at once: few enough for the cache
 LEAK = 0.99  # balanced accuracy from which one feature counts as separating a class
 
 
@@ -66,28 +68,18 @@ def leakage_report(table: FlowTable) -> LeakageReport:
     stumps: list[Stump] = []
     overall: dict[str, float] = {}
     for column, feature in enumerate(table.features):
-        values, below = _cumulative(table.x[:, column], table.y, present)  # [t], [t, c]
-        if len(values) < 2:
-            overall[feature] = 0.5
-            continue
-        recall = below / counts[present]  # share of each class at or below each value
-        rest = (below.sum(axis=1, keepdims=True) - below) / (len(table) - counts[present])
-        balance = (1 + rest - recall) / 2  # of `x > t` as the rule; its mirror image scores 1 − balance
-        score = np.maximum(balance, 1 - balance)
-        where = score.argmax(axis=0)
-        for place, label in enumerate(present):
-            low, high = values[where[place]], values[where[place] + 1]
-            middle = low / 2 + high / 2
+        rules = _best_rules(table.x[:, column], table.y, counts)
+        for label, (threshold, above, score) in zip(present, rules, strict=False):
             stumps.append(
                 Stump(
                     feature=feature,
                     name=table.classes[label],
-                    threshold=float(middle if middle < high else low),  # neighbouring floats have no middle
-                    above=bool(balance[where[place], place] >= 0.5),
-                    balanced_accuracy=float(score[where[place], place]),
+                    threshold=threshold,
+                    above=above,
+                    balanced_accuracy=score,
                 )
             )
-        overall[feature] = float(score.max(axis=0).mean())
+        overall[feature] = float(np.mean([score for *_, score in rules])) if rules else 0.5
     stumps.sort(key=lambda stump: -stump.balanced_accuracy)
     best: dict[str, Stump] = {}
     for stump in stumps:
@@ -99,16 +91,51 @@ def leakage_report(table: FlowTable) -> LeakageReport:
     )
 
 
-def _cumulative(x: np.ndarray, y: np.ndarray, present: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The distinct values [u] of x, and for all but the last the rows of each class at or below it [u − 1, c]."""
-    order = np.argsort(x, kind="stable")
+def _best_rules(x: np.ndarray, y: np.ndarray, counts: np.ndarray) -> list[tuple[float, bool, float]]:
+    """For each class that has rows its best rule on a column: threshold, whether above it, balanced accuracy.
+
+    No rules where all values are equal.  The accuracy of `x > t` rises with t past the rows of other classes and falls
+    past the class's own: so it is highest just before a value of the class and lowest just after one, or at either end.
+    Looking there alone takes a time that does not depend on the number of classes.
+
+    Args:
+      x: the column [n].
+      y: labels [n].
+      counts: rows of each class.
+    """
+    order = np.argsort(x)
     x, y = x[order], y[order]
-    ends = np.flatnonzero(x[1:] != x[:-1])
-    values = x[np.r_[ends, len(x) - 1]]
-    below = np.empty((len(ends), len(present)))
-    for place, label in enumerate(present):
-        below[:, place] = np.cumsum(y == label)[ends]
-    return values, below
+    ends = np.flatnonzero(x[1:] != x[:-1])  # last row of each distinct value but the largest
+    if not len(ends):
+        return []
+    value = np.repeat(np.arange(len(ends) + 1), np.diff(np.r_[-1, ends, len(x) - 1]))  # of each row, which one
+    by_class = np.argsort(y.astype(np.uint16) if len(counts) <= 1 << 16 else y, kind="stable")  # 16 bits: one pass
+    value = value[by_class]
+    rules: list[tuple[float, bool, float]] = []
+    for label, stop in zip(np.flatnonzero(counts), np.cumsum(counts[counts > 0]), strict=True):
+        count = counts[label]
+        own = value[stop - count : stop]
+        starts = np.flatnonzero(np.r_[True, own[1:] != own[:-1]])  # of the class's distinct values
+        edges = np.r_[starts, count]  # rows of the class below each of them, and in all
+        # `x > t` past so many values of all, with the class's rows below: at the lower end, around its own values, and
+        # at the upper end.
+        cuts = np.empty(2 * len(starts) + 2, np.int64)
+        below = np.empty(len(cuts))
+        cuts[0], cuts[1:-1:2], cuts[2:-1:2], cuts[-1] = 0, own[starts] - 1, own[starts], len(ends) - 1
+        below[0], below[1:-1:2], below[2:-1:2] = edges[int(own[0] == 0)], edges[:-1], edges[1:]
+        below[-1] = edges[-2] if own[-1] == len(ends) else count
+        within = (cuts >= 0) & (cuts < len(ends))
+        cuts, below = cuts[within], below[within]
+        recall = below / count
+        rest = (ends[cuts] + 1 - below) / (len(x) - count)
+        balance = (1 + rest - recall) / 2  # of `x > t` as the rule; its mirror image scores 1 − balance
+        score = np.maximum(balance, 1 - balance)
+        best = score.argmax()
+        low, high = x[ends[cuts[best]]], x[ends[cuts[best]] + 1]
+        middle = low / 2 + high / 2
+        threshold = float(middle if middle < high else low)  # neighbouring floats have no middle
+        rules.append((threshold, bool(balance[best] >= 0.5), float(score[best])))
+    return rules
 
 
 def near_duplicates(train: FlowTable, test: FlowTable, tolerance: float = 1e-3) -> int:
@@ -138,9 +165,13 @@ def near_duplicates(train: FlowTable, test: FlowTable, tolerance: float = 1e-3) 
     unit = np.where(mean > 0, np.minimum(mean, 1), 1)
 
     def scaled(x: np.ndarray) -> np.ndarray:
-        return np.sign(x) * np.log1p(np.minimum(np.abs(x) / unit, np.finfo(float).max))
+        found = np.empty(x.shape)
+        for start in range(0, len(x), _ROWS):
+            part = x[start : start + _ROWS]
+            found[start : start + _ROWS] = np.sign(part) * np.log1p(np.minimum(np.abs(part) / unit, largest))
+        return found
 
+    largest = np.finfo(float).max
     with np.errstate(over="ignore"):  # a huge value over a tiny unit
-        known, asked = np.unique(scaled(train.x), axis=0), scaled(test.x)
-    near = KDTree(known, metric="chebyshev").query_radius(asked, r=tolerance, count_only=True)
-    return int((near > 0).sum())
+        known, asked = scaled(train.x), scaled(test.x)
+    return int(has_near(asked, known[~repeats(known)], tolerance).sum())
