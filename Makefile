@@ -15,7 +15,7 @@ else
   INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 endif
 
-.PHONY: demo test test-all lint docs bench fuzz release-check clean
+.PHONY: demo test test-all lint docs bench bench-gpu fuzz release-check clean
 
 demo: $(VENV)/.run
 	$(BIN)/python -m experiments.learning_curve --dataset=cicids2018_sample --preset=demo --shots=0,1,2,5 --seeds=3 --output_dir=out/demo/learning_curve
@@ -38,6 +38,10 @@ docs: $(VENV)/.docs
 bench: $(VENV)/.bench
 	$(BIN)/python -m pytest -q tests/nn/test_against_torch.py
 	$(BIN)/python -m benchmarks.throughput
+
+# On a GPU, with JAX's part for it (docs/how-to/gpu.md); goes on where it was stopped.
+bench-gpu: $(VENV)/.bench
+	$(BIN)/python -m benchmarks.accelerator --output_dir=out/gpu
 
 # So many inputs to each reader; `make fuzz INPUTS=1000` is a try.
 INPUTS ?= 200000

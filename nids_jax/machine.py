@@ -1,6 +1,7 @@
 """What a machine tells of a run: peak memory, and figures of its GPU."""
 
 import contextlib
+import os
 import re
 import shutil
 import subprocess
@@ -9,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import jax
 
@@ -41,6 +43,21 @@ def peak_device_mib() -> float | None:
     stats = jax.local_devices()[0].memory_stats() or {}
     peak = stats.get("peak_bytes_in_use")
     return None if peak is None else peak / 2**20
+
+
+def device_memory(device: Any = None) -> int | None:
+    """The bytes that JAX may use of a device (by default the first), or of a CPU's machine; None where untold.
+
+    It is the limit of JAX's allocator, a share of the memory that is fixed when JAX starts: what is free at the moment
+    changes nothing.
+    """
+    device = device or jax.local_devices()[0]
+    if device.platform == "cpu":
+        try:
+            return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        except (AttributeError, ValueError, OSError):  # Windows
+            return None
+    return (device.memory_stats() or {}).get("bytes_limit")
 
 
 @contextmanager

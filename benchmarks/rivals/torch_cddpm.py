@@ -63,7 +63,7 @@ class UNet1d(nn.Module):
 
     def forward(self, x: Tensor, t: Tensor, labels: Tensor) -> Tensor:
         half = self.width // 2
-        angles = t[:, None] * torch.exp(-math.log(10_000.0) * torch.arange(half) / half)
+        angles = t[:, None] * torch.exp(-math.log(10_000.0) * torch.arange(half, device=t.device) / half)
         embedding = torch.cat([angles.sin(), angles.cos()], dim=1) + self.labels(labels)
         h = self.inputs(x[:, None])
         skips: list[Tensor] = []
@@ -80,23 +80,35 @@ class UNet1d(nn.Module):
 
 
 def training(
-    network: UNet1d, schedule: Schedule, x: np.ndarray, y: np.ndarray, *, batch: int, label_dropout: float
+    network: UNet1d,
+    schedule: Schedule,
+    x: np.ndarray,
+    y: np.ndarray,
+    *,
+    batch: int,
+    label_dropout: float,
+    predict: Step | None = None,
 ) -> Callable[[int], float]:
-    """A function that takes so many steps of Adam on ‖ε − ε_θ(x_t, t, y)‖², rows x [n, N] with labels y [n]."""
+    """A function that takes so many steps of Adam on ‖ε − ε_θ(x_t, t, y)‖², rows x [n, N] with labels y [n].
+
+    All is done where the network is; `predict` is the network compiled.
+    """
+    there = network.outputs.weight.device
+    predict = network if predict is None else predict
     optimiser = torch.optim.Adam(network.parameters(), lr=1e-4)
-    rows, labels = torch.from_numpy(np.array(x, np.float32)), torch.from_numpy(np.array(y, np.int64))
-    alpha_bar = torch.tensor(schedule.alpha_bar, dtype=torch.float32)
+    rows, labels = (torch.tensor(np.array(a, kind), device=there) for a, kind in ((x, np.float32), (y, np.int64)))
+    alpha_bar = torch.tensor(schedule.alpha_bar, dtype=torch.float32, device=there)
     none = network.labels.num_embeddings - 1
 
     def train(steps: int) -> float:
         loss = torch.zeros(())
         for _ in range(steps):
-            chosen = torch.randint(len(rows), (batch,))
-            t = torch.randint(1, schedule.steps + 1, (batch,))
-            a, eps = alpha_bar[t][:, None], torch.randn(batch, rows.shape[1])
-            given = torch.where(torch.rand(batch) < label_dropout, none, labels[chosen])
+            chosen = torch.randint(len(rows), (batch,), device=there)
+            t = torch.randint(1, schedule.steps + 1, (batch,), device=there)
+            a, eps = alpha_bar[t][:, None], torch.randn(batch, rows.shape[1], device=there)
+            given = torch.where(torch.rand(batch, device=there) < label_dropout, none, labels[chosen])
             optimiser.zero_grad()
-            loss = functional.mse_loss(network(a.sqrt() * rows[chosen] + (1 - a).sqrt() * eps, t.float(), given), eps)
+            loss = functional.mse_loss(predict(a.sqrt() * rows[chosen] + (1 - a).sqrt() * eps, t.float(), given), eps)
             loss.backward()
             optimiser.step()
         return loss.item()
@@ -119,13 +131,15 @@ def ancestral(predict: Step, schedule: Schedule, labels: Sequence[int], columns:
 
 
 @torch.inference_mode()
-def scanned(predict: Step, schedule: Schedule, sampler: Sampler, labels: Sequence[int], columns: int) -> Tensor:
+def scanned(
+    predict: Step, schedule: Schedule, sampler: Sampler, labels: Sequence[int], columns: int, device: str = "cpu"
+) -> Tensor:
     """One of our samplers, step for step from the host, all rows in one batch, x̂_0 kept within ±1."""
-    given, x = torch.tensor(labels), torch.randn(len(labels), columns)
+    given, x = torch.tensor(labels, device=device), torch.randn(len(labels), columns, device=device)
     steps = zip(*(np.asarray(column).tolist() for column in sampler.table(schedule)[:7]), strict=True)
     previous = torch.zeros_like(x)
     for t, alpha, sigma, a, b, c, d in steps:
-        x0 = ((x - sigma * predict(x, torch.full((len(x),), t), given)) / alpha).clamp(-1, 1)
+        x0 = ((x - sigma * predict(x, torch.full((len(x),), t, device=device), given)) / alpha).clamp(-1, 1)
         x, previous = a * x + b * x0 + c * previous, x0
         if sampler.stochastic:
             x += d * torch.randn_like(x)

@@ -8,6 +8,8 @@ from torch import nn
 
 from nids_jax.nn.detector import RecurrentConfig
 
+Network = Callable[[torch.Tensor], torch.Tensor]
+
 
 class CNNBiGRU(nn.Module):
     """rows [B, N] → logits [B, classes], with the sizes of `RecurrentConfig()`."""
@@ -31,22 +33,35 @@ class CNNBiGRU(nn.Module):
 
 
 def build(
-    config: RecurrentConfig, classes: int, x: np.ndarray, y: np.ndarray, *, threads: int
-) -> tuple[Callable[[int], object], Callable[[], object]]:
-    """Two functions: train so many steps on the rows x [n, N] with labels y [n] as one batch; classify all of x."""
+    config: RecurrentConfig,
+    classes: int,
+    x: np.ndarray,
+    y: np.ndarray,
+    *,
+    threads: int,
+    batch: int = 64,
+    device: str = "cpu",
+    compiled: Callable[[nn.Module], Network] | None = None,
+) -> tuple[Callable[[int], object], Callable[[], object], Callable[..., object]]:
+    """Three functions: train so many steps on rows x [n, N] with labels y [n]; classify x; classify masked rows.
+
+    The last takes a row, background rows, what is present and the background row of each, as
+    `NeuralClassifier.predict_masked`; `compiled` is what `torch.compile` makes of a network.
+    """
     torch.set_num_threads(threads)
     torch.manual_seed(0)
-    network = CNNBiGRU(config, classes)
+    network = CNNBiGRU(config, classes).to(device)
+    judge: Network = compiled(network) if compiled else network
     optimiser = torch.optim.Adam(network.parameters(), lr=1e-3)
-    rows, labels = torch.from_numpy(x), torch.from_numpy(y.astype(np.int64))
+    rows, labels = torch.tensor(x, device=device), torch.tensor(y.astype(np.int64), device=device)
 
     def train(steps: int) -> float:
         network.train()
         loss = torch.zeros(())
         for step in range(steps):
-            chosen = torch.arange(64 * step, 64 * (step + 1)) % len(rows)
+            chosen = torch.arange(batch * step, batch * (step + 1), device=device) % len(rows)
             optimiser.zero_grad()
-            loss = nn.functional.cross_entropy(network(rows[chosen]), labels[chosen])
+            loss = nn.functional.cross_entropy(judge(rows[chosen]), labels[chosen])
             loss.backward()
             optimiser.step()
         return loss.item()
@@ -54,6 +69,12 @@ def build(
     def classify() -> np.ndarray:
         network.eval()
         with torch.inference_mode():
-            return network(rows).numpy()
+            return judge(rows).float().cpu().numpy()
 
-    return train, classify
+    def masked(row: np.ndarray, background: np.ndarray, present: np.ndarray, place: np.ndarray) -> np.ndarray:
+        network.eval()
+        with torch.inference_mode():
+            own, others, kept, which = (torch.tensor(a, device=device) for a in (row, background, present, place))
+            return judge(torch.where(kept, own, others[which])).softmax(dim=1).cpu().numpy()
+
+    return train, classify, masked

@@ -46,18 +46,18 @@ class Networks(nn.Module):
 
     def critic_loss(self, x: Tensor, labels: Tensor) -> Tensor:
         with torch.no_grad():
-            z = torch.randn(len(x), self.objective.noise)
+            z = torch.randn(len(x), self.objective.noise, device=x.device)
             if self.encoder is not None:
                 z[::2] = self.latent(x[::2], labels[::2])[0]
             made = self.generate(z, labels)
-        mix = torch.rand(len(x), 1)
+        mix = torch.rand(len(x), 1, device=x.device)
         between = (mix * x + (1 - mix) * made).requires_grad_()
         (slope,) = torch.autograd.grad(self.judge(between, labels).sum(), between, create_graph=True)
         penalty = (slope.norm(dim=1) - 1).square().mean()
         return self.judge(made, labels).mean() - self.judge(x, labels).mean() + self.objective.penalty * penalty
 
     def generator_loss(self, x: Tensor, labels: Tensor) -> Tensor:
-        z = torch.randn(len(x), self.objective.noise)
+        z = torch.randn(len(x), self.objective.noise, device=x.device)
         if self.encoder is None:
             return -self.judge(self.generate(z, labels), labels).mean()
         latent, kl = self.latent(x, labels)
@@ -68,19 +68,31 @@ class Networks(nn.Module):
 
 
 def build(
-    objective: Wasserstein, x: np.ndarray, y: np.ndarray, *, batch: int, critic_steps: int
+    objective: Wasserstein,
+    x: np.ndarray,
+    y: np.ndarray,
+    *,
+    batch: int,
+    critic_steps: int,
+    device: str = "cpu",
+    compiled: Callable[[Networks], object] | None = None,
 ) -> Callable[[int, int], object]:
-    """A function that takes so many steps of the generator on so many threads: rows x [n, d], labels y [n]."""
+    """A function that takes so many steps of the generator on so many threads: rows x [n, d], labels y [n].
+
+    `compiled` gets the networks, to put what `torch.compile` makes of them in the place of their functions.
+    """
     torch.manual_seed(0)
-    networks = Networks(objective)
+    networks = Networks(objective).to(device)
     critic = list(networks.critic.parameters())
     others = [each for name, each in networks.named_parameters() if not name.startswith("critic")]
     of_critic, of_others = (torch.optim.Adam(each, lr=objective.rate, betas=(0.5, 0.9)) for each in (critic, others))
-    rows = torch.from_numpy(np.array(x, np.float32))
-    labels = functional.one_hot(torch.from_numpy(np.array(y, np.int64)), objective.classes).float()
+    if compiled:
+        compiled(networks)
+    rows = torch.tensor(np.array(x, np.float32), device=device)
+    labels = functional.one_hot(torch.tensor(np.array(y, np.int64), device=device), objective.classes).float()
 
     def drawn() -> tuple[Tensor, Tensor]:
-        chosen = torch.randint(len(rows), (batch,))
+        chosen = torch.randint(len(rows), (batch,), device=device)
         return rows[chosen], labels[chosen]
 
     def train(steps: int, threads: int) -> None:

@@ -104,7 +104,7 @@ def _torch(config: DetectorConfig, x: np.ndarray, y: np.ndarray) -> dict[str, Ru
     torch_detector = baseline("torch_detector", "PyTorch")
     if torch_detector is None:
         return {}
-    train, classify = torch_detector.build(config.network, CLASSES, x, y, threads=THREADS)
+    train, classify, _ = torch_detector.build(config.network, CLASSES, x, y, threads=THREADS)
     return {"training": lambda: train(_STEPS), "inference": classify}
 
 
