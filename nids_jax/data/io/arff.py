@@ -76,8 +76,8 @@ class ArffFile(DelimitedFile):
             )
         names.append(_unquote(name))
 
-    def _chunk(self, text: bytes, layout: Layout) -> Chunk:
-        chunk = super()._chunk(text, layout)
+    def _chunk(self, text: bytes, layout: Layout, long: bool) -> Chunk:
+        chunk = super()._chunk(text, layout, long)
         for column, coded in [(layout.label, chunk.labels), *((layout.features[i], c) for i, c in chunk.text.items())]:
             declared = frozenset(self.declared.get(column, ()))
             for code in np.unique(coded.codes[coded.codes >= 0]) if column in self.declared else ():

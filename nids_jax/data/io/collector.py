@@ -118,7 +118,7 @@ class Collector:
         keep = self._below_cap(y, valid)
         self._count(chunk.labels, y, tally, invalid=invalid, capped=valid & ~keep, kept=keep)
         if keep.any():
-            self._x.append(x[keep])
+            self._x.append(x if keep.all() else x[keep])
             self._y.append(y[keep])
 
     def _cut_short(self, labels: Coded) -> bool:
@@ -368,20 +368,23 @@ def _kinds(kinds: Mapping[str, int]) -> str:
 
 
 class _Rows:
-    """Rows in the order they come, joined at the end; each piece is let go as soon as it is copied."""
+    """Rows in the order they come, in one array that grows."""
 
     def __init__(self, width: int) -> None:
-        self._width = width
-        self._pieces: list[np.ndarray] = []
+        self._x = np.empty((0, width))
+        self._count = 0
 
-    def append(self, rows: np.ndarray) -> None:  # an array of its own, no view of a chunk
-        self._pieces.append(rows)
+    def append(self, rows: np.ndarray) -> None:
+        end = self._count + len(rows)
+        if end > len(self._x):
+            self._resize(max(end, len(self._x) * 9 // 8))
+        self._x[self._count : end] = rows
+        self._count = end
 
     def finish(self) -> np.ndarray:
-        x = np.empty((sum(map(len, self._pieces)), self._width))
-        end = len(x)
-        while self._pieces:
-            piece = self._pieces.pop()
-            x[end - len(piece) : end] = piece
-            end -= len(piece)
-        return x
+        self._resize(self._count)
+        return self._x
+
+    def _resize(self, count: int) -> None:
+        # In place: the system moves a large array's pages rather than its values.
+        self._x.resize((count, self._x.shape[1]), refcheck=False)

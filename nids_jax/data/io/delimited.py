@@ -1,13 +1,15 @@
 """CSV → chunks of rows: Arrow's parser on blocks of whole lines, and a slower way for the blocks that it refuses.
 
 A block parses fast when every cell of every numeric column is a number (`Infinity` and `NaN` in any case are) or
-empty.  Other blocks are read as text, and the columns that hold something else are parsed in Python.  Both ways give
-the float64 nearest to the decimal text.
+empty.  Other blocks are read as text, and the columns that hold something else are parsed in Python.  Blocks of plain
+cells in a long file take a compiled way (`plain_rows`).  All ways give the float64 nearest to the decimal text.
 """
 
 import csv
 import re
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -40,6 +42,8 @@ from nids_jax.errors import InputError
 _BLOCK = 8 << 20  # bytes read at once
 _SAMPLE = 2 << 20  # bytes from which the kinds of the columns are guessed
 _PIECE = 1 << 20  # bytes that Arrow parses at once: the fastest measured; no line is longer
+_SOON = 4  # blocks of a file, after which the compiled way is worth its import
+_AHEAD = 2  # blocks that are parsed while the rows of another are taken over
 _LINES = 50  # from which it is told whether rows end in a separator
 _TEXT = pa.dictionary(pa.int32(), pa.string())
 _WRITTEN = re.compile(rb"[^ \t,;|\n]")  # what a blank line does not hold
@@ -104,8 +108,8 @@ def _as_utf8(data: bytes) -> bytes:
     if data.isascii():
         return data
     try:
-        data.decode()
-    except UnicodeDecodeError:
+        pa.array([data], pa.binary()).cast(pa.string())  # checks it, faster than Python decodes it
+    except pa.ArrowInvalid:
         return decode(data).encode()
     return data
 
@@ -231,11 +235,23 @@ class DelimitedFile:
           InputError: the file cannot be read or parsed.
         """
         blank = self._blank
-        for block in self._all_blocks():
-            chunk = self._chunk(self.prepare(block.text), layout)
+        for block, chunk in self._parsed(layout):
             yield chunk._replace(blank=chunk.blank + blank, unterminated=not block.terminated)
             blank = 0
             advance(block.size)
+
+    def _parsed(self, layout: Layout) -> Iterator[tuple[Block, Chunk]]:
+        """The blocks with their rows, in order; the next ones are parsed in threads meanwhile."""
+        waiting: deque[tuple[Block, Future[Chunk]]] = deque()
+        with ThreadPoolExecutor(_AHEAD) as threads:
+            for number, block in enumerate(self._all_blocks()):
+                long = number >= _SOON
+                waiting.append((block, threads.submit(self._chunk, self.prepare(block.text), layout, long)))
+                if len(waiting) > _AHEAD:
+                    first, rows = waiting.popleft()
+                    yield first, rows.result()
+            for first, rows in waiting:
+                yield first, rows.result()
 
     def _all_blocks(self) -> Iterator[Block]:
         while self._pending:
@@ -249,7 +265,14 @@ class DelimitedFile:
     def close(self) -> None:
         self._file.close()
 
-    def _chunk(self, text: bytes, layout: Layout) -> Chunk:
+    def _chunk(self, text: bytes, layout: Layout, long: bool) -> Chunk:
+        """The rows of some lines, of a long file or not."""
+        if long and self.notation.is_plain and not (self._header_line and self._header_line in text):
+            from nids_jax.data.io.plain_rows import read_rows  # numba takes a moment to import
+
+            rows = read_rows(text, self.delimiter, layout)
+            if rows is not None:
+                return without_skipped(rows, layout)
         types = {str(column): _TEXT if text_column else pa.float64() for column, text_column in _used(layout)}
         strings = {name: pa.string() if kind == pa.float64() else kind for name, kind in types.items()}
         headers = 0

@@ -52,6 +52,11 @@ class Notation:
     examples: Mapping[str, str] = field(default_factory=dict)  # mark -> a number with it, and its column, for people
     shown: bool = False  # the file shows what its commas and points mean
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether numbers have a decimal point, and nothing between thousands."""
+        return self.decimal == "." and not self.thousands
+
     def pattern(self, column: int) -> str:
         """The regular expression of the numbers of a column."""
         return pattern(self.decimal, "" if column in self.ungrouped else self.thousands)
