@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 
 from nids_jax import parallel
-from nids_jax.classifiers import neural
+from nids_jax.classifiers import inference, neural
 from nids_jax.cli import frame
 from nids_jax.cli.flags import Flags, HelpRequested
 from nids_jax.diffusion.samplers import SAMPLERS
@@ -117,11 +117,11 @@ def _detector(
     objective = neural.CrossEntropyObjective(network=network, features=rows.x.shape[1], classes=classes)
     state = jax.eval_shape(lambda: loop.initial_state(jax.random.key(0), objective=objective, optimiser=optimiser))
     training = {"objective": objective, "optimiser": optimiser, "batch": batch}
-    inference = {"objective": objective, "mesh": parallel.mesh(1, 1), "tile": batch}
+    judging = {"objective": objective, "mesh": parallel.mesh(1, 1), "tile": batch}
     given = (state.params, state.rest, _array(1, batch, rows.x.shape[1]), stop)
     return [
         Program(f"{name}, training", loop.advance, (state, rows, key, stop), training),
-        Program(f"{name}, inference", neural._logits, given, inference),
+        Program(f"{name}, inference", inference.tiled_logits, given, judging),
     ]
 
 

@@ -1,18 +1,20 @@
 """What a machine tells of a run: peak memory, and figures of its GPU."""
 
 import contextlib
+import math
 import os
 import re
 import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import jax
+from jax.extend.core import ClosedJaxpr, Jaxpr
 
 _OWN = Path("/proc/self")
 _PEAK_ONLY = "5"  # proc(5), clear_refs: forget the peak of the resident memory
@@ -58,6 +60,54 @@ def device_memory(device: Any = None) -> int | None:
         except (AttributeError, ValueError, OSError):  # Windows
             return None
     return (device.memory_stats() or {}).get("bytes_limit")
+
+
+def tile(row_bytes: float, *, cpu: int, most: int, least: int = 64) -> int:
+    """Rows to compute together on one device: `cpu` of them on CPUs.
+
+    Elsewhere it is the largest power of two whose values fit the memory that JAX may use, in whole GiB, as if none were
+    given up (a compiled program holds some hundredths of it at a time): the same on all devices of a kind, whatever
+    else lies in their memory.  Where that is untold, it is `least`.
+
+    Args:
+      row_bytes: of a row's values.
+      most, least: bounds of the result off CPUs.
+    """
+    if jax.default_backend() == "cpu":
+        return cpu
+    memory = device_memory()
+    if memory is None:
+        return least
+    whole = max(memory // 2**30, 1) * 2**30
+    return min(most, max(least, 2 ** math.floor(math.log2(max(whole / row_bytes, 1)))))
+
+
+def row_bytes(function: Callable[..., Any], *columns: tuple[tuple[int, ...], Any]) -> float:
+    """The bytes that one more row takes of a function of rows: of all values on the way, as if none were given up.
+
+    Of a loop they are those of a turn and of its results.
+
+    Args:
+      function: takes arrays [rows, …].
+      columns: of each of them the shape of a row, and the type.
+    """
+
+    def taken(rows: int) -> float:
+        given = [jax.ShapeDtypeStruct((rows, *shape), kind) for shape, kind in columns]
+        return _bytes_in(jax.make_jaxpr(function)(*given).jaxpr)
+
+    return taken(3) - taken(2)  # parameters are there once, and one row alone may be computed otherwise
+
+
+def _bytes_in(jaxpr: Jaxpr) -> float:
+    total = 0.0
+    for equation in jaxpr.eqns:
+        arrays: list[Any] = [out.aval for out in equation.outvars]
+        total += sum(math.prod(array.shape) * array.dtype.itemsize for array in arrays)
+        for value in jax.tree.leaves([*equation.params.values()], is_leaf=lambda x: isinstance(x, ClosedJaxpr | Jaxpr)):
+            if isinstance(value, ClosedJaxpr | Jaxpr):
+                total += _bytes_in(value.jaxpr if isinstance(value, ClosedJaxpr) else value)
+    return total
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import numpy as np
 from benchmarks.operations import operations
 from benchmarks.programs import CLASSES, FEATURES
 from nids_jax import parallel
-from nids_jax.classifiers import neural
+from nids_jax.classifiers import inference
 from nids_jax.classifiers.neural import CrossEntropyObjective, NeuralClassifier
 from nids_jax.generators import denoising, gan
 from nids_jax.generators.wasserstein import Wasserstein
@@ -155,7 +155,7 @@ def detector_inference(sizes: Sizes) -> Case:
     split = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec(parallel.ROWS))
     rows = jnp.asarray(sizes.rows()[0][: sizes.batch], sizes.kind).reshape(mesh.size, tile, -1)
     arguments = (params, rest, jax.device_put(rows, split), tiles)
-    case = _single(neural._logits, arguments, {"objective": objective, "mesh": mesh, "tile": tile}, sizes.batch)
+    case = _single(inference.tiled_logits, arguments, {"objective": objective, "mesh": mesh, "tile": tile}, sizes.batch)
     return case._replace(run=lambda compiled, _: np.asarray(compiled(*arguments)))  # brought to the host
 
 
@@ -173,7 +173,7 @@ def masked_batches(sizes: Sizes) -> Case:
     given = masked(sizes)
     one = jnp.zeros((1, 1, sizes.features))
     settings = {"objective": objective, "mesh": parallel.mesh(1), "tile": 1}
-    flop = _counted(neural._logits, (state.params, state.rest, one, jnp.asarray(1)), settings) * sizes.batch
+    flop = _counted(inference.tiled_logits, (state.params, state.rest, one, jnp.asarray(1)), settings) * sizes.batch
     return Case(sizes.batch, flop, 1, lambda: (None, None), lambda _, __: model.predict_masked(*given))
 
 

@@ -11,7 +11,7 @@ from flax import nnx
 from benchmarks.speed.stopwatch import THREADS, Figure, Run, Stopwatch, Work, baseline, flop, seconds
 from nids_jax import parallel
 from nids_jax.generators.cddpm import CDDPM, CDDPMConfig
-from nids_jax.generators.denoising import DenoisingObjective, tile_rows
+from nids_jax.generators.denoising import DenoisingObjective, tiles
 from nids_jax.generators.gan import GANConfig, Method, make_objective
 from nids_jax.generators.wasserstein import Wasserstein
 from nids_jax.presets import Preset
@@ -63,7 +63,7 @@ def cddpm(watch: Stopwatch, preset: Preset) -> list[Figure]:
         )
         jax.block_until_ready(losses)
 
-    call = tile_rows() * parallel.mesh().size  # rows computed together, whether asked for or not
+    call = tiles(objective, FEATURES).small * parallel.mesh().size  # rows computed together, whether asked for or not
     labels = np.arange(_TILES * call) % CLASSES
     calls = config.sampler.calls(config.schedule)
     theirs = _torch_cddpm(config, labels)
@@ -103,8 +103,8 @@ def cddpm(watch: Stopwatch, preset: Preset) -> list[Figure]:
 def _forward(watch: Stopwatch, objective: DenoisingObjective, model: CDDPM) -> tuple[list[Figure], float | None]:
     """The network alone, on tiles of rows as sampling calls it, on every device; and its operations for a row."""
     mesh = parallel.mesh()
-    tile, tiles = tile_rows(), _TILES * mesh.size
-    x = jax.random.normal(jax.random.key(0), (tiles, tile, FEATURES))
+    tile, count = tiles(objective, FEATURES).small, _TILES * mesh.size
+    x = jax.random.normal(jax.random.key(0), (count, tile, FEATURES))
     t, y = jnp.ones(tile), jnp.zeros(tile, jnp.int32)
 
     def predict(params: nnx.State, x: jax.Array) -> jax.Array:
@@ -123,7 +123,7 @@ def _forward(watch: Stopwatch, objective: DenoisingObjective, model: CDDPM) -> t
     )
     of_tile = flop(predict, model.state_.params, jnp.zeros((tile, FEATURES)))
     per_row = None if of_tile is None else of_tile / tile
-    rows = tiles * tile
+    rows = count * tile
     work = Work(
         amount=rows, unit="rows", flop=None if per_row is None else per_row * rows, note=f"tiles of {tile} rows"
     )

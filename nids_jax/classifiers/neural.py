@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -12,13 +11,14 @@ import numpy as np
 import optax
 from flax import nnx
 from jax import Array
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.sharding import NamedSharding, PartitionSpec
 from scipy.special import softmax
 from sklearn.model_selection import train_test_split
 from sklearn.utils.class_weight import compute_sample_weight
 
 from nids_jax import parallel
 from nids_jax.classifiers.base import Classifier, ClassifierOptions, ClassifierSpec
+from nids_jax.classifiers.inference import in_calls, logits_of, mixed
 from nids_jax.errors import InputError
 from nids_jax.nn.detector import NETWORKS, NetworkConfig, RecurrentConfig
 from nids_jax.nn.layers import Uniforms
@@ -26,14 +26,6 @@ from nids_jax.training import loop
 from nids_jax.training.checkpoint import fingerprint, train_resumably
 from nids_jax.training.description import plain
 from nids_jax.training.loop import Data, OptimiserConfig, TrainState
-
-
-def _tiling() -> tuple[int, int]:
-    """Rows per tile, and tiles per device and call at most, at inference, whatever the table's size.
-
-    On CPUs a tile is what the cache holds, and between calls the cores would wait for the host.
-    """
-    return (64, 8) if jax.default_backend() == "cpu" else (4096, 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,76 +80,6 @@ class CrossEntropyObjective:
         """The loss of every row, logits [B, classes] → [B]."""
         wanted = jax.nn.one_hot(y, self.classes)
         return optax.softmax_cross_entropy(logits.astype(jnp.float32), wanted)
-
-
-@partial(jax.jit, static_argnames=("objective", "mesh", "tile"))
-def _logits(
-    params: nnx.State,
-    rest: nnx.State,
-    x: Array,
-    tiles: Array,
-    *,
-    objective: CrossEntropyObjective,
-    mesh: Mesh,
-    tile: int,
-) -> Array:
-    """Logits of the first `tiles` tiles of each device's rows: x [devices, rows, d] → [devices, rows, classes]."""
-    whole, split = PartitionSpec(), PartitionSpec(parallel.ROWS)
-
-    def part(params: nnx.State, rest: nnx.State, x: Array, tiles: Array) -> Array:
-        network = loop.network(objective, params, rest)
-
-        def turn(i: Array, logits: Array) -> Array:
-            rows = jax.lax.dynamic_slice_in_dim(x[0], i * tile, tile)
-            return jax.lax.dynamic_update_slice_in_dim(logits, network(rows).astype(jnp.float32), i * tile, 0)
-
-        return jax.lax.fori_loop(0, tiles, turn, jnp.zeros((x.shape[1], objective.classes)))[None]
-
-    each = jax.shard_map(part, mesh=mesh, in_specs=(whole, whole, split, whole), out_specs=split, check_vma=False)
-    return each(params, rest, x, tiles)
-
-
-@partial(jax.jit, static_argnames="sharding")
-def _masked(row: Array, background: Array, present: Array, place: Array, *, sharding: NamedSharding) -> Array:
-    """The row's values [d] where they are present [devices, rows, d], elsewhere the background's [k, d] at a place."""
-    return jax.lax.with_sharding_constraint(jnp.where(present, row, background[place]), sharding)
-
-
-def _forward(objective: CrossEntropyObjective, state: TrainState, x: np.ndarray) -> np.ndarray:
-    """Logits of scaled rows, x [n, d] → [n, classes]."""
-    return _in_calls(objective, state, len(x), lambda share: share(x))
-
-
-def _in_calls(
-    objective: CrossEntropyObjective,
-    state: TrainState,
-    n: int,
-    rows: Callable[[Callable[[np.ndarray], np.ndarray]], np.ndarray | Array],
-) -> np.ndarray:
-    """Logits of n rows [n, classes], some at each call of the devices.
-
-    Args:
-      rows: the rows of a call [devices, rows, d], from a function that shares an array [n, …] out among the devices.
-    """
-    mesh, (tile, most) = parallel.mesh(), _tiling()
-    params, rest = parallel.everywhere((state.params, state.rest), mesh)
-    calls = []
-    # Dispatch every call before reading the first: the devices never wait for the host.
-    for start in range(0, n, mesh.size * most * tile):
-        count = min(n - start, mesh.size * most * tile)
-        tiles = -(-count // (mesh.size * tile))
-
-        def share(whole: np.ndarray, start: int = start, count: int = count, tiles: int = tiles) -> np.ndarray:
-            own = np.zeros((mesh.size * tiles * tile, *whole.shape[1:]), whole.dtype)
-            own[:count] = whole[start : start + count]
-            shares = np.zeros((mesh.size, most * tile, *whole.shape[1:]), whole.dtype)
-            shares[:, : tiles * tile] = own.reshape(mesh.size, tiles * tile, *whole.shape[1:])
-            return shares
-
-        logits = _logits(params, rest, rows(share), jnp.asarray(tiles), objective=objective, mesh=mesh, tile=tile)
-        calls.append((logits, count, tiles * tile))
-    done = [np.asarray(logits)[:, :size].reshape(-1, objective.classes)[:count] for logits, count, size in calls]
-    return np.concatenate([np.zeros((0, objective.classes), np.float32), *done])
 
 
 class NeuralClassifier:
@@ -236,7 +158,7 @@ class NeuralClassifier:
         x = np.asarray(x, np.float32)
         if not np.isfinite(x).all():
             raise InputError("rows to classify hold missing or infinite values; clean them first")
-        return softmax(_forward(self._objective(), self.state_, x), axis=1)
+        return softmax(logits_of(self._objective(), self.state_, x), axis=1)
 
     def predict_masked(
         self, row: np.ndarray, background: np.ndarray, present: np.ndarray, place: np.ndarray
@@ -255,9 +177,9 @@ class NeuralClassifier:
 
         def rows(share: Callable[[np.ndarray], np.ndarray]) -> Array:
             chosen = jax.device_put((share(present), share(place.astype(np.int32))), sharding)
-            return _masked(*known, *chosen, sharding=sharding)
+            return mixed(*known, *chosen, sharding=sharding)
 
-        return softmax(_in_calls(self._objective(), self.state_, len(present), rows), axis=1)
+        return softmax(in_calls(self._objective(), self.state_, len(present), rows), axis=1)
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         """The likeliest class of each row: x [n, d] → [n]."""
@@ -301,7 +223,7 @@ class NeuralClassifier:
 
         def look(state: TrainState, losses: np.ndarray) -> bool:
             nonlocal lowest, best, since
-            loss = float(objective.losses(jnp.asarray(_forward(objective, state, held_x)), held_codes).mean())
+            loss = float(objective.losses(jnp.asarray(logits_of(objective, state, held_x)), held_codes).mean())
             since += 1
             if loss < lowest:
                 # A copy: the loop goes on in the same memory.

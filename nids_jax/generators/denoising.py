@@ -1,7 +1,8 @@
 """What a diffusion model of flows is trained on, and a tile of its samples, as functions of weights, key and labels."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import Literal, NamedTuple
 
 import jax
@@ -10,7 +11,7 @@ from flax import nnx
 from jax import Array
 from jax.sharding import Mesh, PartitionSpec
 
-from nids_jax import parallel, random
+from nids_jax import machine, parallel, random
 from nids_jax.diffusion.objective import drop_labels, guide, q_sample, velocity
 from nids_jax.diffusion.samplers import Sampler
 from nids_jax.diffusion.schedule import Schedule
@@ -49,9 +50,40 @@ class DenoisingObjective:
         return jnp.sum(weight * jnp.square(predicted - target).mean(axis=1))
 
 
-def tile_rows() -> int:
-    """Rows computed together.  A row's place in its tile follows from its number, so this fixes all rounding."""
-    return 64 if jax.default_backend() == "cpu" else 1024
+class Tiles(NamedTuple):
+    """Rows computed together: a row's place in its tile follows from its number, so this fixes all rounding.
+
+    Rows number 0 to `large` are computed in tiles of `small` rows, so that few rows cost little, and those from there
+    on in tiles of `large`.
+    """
+
+    small: int
+    large: int
+
+    def calls(self, first: int, stop: int, devices: int) -> Iterator[tuple[int, int, int]]:
+        """The calls that make the rows number `first` to `stop`, a tile on each device.
+
+        Each is told by the number of its first row, which begins a tile, that of the row after its last (those beyond
+        are of another call, or of none), and its tiles' size.
+        """
+        border = self.large if self.small < self.large else 0
+        for tile, begin, end in ((self.small, first, min(stop, border)), (self.large, max(first, border), stop)):
+            for start in range(begin - begin % tile, end, tile * devices):
+                yield start, min(start + tile * devices, end), tile
+
+
+@lru_cache
+def tiles(objective: DenoisingObjective, features: int, guidance: float = 1.0) -> Tiles:
+    """The tiles of rows of so many features, by the kind of device and, off CPUs, the memory that JAX may use of it."""
+    if jax.default_backend() == "cpu":
+        return Tiles(64, 64)
+
+    def network(x: Array, t: Array, y: Array) -> Array:
+        return objective.build(Uniforms())(x, t, y)  # pyright: ignore[reportCallIssue]
+
+    taken = machine.row_bytes(network, ((features,), jnp.float32), ((), jnp.int32), ((), jnp.int32))
+    large = machine.tile(taken * (1 if guidance == 1.0 else 2), cpu=64, most=2**16)
+    return Tiles(min(1024, large), large)
 
 
 class Fitted(NamedTuple):

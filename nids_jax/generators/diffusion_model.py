@@ -26,7 +26,7 @@ from nids_jax.files import write_atomic
 from nids_jax.generators import sampler_selection
 from nids_jax.generators.base import Labels, check_labels
 from nids_jax.generators.cddpm_config import CDDPMConfig
-from nids_jax.generators.denoising import DenoisingObjective, Fitted, Process, sample_tiles, tile_rows
+from nids_jax.generators.denoising import DenoisingObjective, Fitted, Process, Tiles, sample_tiles, tiles
 from nids_jax.progress import follow
 from nids_jax.training import loop
 from nids_jax.training.description import entry, from_plain, plain, read_json, reading
@@ -109,11 +109,14 @@ class DiffusionModel:
         return self._gathered(self._pieces(labels, key, 4096, seeds=seeds, levels=levels), len(labels))
 
     def compile(self) -> None:
-        """Compile sampling for its fixed shapes now, ahead of time: JAX keeps it for the calls that follow."""
-        tile, mesh = tile_rows(), parallel.mesh()
+        """Compile sampling of the first rows now, ahead of time: JAX keeps it for the calls that follow."""
+        tile, mesh = self._tiles().small, parallel.mesh()
         numbers, labels = np.zeros(mesh.size, np.int32), np.zeros((mesh.size, tile), np.int32)
         call = partial(sample_tiles.lower, process=self._process(), mesh=mesh)
         call(self._on(mesh), jax.random.key(0), numbers, labels, None).compile()
+
+    def _tiles(self) -> Tiles:
+        return tiles(self._objective(), self.features_, self.config.guidance)
 
     def _process(self, levels: int | None = None) -> Process:
         return Process(self._objective(), self.config.sampler, self.config.guidance, levels)
@@ -159,13 +162,12 @@ class DiffusionModel:
         levels: int | None = None,
     ) -> Iterator[np.ndarray]:
         stop = len(labels) if stop is None else stop
-        tile, mesh = tile_rows(), parallel.mesh()
-        step = tile * mesh.size
-        begin = first - first % tile  # a row's place in its tile follows from its number
-        ahead = -(-chunk // step)  # calls in flight: the devices work on while the host copies
+        mesh, sizes = parallel.mesh(), self._tiles()
+        ahead = -(-chunk // (sizes.small * mesh.size))  # calls in flight: the devices work on while the host copies
         model, process = self._on(mesh), self._process(levels)
 
-        def call(start: int) -> Array:
+        def call(start: int, tile: int) -> Array:
+            step = tile * mesh.size
             rows = slice(start, min(start + step, len(labels)))
             space = (0, start + step - rows.stop)
             own = np.pad(labels[rows], space).reshape(mesh.size, tile)
@@ -173,17 +175,18 @@ class DiffusionModel:
             numbers = np.arange(start, start + step, tile, dtype=np.int32)
             return sample_tiles(model, key, numbers, own, begun, process=process, mesh=mesh)
 
-        starts = iter(range(begin, stop, step))
-        waiting: deque[tuple[int, Array]] = deque()
+        calls = sizes.calls(first, stop, mesh.size)
+        waiting: deque[tuple[int, int, Array]] = deque()
         ready = np.zeros((0, self.features_), np.float32)
         given = first
         while given < stop:
-            while len(waiting) <= ahead and (start := next(starts, None)) is not None:
-                waiting.append((start, call(start)))
+            while len(waiting) <= ahead and (one := next(calls, None)) is not None:
+                start, end, tile = one
+                waiting.append((start, end, call(start, tile)))
             while len(ready) < min(chunk, stop - given):
-                start, rows = waiting.popleft()
-                tiles = np.asarray(rows).reshape(step, -1)
-                ready = np.concatenate([ready, tiles[max(first - start, 0) : stop - start]])
+                start, end, rows = waiting.popleft()
+                made = np.asarray(rows).reshape(-1, self.features_)
+                ready = np.concatenate([ready, made[max(first - start, 0) : end - start]])
             piece, ready = ready[:chunk], ready[chunk:]
             if not np.isfinite(piece).all():
                 raise loop.TrainingError("the model generated values that are not finite; train it longer or clip")

@@ -7,7 +7,7 @@ critic.  What each of them minimises is an objective of `wasserstein` or `vae_ga
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, Literal, Self, get_args
 
 import jax
@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from nids_jax import random
+from nids_jax import machine, random
 from nids_jax.errors import InputError
 from nids_jax.generators.base import check_labels, checked_rows
 from nids_jax.generators.heads import Blocks, check_blocks, in_blocks
@@ -26,7 +26,6 @@ from nids_jax.training import adversarial, loop
 
 Method = Literal["wgan", "wcgan_gp", "vae_wgan_gp", "vae_wgan", "vae"]
 
-_TILE = 1024  # rows sampled together; a row's place in its tile follows from its number, which fixes all rounding
 _LOOKED_AT = 64  # synthetic rows per class in which a collapse is looked for
 _LEAST_SPREAD = 0.05  # of a class's synthetic rows, in units of its training rows'; below it the class has collapsed
 # √8p of a category that a share p of rows does not have: at 1/10, _LOOKED_AT rows are alike once in a thousand times.
@@ -100,6 +99,17 @@ def make_objective(method: Method, config: GANConfig, features: int, classes: in
     if method == "vae_wgan_gp":
         return VAEWGANGP(penalty=c.penalty, **common)
     return VAEWGAN(clip=c.clip, **common) if method == "vae_wgan" else VAE(**common)
+
+
+@lru_cache
+def tile_rows(objective: Wasserstein) -> int:
+    """Rows sampled together: a row's place in its tile follows from its number, so this fixes all rounding.
+
+    1,024 on CPUs; elsewhere as many as the memory that JAX may use allows (`machine.tile`).
+    """
+    widths = (objective.noise + objective.classes, *objective.hidden, objective.features)
+    # Numbers of four bytes: each layer's products, with the bias and after the activation, and the heads' draws.
+    return machine.tile(4 * (4 * sum(widths) + 8 * objective.features), cpu=1024, most=2**14, least=1024)
 
 
 @partial(jax.jit, static_argnames=("objective",))
@@ -229,15 +239,16 @@ class GAN:
         if self.config.per_class and (unknown := np.setdiff1d(labels, self.labels_)).size:
             raise InputError(f"class {unknown[0]} has no model, because no training row is of it; leave it out")
         objective = self._objective()
+        size = tile_rows(objective)
         rows = np.zeros((len(labels), self.features_), np.float32)
-        for first in range(0, len(labels), _TILE):
-            wanted = labels[first : first + _TILE]
-            padded = np.pad(wanted, (0, _TILE - len(wanted)))
-            whose = models[first : first + _TILE]
+        for first in range(0, len(labels), size):
+            wanted = labels[first : first + size]
+            padded = np.pad(wanted, (0, size - len(wanted)))
+            whose = models[first : first + size]
             for model in np.unique(whose):
                 # Rows of other models' classes are generated too: a row keeps its place in the tile.
                 tile = _sample_tile(self.state_, self._seen, model, key, np.int32(first), padded, objective=objective)
-                rows[first : first + _TILE][whose == model] = np.asarray(tile)[: len(wanted)][whose == model]
+                rows[first : first + size][whose == model] = np.asarray(tile)[: len(wanted)][whose == model]
         return rows
 
     def _warn_of_collapse(self, x: np.ndarray, y: np.ndarray, key: Array) -> None:
