@@ -17,13 +17,20 @@ class Contribution(NamedTuple):
     feature: str
     value: float  # as measured, in raw units; NaN where it was missing; of a category its code
     weight: float  # > 0: it speaks for the class
+    error: float = 0.0  # the weight's standard error; 0: it is exact
+
+    def signed(self, digits: int) -> str:
+        """The weight and its error as text: `+0.123 ± 0.004`, or `+0.123, exact`."""
+        error = f" ± {self.error:.{digits}f}" if self.error > 0 else ", exact"
+        return f"{self.weight:+.{digits}f}{error}"
 
 
 def explain(model: "Model", x: np.ndarray, top: int, labels: np.ndarray | None) -> list[list[Contribution]]:
     """For each raw row x [n, d] the `top` features by size of their Shapley values for one class, largest first.
 
     Of trees the values are exact (path-dependent Tree SHAP), in probability, and of boosted trees in log-odds; a
-    network's are estimated against the model's background rows.  A category's columns count together.
+    network's are estimated against the model's background rows, with a standard error of each.  A category's columns
+    count together.
 
     Args:
       labels: [n] the class to explain of each row; None: the likeliest.
@@ -39,28 +46,27 @@ def explain(model: "Model", x: np.ndarray, top: int, labels: np.ndarray | None) 
     chosen = model.probabilities(cleaned).argmax(axis=1) if labels is None else np.asarray(labels)
     if chosen.shape != (len(raw),) or ((chosen < 0) | (chosen >= len(model.classes))).any():
         raise InputError(f"there are {len(raw)} rows to explain, and the labels are not one class of each")
-    phi = np.zeros(z.shape)
+    whole, errors = np.zeros(raw.shape), np.zeros(raw.shape)
     if all(isinstance(part, Trees) for part in model.parts):
         for part in model.parts:
             assert isinstance(part, Trees)
-            phi += part.forest.shapley(z, chosen)[0] / len(model.parts)
+            phi = part.forest.shapley(z, chosen)[0] / len(model.parts)
+            np.add.at(whole.T, model.feature_of, phi.T)
     elif len(raw):
-        phi = _sampled(model, z, chosen)
-    whole = np.zeros(raw.shape)
-    np.add.at(whole.T, model.feature_of, phi.T)
+        used, whole[:, used], errors[:, used] = _sampled(model, z, chosen)
     order = np.argsort(-np.abs(whole), axis=1, kind="stable")[:, :top]
     return [
         [
-            Contribution(model.features[place], float(row[place]), float(weights[place]))
+            Contribution(model.features[place], float(row[place]), float(weights[place]), float(own[place]))
             for place in places
             if weights[place] != 0
         ]
-        for row, weights, places in zip(raw, whole, order, strict=True)
+        for row, weights, own, places in zip(raw, whole, errors, order, strict=True)
     ]
 
 
-def _sampled(model: "Model", z: np.ndarray, chosen: np.ndarray) -> np.ndarray:
-    """Estimated values [n, width] of the chosen classes, on the columns that the model uses."""
+def _sampled(model: "Model", z: np.ndarray, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The features that the model uses [f], their estimated values [n, f] for the chosen classes, and the errors."""
     from nids_jax.evaluation import shapley
 
     columns = model.columns
@@ -70,9 +76,14 @@ def _sampled(model: "Model", z: np.ndarray, chosen: np.ndarray) -> np.ndarray:
         whole[:, columns] = rows
         return np.mean([part.predict_proba(whole) for part in model.parts], axis=0)
 
+    used, groups = np.unique(np.asarray(model.feature_of)[columns], return_inverse=True)
     found = shapley.estimate(
-        predict, model.background[:, columns], z[:, columns], samples=max(shapley.MANY, 4 * len(columns))
+        predict,
+        model.background[:, columns],
+        z[:, columns],
+        samples=max(shapley.MANY, 4 * len(columns)),
+        groups=groups,
     )
-    phi = np.zeros(z.shape)
-    phi[:, columns] = found.values[np.arange(len(z)), :, chosen]
-    return phi
+    assert found.errors is not None
+    each = np.arange(len(z))
+    return used, found.values[each, :, chosen], found.errors[each, :, chosen]

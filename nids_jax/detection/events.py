@@ -172,4 +172,5 @@ def _verdicts(judged: Judged) -> list[str]:
 
 def _reason(each: Contribution) -> dict[str, Any]:
     value = float(each.value) if np.isfinite(each.value) else None
-    return {"feature": each.feature, "value": value, "weight": round(float(each.weight), 6)}
+    numbers = {"weight": round(float(each.weight), 6), "error": round(float(each.error), 6)}
+    return {"feature": each.feature, "value": value, **numbers}

@@ -127,7 +127,7 @@ def _columns(judged: Judged) -> dict[str, np.ndarray]:
         "reasons": None,
     }
     if judged.reasons is not None:
-        texts = ["; ".join(f"{c.feature}={c.value:g} ({c.weight:+.4f})" for c in each) for each in judged.reasons]
+        texts = ["; ".join(f"{c.feature}={c.value:g} ({c.signed(4)})" for c in each) for each in judged.reasons]
         found["reasons"] = np.array(texts, object)
     return {name: values for name, values in found.items() if values is not None}
 

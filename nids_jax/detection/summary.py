@@ -75,6 +75,6 @@ def alert_lines(judged: Judged) -> Iterator[str]:
         )
         if judged.reasons is not None:
             parts.append(
-                "; ".join(f"{each.feature} = {each.value:g} ({each.weight:+.3f})" for each in judged.reasons[row])
+                "; ".join(f"{each.feature} = {each.value:g} ({each.signed(3)})" for each in judged.reasons[row])
             )
         yield "  ".join(part for part in parts if part)

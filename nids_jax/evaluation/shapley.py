@@ -68,8 +68,11 @@ def estimate(
     batch: int = 1024,
     seed: int = 0,
     masked: Masked | None = None,
+    groups: ArrayLike | None = None,
 ) -> Explanation:
     """Shapley values of each row's class probabilities, and the standard error of each.
+
+    An error is that of drawing coalitions: the background rows, summed up, are what they are.
 
     Args:
       predict_proba: [n, d] → [n, c], deterministic; called with `batch` rows.
@@ -80,6 +83,8 @@ def estimate(
       seed: of the coalitions drawn.
       masked: predictions of masked rows, put together where the model computes (`NeuralClassifier.predict_masked`);
         None: by `predict_proba`.
+      groups: [d] from 0 on, columns whose values are added up: values and errors are then those of the groups'
+        sums, [n, groups, c].  The errors of columns do not tell that of their sum, as one's may be the other's.
 
     Raises:
       InputError: shapes that do not match, values that are not finite, or too few samples.
@@ -93,7 +98,11 @@ def estimate(
     few, weights = summarised(background, clusters)
     absent = np.asarray(predict(few), np.float64)
     base = weights @ absent
-    values = np.zeros((len(x), d, len(base)))
+    of_column = np.arange(d) if groups is None else np.asarray(groups)
+    if of_column.shape != (d,):
+        raise InputError(f"there are {of_column.shape} groups for {d} columns; give one for each")
+    member = (of_column[:, None] == np.arange(of_column.max() + 1)).astype(np.float64)
+    values = np.zeros((len(x), member.shape[1], len(base)))
     errors = np.zeros_like(values)
     tried = masked or _on_host(predict)
     if len(x):
@@ -110,7 +119,7 @@ def estimate(
         y = _odd_part(tried, row, few, weights, own, game)
         if game.place is not None:
             y -= _offsets(row[own] != few[:, own], base - absent, weights, game)
-        values[i, own], errors[i, own] = _solved(game, y, total)
+        values[i], errors[i] = _solved(game, y, total, member[own])
     return Explanation(values=values, base=base, predictions=predictions, errors=errors)
 
 
@@ -244,15 +253,16 @@ def _offsets(differs: np.ndarray, gaps: np.ndarray, weights: np.ndarray, game: _
     return np.einsum("nm,nm->n", a, share[place])[:, None] * gaps[place] - a @ mean
 
 
-def _solved(game: _Pairs, y: np.ndarray, total: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The values [m, c] that add up to total [c], and their standard errors."""
+def _solved(game: _Pairs, y: np.ndarray, total: np.ndarray, member: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Groups' values [g, c] that add up to total [c], and their standard errors; member [m, g] is 0 or 1."""
     a = game.z - 0.5
     weighted = (a * game.weight[:, None]) @ game.inverse  # what y of a pair adds to each value, [n, m]
     values = weighted.T @ y + np.outer(game.spread, total)
+    summed = member.T @ values
     if game.place is None:
-        return values, np.zeros_like(values)
+        return summed, np.zeros_like(summed)
     residuals = y - a @ values
     leverage = np.einsum("nm,nm->n", weighted, a)
     # Each pair's own residual says how much it may be off (White's estimate, by leverage).
-    variance = (weighted**2).T @ (residuals**2 / np.maximum(1.0 - leverage, 0.05)[:, None])
-    return values, np.sqrt(variance)
+    variance = ((weighted @ member) ** 2).T @ (residuals**2 / np.maximum(1.0 - leverage, 0.05)[:, None])
+    return summed, np.sqrt(variance)

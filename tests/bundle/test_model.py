@@ -3,11 +3,13 @@
 import contextlib
 import errno
 import json
+import math
 import os
 import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +17,10 @@ import pandas as pd
 import pytest
 
 from nids_jax.bundle import folder
-from nids_jax.bundle.model import load_model
+from nids_jax.bundle.model import Model, load_model
 from nids_jax.bundle.parts import Trees
 from nids_jax.errors import InputError
+from nids_jax.evaluation import shapley
 from nids_jax.files import own_checksum
 from tests.bundle.models import FEATURES, model, rows
 
@@ -111,6 +114,8 @@ def test_explanations_add_up_over_a_category(detector):
     phi = np.mean([part.forest.shapley(z, labels)[0] for part in made.parts if isinstance(part, Trees)], axis=0)
     for row, contributions in enumerate(made.explain(x, top=9)):
         weights = {each.feature: each.weight for each in contributions}
+        assert {each.error for each in contributions} == {0.0}  # exact
+        assert all(each.signed(3) == f"{each.weight:+.3f}, exact" for each in contributions)
         assert weights["flow_duration"] == pytest.approx(phi[row, 0])
         assert weights.get("protocol", 0) == pytest.approx(phi[row, 3:6].sum())
         assert [each.value for each in contributions] == [
@@ -128,6 +133,57 @@ def test_a_network_is_explained():
     found = model("cnn_bigru").explain(x, top=3, labels=np.array([0, 1]))
     assert all(1 <= len(each) <= 3 for each in found)
     assert "syn_flag_count" not in {each.feature for one in found for each in one}
+
+
+def by_definition(made: Model, row: np.ndarray, label: int) -> np.ndarray:
+    """Σ over all S without column j of |S|! (m − |S| − 1)! / m! (v(S + j) − v(S)), summed over a feature's columns."""
+    few, weights = shapley.summarised(made.background.astype(float), 10)
+    z = made.scaler.transform(row[None])[0]
+    m = len(z)
+    subsets = np.array([[(code >> j) & 1 for j in range(m)] for code in range(2**m)], bool)
+    mixed = np.where(subsets[:, None], z, few[None]).reshape(-1, m).astype(np.float32)
+    said = np.mean([part.predict_proba(mixed)[:, label] for part in made.parts], axis=0)
+    worth = said.reshape(len(subsets), -1) @ weights
+    found = np.zeros(len(made.features))
+    for j in range(m):
+        without = np.flatnonzero(~subsets[:, j])
+        size = subsets[without].sum(axis=1)
+        share = np.array([math.factorial(s) * math.factorial(m - s - 1) for s in size]) / math.factorial(m)
+        found[made.feature_of[j]] += share @ (worth[without + (1 << j)] - worth[without])
+    return found
+
+
+def test_reasons_of_a_network_are_as_wrong_as_they_say(monkeypatch: pytest.MonkeyPatch):
+    """Those of a few predictions against exact Shapley values, and two seeds against each other."""
+    made, x = model("cnn_bigru"), rows(seed=1).x[::15]
+    labels = made.probabilities(x).argmax(axis=1)
+    exact = np.array([by_definition(made, row, label) for row, label in zip(x, labels, strict=True)])
+    for row, contributions in enumerate(made.explain(x, top=9, labels=labels)):  # few columns: all coalitions
+        for each in contributions:
+            assert each.error == 0
+            assert each.weight == pytest.approx(exact[row, made.features.index(each.feature)], abs=2e-4)
+    drawn = []
+    estimate = shapley.estimate
+    monkeypatch.setattr(shapley, "MANY", 300)
+    for seed in range(12):
+        monkeypatch.setattr(shapley, "estimate", partial(estimate, seed=seed))
+        table = np.zeros((2, *exact.shape))
+        for row, contributions in enumerate(made.explain(x, top=9, labels=labels)):
+            for each in contributions:
+                table[:, row, made.features.index(each.feature)] = each.weight, each.error
+        drawn.append(table)
+    weights, errors = np.array(drawn).transpose(1, 0, 2, 3)
+    known = errors > 1e-6
+    assert known.mean() > 0.5
+    off = ((weights - exact) / np.where(known, errors, 1))[known]
+    assert 0.6 < np.sqrt(np.mean(off**2)) < 1.5
+    apart = (weights[::2] - weights[1::2]) / np.hypot(
+        *np.where(known, errors, 1).reshape(6, 2, *exact.shape).swapaxes(0, 1)
+    )
+    assert 0.6 < np.sqrt(np.mean(apart[known[::2] & known[1::2]] ** 2)) < 1.5
+    # A category's error is that of its columns' sum, not the sum of theirs.
+    protocol = made.features.index("protocol")
+    assert known[:, :, protocol].any()
 
 
 @pytest.mark.parametrize("detector", DETECTORS)

@@ -114,7 +114,12 @@ def _verdicts(judged: Judged) -> Iterator[dict[str, Any]]:
             found["row"] = int(judged.row[row])
         if judged.reasons is not None and judged.reasons[row]:
             found["reasons"] = [
-                {"feature": each.feature, "value": _finite(each.value), "weight": round(float(each.weight), 6)}
+                {
+                    "feature": each.feature,
+                    "value": _finite(each.value),
+                    "weight": round(float(each.weight), 6),
+                    "error": round(float(each.error), 6),
+                }
                 for each in judged.reasons[row]
             ]
         yield found

@@ -115,6 +115,7 @@ def test_other_programs_read_the_events(saved: Path, capture: Path, tmp_path: Pa
         jsonschema.validate(event, _EVENT)
         assert (event["event_type"] == "alert") == ("alert" in event)
         reasons = event["nids_jax"].get("reasons", [])
+        assert all(set(each) == {"feature", "value", "weight", "error"} for each in reasons)
         assert len(reasons) == (2 if event["event_type"] == "alert" or event["flow"]["alerted"] else 0)
     query = f"select event_type, count(*), sum(flow.pkts_toserver) from read_json_auto('{out}') group by 1 order by 1"
     with duckdb.connect() as connection:

@@ -38,7 +38,15 @@ def test_lines_are_those_of_json(names: list[str], host: str, known: set[int], s
     kept = {name: column for k, (name, column) in enumerate(columns.items()) if k in known}
     label = draws.integers(0, len(names), _ROWS)
     why = [
-        [Contribution(feature=name, value=float(value), weight=float(draws.normal())) for name in names]
+        [
+            Contribution(
+                feature=name,
+                value=float(value),
+                weight=float(draws.normal()),
+                error=float(draws.choice([0, draws.exponential()])),
+            )
+            for name in names
+        ]
         for value in draws.choice([0.1, 1e300, np.inf, np.nan], _ROWS)
     ]
     judged = Judged(

@@ -214,3 +214,29 @@ def test_no_rows_and_rows_like_the_background_have_no_values():
     assert not found.values.any()
     with pytest.raises(InputError, match="5 features, but rows have 4"):
         shapley.of_trees(RandomForestClassifier(), np.ones((2, 5)), np.ones((1, 4)))
+
+
+def test_groups_are_sums_and_have_errors_of_their_own():
+    rng = np.random.default_rng(0)
+    background, x = rng.normal(size=(4, 12)), rng.normal(size=(3, 12))
+    turn = rng.normal(size=(12, 2))
+
+    def f(rows: np.ndarray) -> np.ndarray:
+        return np.tanh(rows @ turn)
+
+    groups = np.arange(12) // 4
+    drawn = []
+    for seed in range(40):
+        plain = shapley.estimate(f, background, x, samples=200, seed=seed)
+        found = shapley.estimate(f, background, x, samples=200, seed=seed, groups=groups)
+        np.testing.assert_allclose(found.values, plain.values.reshape(3, 3, 4, 2).sum(axis=2), atol=1e-12)
+        drawn.append((found.values, found.errors))
+    values, errors = (np.array(each) for each in zip(*drawn, strict=True))
+    ratio = values.std(axis=0, ddof=1) / np.sqrt(np.mean(errors**2, axis=0))
+    assert 0.7 < np.sqrt(np.mean(ratio**2)) < 1.3
+    # All columns together: their sum is known, though none of them is.
+    whole = shapley.estimate(f, background, x, samples=200, groups=np.zeros(12, int))
+    assert whole.errors is not None
+    assert np.abs(whole.errors).max() < 1e-9
+    with pytest.raises(InputError, match=r"\(3,\) groups for 12 columns"):
+        shapley.estimate(f, background, x, samples=200, groups=[0, 1, 2])
