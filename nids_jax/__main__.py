@@ -79,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(name: str, arguments: Sequence[str]) -> int:
-    from nids_jax.cli import frame, output
+    from nids_jax.cli import frame, known_flags, output
 
     output.prepare()
     name = name.replace("-", "_") if not name.startswith("-") else name
@@ -98,6 +98,7 @@ def _run(name: str, arguments: Sequence[str]) -> int:
     command = COMMANDS[name]
 
     def load() -> Callable[[Sequence[str]], object]:
+        known_flags.refuse_unknown(name, arguments)
         if command.jax:
             frame.start_jax()
         action = _action(command)
@@ -111,15 +112,11 @@ def _run(name: str, arguments: Sequence[str]) -> int:
                 text = sys.modules[_module(command)].__doc__ or ""
                 output.say(*flags_of(name).help(f"nids_jax {name}: {command.summary}", text).split("\n"))
             except UnknownFlagError as error:
-                others = [each for each in COMMANDS if each != name and error.flag in flags_of(each).names]
-                if not others:
-                    raise
-                hint = f": it is about {others[0]}, not about {name}; leave it out"
-                raise UnknownFlagError(error.flag, hint) from None
+                raise UnknownFlagError(error.flag, known_flags.hint(name, error.flag)) from None
 
         return run
 
-    return frame.run(load, arguments, lambda: flags_of(name).names)
+    return frame.run(load, arguments, lambda: {*known_flags.KNOWN[name]})
 
 
 def _module(command: Command) -> str:

@@ -12,11 +12,11 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 from absl import flags
 
 from nids_jax.cli import output
+from nids_jax.cli.known_flags import LONGEST_NAME
 from nids_jax.errors import InputError
 from nids_jax.settings import check_number, is_setting, number
 
 T = TypeVar("T")
-_LONGEST_NAME = 100  # of a flag
 QUIET = "Print nothing but warnings, errors and what other programs read."
 _LISTS = {int: "positive whole numbers, such as 5,50", float: "numbers, such as 0.1,0.3", str: "one name or more"}
 
@@ -53,7 +53,7 @@ class Flags:
             raise HelpRequested
         for each in arguments:
             name = each.partition("=")[0].lstrip("-")
-            if each.startswith("-") and len(name) > _LONGEST_NAME:  # absl would compare it with all others
+            if each.startswith("-") and len(name) > LONGEST_NAME:  # absl would compare it with all others
                 raise UnknownFlagError(f"{name[:40]}…", "")
         try:
             rest = self._values(["nids_jax", *arguments], known_only=False)[1:]

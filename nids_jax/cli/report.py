@@ -11,11 +11,10 @@ from pathlib import Path
 
 from nids_jax import store
 from nids_jax.cli.flags import Flags
+from nids_jax.cli.frame import importing
 from nids_jax.cli.output import say, warn
 from nids_jax.errors import InputError
 from nids_jax.locks import hold
-from nids_jax.report.page import build_report
-from nids_jax.report.tables import summary_text
 from nids_jax.settings import setting
 
 
@@ -38,6 +37,9 @@ def main(arguments: Sequence[str]) -> None:
         raise InputError("no folder is named; give the output folder of an experiment")
     if wanted.output_dir is None and len(folders) > 1:
         raise InputError(f"{len(folders)} folders are named; say with `output_dir` where their common report goes")
+    with importing():
+        from nids_jax.report.page import build_report  # seconds, which --help does not need
+        from nids_jax.report.tables import summary_text
     if wanted.output_dir is not None:
         into = Path(wanted.output_dir)
         with hold(into, "output_dir", ["nids_jax", "report", *arguments]):
