@@ -2,8 +2,8 @@
 
     python -m benchmarks.programs [--preset=cpu] [--batches=64,1024,16384] [--only=CDDPM]
 
-Prints what each program takes at each batch: floating-point operations, the arguments' and the temporaries' memory as
-XLA plans it for this machine's devices, and which accelerators' memory that fits.
+Prints what each program takes at each batch: floating-point operations of its products, the arguments' and the
+temporaries' memory as XLA plans it for this machine's devices, and which accelerators' memory that fits.
 """
 
 import sys
@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from benchmarks.operations import operations
 from nids_jax import parallel
 from nids_jax.classifiers import inference, neural
 from nids_jax.cli import frame
@@ -45,6 +46,10 @@ class Program(NamedTuple):
     def lowered(self) -> Any:
         """The program, lowered for this machine's devices."""
         return self.function.lower(*self.arguments, **self.settings)
+
+    def flop(self) -> float:
+        """Operations of a call's products: of a training's, those of one step."""
+        return operations(lambda *given: self.function(*given, **self.settings), *self.arguments)
 
     def exported(self, platforms: Sequence[str]) -> str:
         """StableHLO of the program for other platforms, as text."""
@@ -146,17 +151,17 @@ def memory(preset: str, batches: Sequence[int], only: Sequence[str] = ()) -> Tab
             if only and not program.name.startswith(tuple(only)):
                 continue
             compiled = program.lowered().compile()
-            cost, plan = compiled.cost_analysis() or {}, compiled.memory_analysis()
+            plan: Any = compiled.memory_analysis()
             held = plan.argument_size_in_bytes + plan.output_size_in_bytes + plan.temp_size_in_bytes
             fits = ", ".join(str(size) for size in SIZES if held <= 0.8 * size * 1e9) or "none"
             mib = (plan.argument_size_in_bytes / 2**20, plan.temp_size_in_bytes / 2**20)
-            flop, moved = cost.get("flops", 0.0), cost.get("bytes accessed", 0.0)
-            lines.append((program.name, f"{batch:,}", f"{flop:.3g}", f"{moved:.3g}", *(f"{m:,.1f}" for m in mib), fits))
-    header = ("program", "batch", "FLOP", "bytes moved", "arguments, MiB", "temporaries, MiB", "fits, GB")
+            flop = program.flop()
+            lines.append((program.name, f"{batch:,}", f"{flop:.3g}", *(f"{m:,.1f}" for m in mib), fits))
+    header = ("program", "batch", "FLOP", "arguments, MiB", "temporaries, MiB", "fits, GB")
     note = (
-        f"Preset {preset}, {FEATURES} features, {CLASSES} classes, as XLA plans it for {jax.default_backend()}.  Of a "
-        "loop, operations and bytes are those of one turn.  Fits: arguments, results and temporaries take at most four "
-        "fifths."
+        f"Preset {preset}, {FEATURES} features, {CLASSES} classes, as XLA plans it for {jax.default_backend()}.  FLOP "
+        f"are those of products: of a training's step (GANs: with the critic's), of a sampler's {STEPS} steps.  Fits: "
+        "arguments, results and temporaries take at most four fifths."
     )
     return Table("Memory of every program", header, lines, note)
 
