@@ -4,7 +4,6 @@ Row i depends on (model, seed, i, its class) alone, and a row's class on its num
 processes write the same files.  A shard is whole or absent: killed, a generation goes on with the shards it lacks.
 """
 
-import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,7 +12,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, NamedTuple, Protocol, get_args
+from typing import Any, Literal, NamedTuple, Protocol, get_args
 
 import jax
 import numpy as np
@@ -27,7 +26,7 @@ from nids_jax.bundle.folder import naming
 from nids_jax.bundle.scaling import stored_scaler
 from nids_jax.data.scaling import Scaler
 from nids_jax.errors import InputError, check_names, reason
-from nids_jax.files import open_temporary
+from nids_jax.files import Digest, open_temporary
 from nids_jax.flows.consistency import repair
 from nids_jax.generators.base import Labels
 from nids_jax.generators.cddpm import CDDPM
@@ -256,33 +255,6 @@ def _is_whole(output_dir: Path, job: Generation, shard: int) -> bool:
         return False
 
 
-class _Digest:
-    """A file that is hashed as it is written."""
-
-    def __init__(self, file: BinaryIO):
-        self._file = file
-        self.sha256 = hashlib.sha256()
-        self.bytes = 0
-
-    @property
-    def closed(self) -> bool:
-        return self._file.closed
-
-    def write(self, data: Any) -> int:
-        self.sha256.update(data)
-        self.bytes += memoryview(data).nbytes
-        return self._file.write(data)
-
-    def flush(self) -> None:
-        self._file.flush()
-
-    def close(self) -> None:
-        if not self.closed:
-            self._file.flush()
-            os.fsync(self._file.fileno())
-            self._file.close()
-
-
 class _Shard:
     """A shard being written, by a thread of its own."""
 
@@ -291,7 +263,7 @@ class _Shard:
         self._job, self._output_dir = job, output_dir
         self._path = output_dir / job.name(number)
         self._temporary, file = open_temporary(self._path, "output_dir")
-        self._file = _Digest(file)
+        self._file = Digest(file)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=self._path.name)
         self._waiting: list[Future[None]] = []
         self._sheets: _Sheets | None = None

@@ -20,6 +20,37 @@ from nids_jax.locks import lock
 _LEFTOVER_S = 24 * 3600  # how old a temporary file is that is taken for a leftover where locks do not tell
 
 
+class Digest:
+    """A file that is counted and hashed as it is written."""
+
+    def __init__(self, file: BinaryIO):
+        self._file = file
+        self.sha256 = hashlib.sha256()
+        self.bytes = 0
+
+    @property
+    def closed(self) -> bool:
+        """Whether the file is."""
+        return self._file.closed
+
+    def write(self, data: Any) -> int:
+        """Write all of the data."""
+        self.sha256.update(data)
+        self.bytes += memoryview(data).nbytes
+        return self._file.write(data)
+
+    def flush(self) -> None:
+        """Hand what was written to the system."""
+        self._file.flush()
+
+    def close(self) -> None:
+        """Put all on the disk first."""
+        if not self.closed:
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self._file.close()
+
+
 def write_atomic(path: str | os.PathLike[str], content: bytes, argument: str = "output_dir") -> None:
     """Write a file whole or not at all, and have it on the disk before returning (see `whole_or_absent`)."""
     with whole_or_absent(path, argument) as file:

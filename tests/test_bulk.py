@@ -209,7 +209,7 @@ def test_a_full_disk_is_one_sentence(model: bulk.Model, tmp_path: Path, monkeypa
     def full(self: Any, data: bytes) -> int:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(bulk._Digest, "write", full)
+    monkeypatch.setattr(bulk.Digest, "write", full)
     with pytest.raises(InputError, match="No space left on device; choose another `output_dir`"):
         bulk.run(job(model, shards=2), tmp_path, progress=False)
     assert not list(tmp_path.glob("*part-*"))

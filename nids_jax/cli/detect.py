@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING
 
 from nids_jax.cli.flags import Flags
 from nids_jax.cli.frame import importing
-from nids_jax.cli.metering import Metering, Named, flows_of, is_capture
+from nids_jax.cli.metering import Metering, Named, flows_of
 from nids_jax.cli.output import emit, say, warn
 from nids_jax.data.io.sources import is_table, may_be_table
 from nids_jax.errors import InputError
 from nids_jax.files import whole_or_absent
+from nids_jax.flows.rotated import is_capture
 from nids_jax.folders import passed_over, search
 from nids_jax.settings import check_settings, setting
 

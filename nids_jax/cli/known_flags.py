@@ -87,7 +87,8 @@ KNOWN: dict[str, frozenset[str]] = {
             sampler_steps seed shards variance
         """,
         "meter": """
-            activity_timeout captures compat decapsulate flow_timeout joined label max_flows output
+            activity_timeout captures cluster compat decapsulate flow_timeout format joined label max_flows output
+            output_dir shard
         """,
         "detect": """
             activity_timeout compat decapsulate explain flow_timeout format max_false_positives max_flows

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nids_jax.api import meter
-from nids_jax.cli.metering import is_capture
 from nids_jax.cli.output import say
 from nids_jax.errors import InputError, reason
 from nids_jax.flows.meter import Compat
+from nids_jax.flows.rotated import is_capture
 
 
 def tables_of(names: Sequence[str], folder: Path, compat: Compat, *, labelled: bool) -> tuple[list[str], bool]:

@@ -8,17 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from nids_jax.cli.output import warn
-from nids_jax.compressed import ENDINGS as PACKED
 from nids_jax.errors import InputError
 from nids_jax.flows.compat import DEFAULT, Compat
+from nids_jax.flows.rotated import is_capture
 from nids_jax.folders import passed_over, search
 from nids_jax.settings import setting
 
 if TYPE_CHECKING:
     from nids_jax.flows.meter import Flows
     from nids_jax.flows.metering import CaptureMeter, MeterOptions
-
-ENDINGS = (".pcap", ".pcapng", ".cap")  # as of the captures that a folder holds, compressed or not
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,14 +89,6 @@ def captures_in(names: Sequence[str], flag: str) -> list[Named]:
         for each in inside:
             found.setdefault(each.resolve(), Named(each, path.is_dir()))
     return list(found.values())
-
-
-def is_capture(name: str) -> bool:
-    """Whether a name is that of a capture, numbered as tcpdump does (day.pcap1), compressed or neither."""
-    name = name.lower()
-    for ending in PACKED:
-        name = name.removesuffix(ending)
-    return name.rstrip("0123456789").endswith(ENDINGS)
 
 
 def flows_of(

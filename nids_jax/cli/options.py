@@ -2,8 +2,6 @@
 
 import hashlib
 import json
-import re
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -12,6 +10,7 @@ import numpy as np
 
 from nids_jax import store
 from nids_jax.cli.output import say
+from nids_jax.cli.placing import Placing
 from nids_jax.data.audit import leakage_report
 from nids_jax.data.datasets import NAMES
 from nids_jax.data.io.notation import Decimal
@@ -23,8 +22,6 @@ from nids_jax.diffusion.samplers import SAMPLERS
 from nids_jax.errors import InputError
 from nids_jax.generators.cddpm_config import AUTO, CDDPMConfig
 from nids_jax.nn.unet1d import Precision
-from nids_jax.pipeline.cluster import Cluster
-from nids_jax.pipeline.runner import Executor
 from nids_jax.presets import Preset, get_preset, with_family
 from nids_jax.settings import setting
 from nids_jax.training.callbacks import WRITERS
@@ -209,7 +206,7 @@ class Diffusion(Sampling):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Output:
+class Output(Placing):
     """The results:"""
 
     output_dir: str | None = setting(None, "Folder for records, figures and the report.")
@@ -222,35 +219,6 @@ class Output:
     log_to: tuple[str, ...] = setting(
         (), f"Further places for the course of trainings, beside training.jsonl: {', '.join(WRITERS)}."
     )
-
-    def folder(self) -> Path:
-        """The output folder.
-
-        Raises:
-          InputError: none is named.
-        """
-        if not self.output_dir:
-            raise InputError("`output_dir` is missing; name a folder for the records and the report")
-        return Path(self.output_dir)
-
-    def executor(self) -> AbstractContextManager[Executor | None]:
-        """Where units are carried out: None is in this process.
-
-        Raises:
-          InputError: Ray is not installed; within `with`, there is no cluster.
-        """
-        return Cluster(self.cluster) if self.cluster is not None else nullcontext()
-
-    def share(self) -> tuple[int, int]:
-        """(K, N) of `shard`; (0, 1) without one.
-
-        Raises:
-          InputError: it is not K/N.
-        """
-        found = re.fullmatch("([0-9]{1,6})/([0-9]{1,6})", self.shard or "0/1")
-        if found is None or not int(found[2]):
-            raise InputError(f"`shard` is {(self.shard or '')[:80]!r}; write K/N, such as 0/4 for the first of four")
-        return int(found[1]), int(found[2])
 
 
 def same_rows(output_dir: Path, table: FlowTable) -> str:

@@ -1,69 +1,37 @@
-"""Units of work on the machines of a Ray cluster.
+"""Units of work on the machines of a Ray cluster: the driver's side (`worker` is the other).
 
 The process that runs an experiment, the driver, alone writes records and choices; workers tell it of them as they find
 them.  So nothing is written twice, and a worker that is lost costs the run that it was busy with: the unit is handed
 out again with what is recorded, and goes on from there.  A worker has as many cores, and as many of them as JAX's
 devices, as the driver has; so on equal machines it finds the same to the last bit.  Where the cluster has GPUs, each
-worker has one.
+worker has one.  Units that do not compute with JAX (the metering of captures) get one core each.
 
-Workers write the files of a unit (checkpoints, synthetic rows) into the output folder where they see it, and send them
-to the driver with every record where they do not.
+Workers write the files of a unit (checkpoints, synthetic rows, flow records) into the output folder where they see it,
+and send them to the driver, with every record and at the end, where they do not.
 """
 
 import os
 import secrets
 import signal
-import tempfile
 import threading
 import time
-from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
-from functools import cache
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import jax
-
 import nids_jax
 from nids_jax import plugins, store
-from nids_jax.classifiers import registry as classifiers
 from nids_jax.errors import InputError
 from nids_jax.files import write_atomic
-from nids_jax.generators import registry as generators
 from nids_jax.pipeline.runner import Runner
-from nids_jax.runtime import CompileClock, cores, enable_compilation_cache, use_all_cores
+from nids_jax.pipeline.worker import MARK, Share, Task, carry_out
+from nids_jax.runtime import cores
 from nids_jax.training import callbacks
 
 ATTEMPTS = 4  # to carry out a unit whose worker is lost
 PAUSE_S = 2.0  # before the second, and twice as long before each further one: a dead machine is not known at once
 POLL_S = 0.5  # how often the driver looks for what workers tell
-_MARK = ".driver"  # in the output folder, by which a worker knows whether it sees this folder or another of that name
-
-
-@dataclass(frozen=True, kw_only=True)
-class Share:
-    """What a worker has of its machine."""
-
-    cores: int
-    devices: int  # of JAX, on CPUs
-    gpus: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Task:
-    """What every unit of an experiment shares."""
-
-    work: Callable[..., Any]
-    shared: Sequence[Any]
-    share: Share
-    output_dir: Path
-    mark: str
-    command: Sequence[str]
-    version: str
-    classifiers: Sequence[str]  # that other packages bring, and were named for this experiment
-    generators: Sequence[str]
 
 
 class Cluster:
@@ -72,12 +40,13 @@ class Cluster:
     Args:
       address: `auto`: the cluster that this machine belongs to (or RAY_ADDRESS), or else a new one of this machine
         alone; or `ray://host:10001`, a cluster that this machine does not belong to.
+      computes: units compute with JAX; others get a core each, and JAX is not imported.
 
     Raises:
       InputError: Ray is not installed, or there is no cluster at that address.
     """
 
-    def __init__(self, address: str = "auto"):
+    def __init__(self, address: str = "auto", *, computes: bool = True):
         if address != "auto" and not address.startswith("ray://"):
             raise InputError(f"`cluster` is {address[:80]!r}; give auto, or ray://host:10001")
         try:
@@ -87,12 +56,14 @@ class Cluster:
                 "`cluster` needs Ray: pip install 'nids-jax[ray]' here and on every machine of the cluster"
             ) from error
         self._ray: Any = ray
-        self._address = address
+        self._address, self._computes = address, computes
         self._connected = False
 
     def __enter__(self) -> Self:
         ray = self._ray
-        if not os.environ.get("JAX_PLATFORMS"):
+        if self._computes and not os.environ.get("JAX_PLATFORMS"):
+            import jax
+
             jax.config.update("jax_platforms", "cpu")  # a driver that took the GPUs' memory would leave none to workers
         if ray.is_initialized():
             return self
@@ -127,7 +98,7 @@ class Cluster:
           InputError: a unit refuses its input, or a machine lacks this version of the package.
         """
         mark = secrets.token_hex(8)
-        write_atomic(runner.output_dir / _MARK, mark.encode())
+        write_atomic(runner.output_dir / MARK, mark.encode())
         task = Task(
             work=work,
             shared=shared,
@@ -144,10 +115,14 @@ class Cluster:
                 return rounds.run(units, title)
         finally:
             with suppress(OSError):
-                (runner.output_dir / _MARK).unlink()
+                (runner.output_dir / MARK).unlink()
 
     def _share(self, say: Callable[[str], object]) -> Share:
         """What each worker asks for; it is said where no machine has as much at present."""
+        if not self._computes:
+            return Share(cores=1, devices=0, gpus=0)
+        import jax
+
         machines = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
         gpus = [machine for machine in machines if machine.get("GPU", 0) >= 1]
         if gpus:
@@ -269,115 +244,6 @@ class Desk:
     def known(self) -> tuple[set[store.RunKey], dict[str, dict[str, float]]]:
         """For a worker that begins: the keys of the runs that are recorded, and the scores of choices."""
         return self._done, self._scores
-
-
-def carry_out(task: Task, desk: Any, unit: Hashable) -> Any:
-    """In a worker: one unit of work.
-
-    Raises:
-      InputError: the unit refuses its input, or this machine has another version of this package.
-    """
-    import ray  # pyright: ignore[reportMissingImports]
-
-    if nids_jax.__version__ != task.version:
-        raise InputError(
-            f"this machine has nids_jax {task.version}, and one of the cluster {nids_jax.__version__}; install the same"
-        )
-
-    def tell(name: str, *arguments: Any) -> None:
-        ray.get(desk.tell.remote(name, arguments))
-
-    def trained(run: str, step: int, figures: Mapping[str, float]) -> None:
-        tell("trained", run, step, {name: float(value) for name, value in figures.items()})
-
-    _prepare(task.share)
-    classifiers.known(task.classifiers)
-    generators.known(task.generators)
-    with tempfile.TemporaryDirectory(prefix="nids_jax-") as scratch, callbacks.attached([trained]):
-        sees = _sees(task)
-        runner = _Worker(
-            output_dir=task.output_dir if sees else Path(scratch),
-            command=task.command,
-            progress=False,
-            clock=_clock(),
-            say=lambda line: tell("say", line),
-            tell=tell,
-            known=ray.get(desk.known.remote()),
-            sends_files=not sees,
-        )
-        result = task.work(runner, unit, *task.shared)
-        runner.send_files()
-        return result
-
-
-@dataclass(kw_only=True)
-class _Worker(Runner):
-    """A runner that tells the driver what it would write."""
-
-    tell: Callable[..., None]
-    known: tuple[set[store.RunKey], dict[str, dict[str, float]]]
-    sends_files: bool
-    _sent: dict[Path, tuple[int, int]] = field(default_factory=dict)
-
-    @property
-    def environment(self) -> dict[str, Any]:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """Of the machine that the worker is on, looked up once."""
-        return _environment(tuple(self.command))
-
-    def recorded(self) -> tuple[set[store.RunKey], dict[str, dict[str, float]]]:
-        """What the driver knew when the unit began."""
-        return self.known
-
-    def keep(self, key: store.RunKey, entry: dict[str, Any]) -> None:
-        """Tell of a record, after the files that it speaks of."""
-        self.send_files()
-        self.tell("keep", key, entry)
-        self.done.add(key)
-
-    def keep_score(self, entry: str, candidate: str, score: float) -> None:
-        """Tell of a candidate's score."""
-        self.tell("keep_score", entry, candidate, float(score))
-        self.scores.setdefault(entry, {})[candidate] = score
-
-    def failed(self, title: str, why: str) -> None:
-        """Tell that a unit failed."""
-        self.tell("failed", title, why)
-
-    def send_files(self) -> None:
-        """Send what was written since, where the driver does not see it."""
-        for path in sorted(self.output_dir.rglob("*")) if self.sends_files else []:
-            state = path.stat()
-            if path.is_file() and self._sent.get(path) != (seen := (state.st_mtime_ns, state.st_size)):
-                self.tell("file", path.relative_to(self.output_dir).as_posix(), path.read_bytes())
-                self._sent[path] = seen
-
-
-def _sees(task: Task) -> bool:
-    """Whether this machine sees the driver's output folder."""
-    try:
-        return (task.output_dir / _MARK).read_text() == task.mark
-    except OSError:
-        return False
-
-
-@cache
-def _prepare(share: Share) -> None:
-    """This worker's settings, before JAX starts: as many threads and devices as are its own."""
-    for name in ("NPROC", "OMP_NUM_THREADS", "LOKY_MAX_CPU_COUNT"):  # of XLA, of OpenMP and BLAS, of joblib
-        os.environ[name] = str(share.cores)
-    enable_compilation_cache()
-    use_all_cores(share.devices)
-
-
-@cache
-def _environment(command: tuple[str, ...]) -> dict[str, Any]:
-    return store.environment(command)
-
-
-@cache
-def _clock() -> CompileClock:
-    """One for all units of this worker."""
-    return CompileClock()
 
 
 @contextmanager

@@ -1,7 +1,8 @@
 """The runner of all experiments: what is done already, choices on tuning rows, failures, and a record of every run.
 
 An experiment is made of units of work, which `each` carries out: one after the other in this process, or wherever an
-`Executor` takes them, such as the machines of a cluster (`pipeline.cluster`).
+`Executor` takes them, such as the machines of a cluster (`pipeline.cluster`).  Other work in units (the captures of
+many sensors, the files of a generation) goes the same way; its results are files, so it asks for no record.
 """
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
@@ -49,19 +50,23 @@ class Runner:
     shard: tuple[int, int] = (0, 1)  # this process takes unit number i where i mod the second is the first
     progress: bool = True  # bars on standard error
     executor: Executor | None = None  # where units are carried out; None: here, one after the other
-    clock: CompileClock = field(default_factory=CompileClock)
+    failures: list[str] = field(default_factory=list)  # of units, each with its title
 
     def __post_init__(self) -> None:
         place, count = self.shard
         if not 0 <= place < count:
             raise InputError(f"`shard` is {place}/{count}; shards are numbered from 0 to {count - 1}")
         self.done, self.scores = self.recorded()
-        self._failures: list[str] = []
 
     def recorded(self) -> tuple[set[store.RunKey], dict[str, dict[str, float]]]:
         """The keys of the runs on the disk, and the scores of choices, by what is chosen for and by candidate."""
         path = self.output_dir / TUNING
         return store.finished(self.output_dir), store.read_json(path) if path.exists() else {}
+
+    @cached_property
+    def clock(self) -> CompileClock:
+        """Of all compilations since the first question, which is before the first of them."""
+        return CompileClock()
 
     @cached_property
     def environment(self) -> dict[str, Any]:
@@ -112,7 +117,7 @@ class Runner:
 
     def failed(self, title: str, why: str) -> None:
         """Remember that a unit failed, for the end, and say so."""
-        self._failures.append(f"{title}: {why}")
+        self.failures.append(f"{title}: {why}")
         self.say(f"{title} failed: {why}")
 
     def finish(self) -> None:
@@ -121,9 +126,14 @@ class Runner:
         Raises:
           TrainingError: some of them failed; what the others found is recorded.
         """
-        if self._failures:
-            more = f" (and {len(self._failures) - 1} more)" if len(self._failures) > 1 else ""
-            raise TrainingError(f"{self._failures[0]}{more}; the other runs are recorded")
+        if self.failures:
+            raise TrainingError(f"{self.first_failure}; the other runs are recorded")
+
+    @property
+    def first_failure(self) -> str:
+        """The first failure, and how many more there are."""
+        more = f" (and {len(self.failures) - 1} more)" if len(self.failures) > 1 else ""
+        return f"{self.failures[0]}{more}"
 
     def choose(
         self, entry: str, name: str, candidates: Sequence[float], score: Callable[[float], float] | None

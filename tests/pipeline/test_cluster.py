@@ -4,9 +4,7 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,29 +20,14 @@ from nids_jax.flows.simulate import SIMULATED_CLASSES, simulate_flows
 from nids_jax.pipeline import cluster
 from nids_jax.pipeline.cluster import Cluster
 from nids_jax.pipeline.runner import Runner
+from nids_jax.pipeline.worker import MARK
 from nids_jax.protocols.few_shot import FewShot
-from nids_jax.runtime import cores
+from tests.pipeline.machines import further
 from tests.pipeline.units import RUNS, bad, carried_out, sleeping
 
 ray = pytest.importorskip("ray")
 # Starting a machine forks this process, in which JAX has threads.
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:os.fork")]
-
-
-@pytest.fixture(scope="module")
-def machines() -> Iterator[Any]:
-    """Three machines with as many cores each as this process has, and one that no unit fits on."""
-    from ray.cluster_utils import Cluster as Machines  # pyright: ignore[reportMissingImports]
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RAY_worker_niceness", "0")  # else a machine that is busy with other work leaves workers nothing
-        found = Machines(initialize_head=True, head_node_args={"num_cpus": 0})
-        for _ in range(3):
-            found.add_node(num_cpus=cores())
-    ray.init(address=found.address, log_to_driver=False)
-    yield found
-    ray.shutdown()
-    found.shutdown()
 
 
 def told_once(folder: Path) -> set[tuple[int, int]]:
@@ -83,7 +66,7 @@ def test_the_records_are_those_of_one_process(machines: Any, tmp_path: Path):
         job.run(table, Runner(output_dir=there, say=said.append, progress=False, executor=executor))
         with pytest.MonkeyPatch.context() as patch:  # machines that do not see the folder send its files
             write = cluster.write_atomic
-            patch.setattr(cluster, "write_atomic", lambda path, data: path.name == cluster._MARK or write(path, data))
+            patch.setattr(cluster, "write_atomic", lambda path, data: path.name == MARK or write(path, data))
             one = replace(job, split_seeds=(5,))
             job_runner = Runner(output_dir=moved, say=said.append, progress=False, executor=executor)
             one.run(table, job_runner)
@@ -95,15 +78,12 @@ def test_the_records_are_those_of_one_process(machines: Any, tmp_path: Path):
     assert sum("accuracy" in line for line in said) == 27 + 9
     for name in ("runs/shots5-split5/synthetic.parquet", "runs/shots5-split5/curves.json"):
         assert (there / name).read_bytes() == (moved / name).read_bytes() == (here / name).read_bytes()
-    assert not (there / cluster._MARK).exists()
+    assert not (there / MARK).exists()
 
 
 def test_a_machine_that_is_lost_costs_what_it_was_busy_with(machines: Any, tmp_path: Path):
     log, said = tmp_path / "log", []
-    victim = machines.add_node(num_cpus=cores())
-    deadline = time.monotonic() + 60
-    while ray.cluster_resources().get("CPU", 0) < 4 * cores() and time.monotonic() < deadline:
-        time.sleep(0.2)
+    victim = further(machines)
 
     def say(line: str) -> None:
         said.append(line)
@@ -132,6 +112,7 @@ def test_what_fails_is_named_and_the_rest_is_kept(machines: Any, tmp_path: Path)
 DRIVER = """
 import sys
 from pathlib import Path
+from tests.pipeline.machines import further
 from tests.pipeline.units import carried_out, sleeping
 carried_out(Path(sys.argv[1]), list(range(6)), sleeping, Path(sys.argv[2]), lambda line: print(line, flush=True))
 """

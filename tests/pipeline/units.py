@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from nids_jax.errors import InputError, TrainingError
+from nids_jax.pipeline import sensors
 from nids_jax.pipeline.cluster import Cluster
 from nids_jax.pipeline.runner import Runner
 
+meter_sensor = sensors.meter_sensor  # the genuine one
 RUNS = 4  # of a unit that sleeps
 
 
@@ -42,6 +44,15 @@ def bad(runner: Runner, unit: str, folder: Path) -> str:
         (runner.output_dir / "runs").mkdir(exist_ok=True)
         (runner.output_dir / "runs" / f"{unit}.txt").write_text(unit)
     return unit
+
+
+def metering(runner: Runner, sensor: sensors.Sensor, how: sensors.Metering) -> None:
+    """As `sensors.meter_sensor`, slowly; beside the records a file says who began with which sensor."""
+    with (runner.output_dir.parent / "begun").open("a") as file:
+        file.write(f"{sensor.name}\n")
+    time.sleep(0.7)
+    meter_sensor(runner, sensor, how)
+    time.sleep(0.3)
 
 
 def carried_out(folder: Path, units: list, work: Callable, shared: Any, say: Callable = lambda _: None) -> Runner:
