@@ -6,11 +6,12 @@ processes write the same files.  A shard is whole or absent: killed, a generatio
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+import pickle
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol, get_args
 
@@ -25,11 +26,12 @@ from nids_jax.bundle.fields import entry, names
 from nids_jax.bundle.folder import naming
 from nids_jax.bundle.scaling import stored_scaler
 from nids_jax.data.scaling import Scaler
-from nids_jax.errors import InputError, check_names, reason
+from nids_jax.errors import InputError, TrainingError, check_names, reason
 from nids_jax.files import Digest, open_temporary
 from nids_jax.flows.consistency import repair
 from nids_jax.generators.base import Labels
 from nids_jax.generators.cddpm import CDDPM
+from nids_jax.pipeline.runner import Executor, Runner
 from nids_jax.progress import follow
 from nids_jax.sheets import guarded
 from nids_jax.training.checkpoint import fingerprint
@@ -190,7 +192,15 @@ class Written(NamedTuple):
 
 
 def run(
-    job: Generation, output_dir: Path, *, process: int = 0, processes: int = 1, abreast: int = 1, progress: bool = True
+    job: Generation,
+    output_dir: Path,
+    *,
+    process: int = 0,
+    processes: int = 1,
+    abreast: int = 1,
+    progress: bool = True,
+    executor: Executor | None = None,
+    say: Callable[[str], object] = print,
 ) -> Written:
     """Write the shards that are not there yet, of every `processes` the `process`-th.
 
@@ -198,20 +208,29 @@ def run(
 
     Args:
       abreast: shards written at once, by a thread each; with a fast accelerator, one would not keep up.
+      executor: where the shards are made, a unit each; None: in this process.
+      say: called with a line per shard that an executor has made.
 
     Raises:
       InputError: the folder holds another generation, or cannot be written.
-      TrainingError: the model's rows are not finite.
+      TrainingError: the model's rows are not finite, or a shard's worker was lost again and again; the others are kept.
     """
     description = _claim(output_dir, job)
     missing = [n for n in range(process, job.parts, processes) if not _is_whole(output_dir, job, n)]
     wanted = sum(len(job.rows(n)) for n in range(process, job.parts, processes))
     left = sum(len(job.rows(n)) for n in missing)
-    if missing:
-        job.model.cddpm.compile()  # before the bar begins to count rows a second
-    with follow("generating" if progress else None, wanted, "row", done=wanted - left) as bar:
-        for start in range(0, len(missing), abreast):
-            _write_abreast(job, output_dir, missing[start : start + abreast], bar.update)
+    if executor is not None:
+        runner = Runner(output_dir=output_dir, say=say, executor=executor)
+        # Pickled here, as JAX must not start in a worker before its cores are devices.
+        runner.each(missing, make_shard, pickle.dumps(job), title=job.name)
+        if runner.failures:
+            raise TrainingError(f"{runner.first_failure}; the other files are kept")
+    else:
+        if missing:
+            job.model.cddpm.compile()  # before the bar begins to count rows a second
+        with follow("generating" if progress else None, wanted, "row", done=wanted - left) as bar:
+            for start in range(0, len(missing), abreast):
+                _write_abreast(job, output_dir, missing[start : start + abreast], bar.update)
     if not all(_is_whole(output_dir, job, n) for n in range(job.parts)):
         return Written(left, complete=False)
     checks = [store.read_json(_check_path(output_dir, job, n)) for n in range(job.parts)]
@@ -219,6 +238,21 @@ def run(
     if missing or not (output_dir / MANIFEST).exists():
         store.write_json(output_dir / MANIFEST, {**manifest, "files": checks})
     return Written(left, complete=True)
+
+
+def make_shard(runner: Runner, shard: int, pickled: bytes) -> None:
+    """A unit: one shard of a pickled `Generation`, whole or absent."""
+    job = _unpickled(pickled)
+    with runner.unit(job.name(shard)):
+        if not _is_whole(runner.output_dir, job, shard):  # or else by a worker that was lost when all was done
+            _write_abreast(job, runner.output_dir, [shard], lambda _: None)
+        runner.say(f"{job.name(shard)}: {len(job.rows(shard)):,} rows")
+
+
+@cache
+def _unpickled(pickled: bytes) -> Generation:
+    """Once for all shards of a worker."""
+    return pickle.loads(pickled)
 
 
 def _claim(output_dir: Path, job: Generation) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import pickle
 import shutil
 import signal
 import subprocess
@@ -24,10 +25,11 @@ from nids_jax import bulk, parallel, random
 from nids_jax.__main__ import main
 from nids_jax.data.scaling import fit_scaler
 from nids_jax.data.table import FlowTable
-from nids_jax.errors import InputError
+from nids_jax.errors import InputError, TrainingError
 from nids_jax.files import own_checksum
 from nids_jax.generators.base import Labels
 from nids_jax.generators.cddpm import CDDPM
+from nids_jax.pipeline.runner import Runner
 from nids_jax.presets import get_preset
 from tests.generators.test_cddpm import TINY
 
@@ -147,6 +149,45 @@ def test_other_cuts_and_other_hands_make_the_same_rows(model: bulk.Model, whole:
     assert contents(tmp_path / "three") == contents(whole)
 
 
+def test_an_executor_makes_the_same_files_a_unit_each(model: bulk.Model, whole: Path, tmp_path: Path):
+    class Elsewhere:
+        def run(self, runner: Any, units: Any, work: Any, shared: Any, title: Any) -> list[Any]:
+            named.extend(map(title, units))
+            copy = Runner(output_dir=runner.output_dir, say=said.append)
+            found = [work(copy, *pickle.loads(pickle.dumps((unit, *shared)))) for unit in units]
+            runner.failures += copy.failures
+            return found
+
+    named, said = [], []
+    folder = tmp_path / "out"
+    folder.mkdir()
+    kept = "part-00003-of-00005.parquet"
+    for name in (kept, f"{bulk.CHECKS}/{kept}.json"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        shutil.copy(whole / name, folder / name)
+    made = bulk.run(job(model, shards=5), folder, executor=Elsewhere(), say=said.append)
+    assert made == (193 - 39, True)
+    assert named == [f"part-0000{n}-of-00005.parquet" for n in (0, 1, 2, 4)]
+    assert [line.split(": ")[1] for line in said] == ["38 rows", "39 rows", "38 rows", "39 rows"]
+    assert contents(folder) == contents(whole)
+
+
+def test_a_shard_that_fails_elsewhere_is_named(model: bulk.Model, tmp_path: Path):
+    class Lost:
+        def run(self, runner: Any, units: Any, work: Any, shared: Any, title: Any) -> list[Any]:
+            for unit in units[1:]:
+                work(Runner(output_dir=runner.output_dir, say=lambda _: None), unit, *shared)
+            runner.failed(title(units[0]), "its worker was lost 4 times")
+            return []
+
+    with pytest.raises(TrainingError, match=r"part-00000-of-00003.parquet: its worker was lost 4 times; the other"):
+        bulk.run(job(model, shards=3), tmp_path, executor=Lost(), say=lambda _: None)
+    assert sorted(path.name for path in tmp_path.glob("*.parquet")) == [
+        f"part-0000{n}-of-00003.parquet" for n in (1, 2)
+    ]
+    assert not (tmp_path / bulk.MANIFEST).exists()
+
+
 def test_more_devices_write_the_same_bytes(
     model: bulk.Model, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -261,6 +302,11 @@ def test_labels_need_no_memory():
         ({"--shards": "11"}, "error: --shards is 11; 10 rows fill from 1 to 10 files"),
         ({"--checkpoint": ""}, "error: --checkpoint is missing; name a folder"),
         ({"--process_id": "2", "--processes": "2"}, "error: --process_id is 2; of 2 processes the last is number 1"),
+        (
+            {"--cluster": "auto", "--processes": "2"},
+            "error: --cluster and --processes both share the files out; give one",
+        ),
+        ({"--cluster": "10.0.0.1"}, "error: --cluster is '10.0.0.1'; give auto, or ray://host:10001"),
         ({"--label_counts": "scan"}, "error: --label_counts has 'scan'; give CLASS:ROWS"),
         (
             {"--sampler": "ddim", "--sampler_steps": "101"},

@@ -3,12 +3,13 @@
 The rows are in raw units, sorted by class, and depend on the model, the seed and the classes' counts alone: not on the
 devices, the processes or the number of files.  A file is whole or absent, and the same command goes on where a killed
 one stopped.  Several processes, each with the same flags and its own --process_id, share the files among them, on one
-machine or on several with a common folder.
+machine or on several with a common folder; or --cluster hands them to the machines of a Ray cluster.
 
     nids_jax generate --checkpoint=out/demo/few_shot/runs/shots5-split0/cddpm --rows=1000000 --output_dir=flows
 """
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,9 +19,11 @@ from nids_jax import bulk
 from nids_jax.cli.flags import Flags
 from nids_jax.cli.options import Sampling
 from nids_jax.cli.output import say
+from nids_jax.cli.placing import cluster
 from nids_jax.data.sampling_strategy import parse_rows
 from nids_jax.errors import InputError
 from nids_jax.locks import hold
+from nids_jax.pipeline.runner import Executor
 from nids_jax.runtime import CompileClock, cores
 from nids_jax.settings import check_settings, setting
 
@@ -37,6 +40,9 @@ class Generate:
     seed: int = setting(0, "Of all random draws.", least=0, most=2**32 - 1)
     processes: int = setting(1, "Processes that share the files among them.", least=1)
     process_id: int = setting(0, "Which of them this is, from 0.", least=0)
+    cluster: str | None = setting(
+        None, "Make the files on a Ray cluster: auto finds or starts one, ray://HOST:10001 connects; default: here."
+    )
     output_dir: str | None = setting(None, "Folder for the files and their manifest.")
 
     def __post_init__(self) -> None:
@@ -46,6 +52,8 @@ class Generate:
                 f"`process_id` is {self.process_id}; of {self.processes} processes the last is number"
                 f" {self.processes - 1}"
             )
+        if self.cluster is not None and self.processes > 1:
+            raise InputError("`cluster` and `processes` both share the files out; give one of them")
 
 
 FLAGS = (Generate, Sampling)
@@ -56,6 +64,11 @@ def main(arguments: Sequence[str]) -> None:
     given = Flags(FLAGS)
     given.parse(arguments)
     wanted, sampling = given.build(Generate), given.build(Sampling)
+    with nullcontext() if wanted.cluster is None else cluster(wanted.cluster, computes=True) as executor:
+        _generate(wanted, sampling, arguments, executor)
+
+
+def _generate(wanted: Generate, sampling: Sampling, arguments: Sequence[str], executor: Executor | None) -> None:
     checkpoint, output_dir = _folder("checkpoint", wanted.checkpoint), _folder("output_dir", wanted.output_dir)
     model = bulk.Model.load(checkpoint)
     model.cddpm.config = sampling.changed(model.cddpm.config)
@@ -80,7 +93,15 @@ def main(arguments: Sequence[str]) -> None:
         may_be_read_only=(output_dir / bulk.MANIFEST).exists(),
     )
     with held, CompileClock().timed() as seconds:
-        made = bulk.run(job, output_dir, process=wanted.process_id, processes=wanted.processes, abreast=abreast)
+        made = bulk.run(
+            job,
+            output_dir,
+            process=wanted.process_id,
+            processes=wanted.processes,
+            abreast=abreast,
+            executor=executor,
+            say=say,
+        )
     if made.rows:
         rate = made.rows / seconds["run"]
         say(

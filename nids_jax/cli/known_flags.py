@@ -83,8 +83,8 @@ KNOWN: dict[str, frozenset[str]] = {
             unlabelled
         """,
         "generate": """
-            checkpoint format guidance label_counts output_dir precision process_id processes rows sampler
-            sampler_steps seed shards variance
+            checkpoint cluster format guidance label_counts output_dir precision process_id processes rows
+            sampler sampler_steps seed shards variance
         """,
         "meter": """
             activity_timeout captures cluster compat decapsulate flow_timeout format joined label max_flows output
