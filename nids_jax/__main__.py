@@ -97,6 +97,9 @@ def _run(name: str, arguments: Sequence[str]) -> int:
         return frame.BAD_INPUT
     command = COMMANDS[name]
 
+    def own() -> set[str]:
+        return {*known_flags.KNOWN[name]} if name in known_flags.KNOWN else flags_of(name).names
+
     def load() -> Callable[[Sequence[str]], object]:
         known_flags.refuse_unknown(name, arguments)
         if command.jax:
@@ -112,11 +115,11 @@ def _run(name: str, arguments: Sequence[str]) -> int:
                 text = sys.modules[_module(command)].__doc__ or ""
                 output.say(*flags_of(name).help(f"nids_jax {name}: {command.summary}", text).split("\n"))
             except UnknownFlagError as error:
-                raise UnknownFlagError(error.flag, known_flags.hint(name, error.flag)) from None
+                raise UnknownFlagError(error.flag, known_flags.hint(name, error.flag, own())) from None
 
         return run
 
-    return frame.run(load, arguments, lambda: {*known_flags.KNOWN[name]})
+    return frame.run(load, arguments, own)
 
 
 def _module(command: Command) -> str:

@@ -129,3 +129,6 @@ def test_an_experiment_of_ones_own(flows: Path, monkeypatch: pytest.MonkeyPatch,
     assert command_line.main(["smallest", "--help"]) == 0
     assert "--rows=5\n      Rows of each class." in capsys.readouterr().out
     assert command_line.main(["smallest", "--rows=1", f"--output_dir={out}"]) == 2
+    capsys.readouterr()
+    assert command_line.main(["smallest", "--row=7", f"--output_dir={out}"]) == 2
+    assert "unknown flag --row; did you mean --rows?" in capsys.readouterr().err

@@ -4,7 +4,7 @@ They follow from the commands' settings, whose modules take seconds to import; `
 """
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from nids_jax.errors import InputError
 
@@ -116,10 +116,12 @@ _HELP = frozenset({"--help", "-h", "--helpfull", "--helpshort"})
 def refuse_unknown(command: str, arguments: Sequence[str]) -> None:
     """Refuse the first flag of a command line that the command does not have, if it can be no other flag's value.
 
+    A command that is not written down here, as one of a user's own, tells by itself.
+
     Raises:
       InputError: there is one.
     """
-    if _HELP.intersection(arguments):
+    if command not in KNOWN or _HELP.intersection(arguments):
         return
     before = ""
     for each in arguments:
@@ -129,14 +131,14 @@ def refuse_unknown(command: str, arguments: Sequence[str]) -> None:
         if each.startswith("--") and not {name, name.removeprefix("no")} & (KNOWN[command] | _OF_ALL):
             if len(name) > LONGEST_NAME:
                 raise InputError(f"unknown flag --{name[:40]}…")
-            raise InputError(f"unknown flag --{name}{hint(command, name)}")
+            raise InputError(f"unknown flag --{name}{hint(command, name, KNOWN[command])}")
         before = each
 
 
-def hint(command: str, flag: str) -> str:
-    """What to say of a flag that a command does not have: whose it is, or which one may be meant."""
+def hint(command: str, flag: str, own: Collection[str]) -> str:
+    """What to say of a flag that is not among a command's own: whose it is, or which one may be meant."""
     others = [name for name, flags in KNOWN.items() if name != command and flag in flags]
     if others:
         return f": it is about {others[0]}, not about {command}; leave it out"
-    near = difflib.get_close_matches(flag, KNOWN[command], 1)
+    near = difflib.get_close_matches(flag, own, 1)
     return f"; did you mean --{near[0]}?" if near else ""

@@ -20,9 +20,9 @@ def test_each_command_has_the_flags_that_are_written_down() -> None:
 
 
 def test_whose_flag_it_is() -> None:
-    assert hint("meter", "shots") == ": it is about fewshot, not about meter; leave it out"
-    assert hint("meter", "lable") == "; did you mean --label?"
-    assert hint("meter", "qqqqq") == ""
+    assert hint("meter", "shots", KNOWN["meter"]) == ": it is about fewshot, not about meter; leave it out"
+    assert hint("meter", "lable", KNOWN["meter"]) == "; did you mean --label?"
+    assert hint("meter", "qqqqq", KNOWN["meter"]) == ""
 
 
 @pytest.mark.parametrize(
