@@ -19,11 +19,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.command import asked
 from benchmarks.gpu.ours import CASES, FLOAT32, ONE_DEVICE, PRECISIONS
 from benchmarks.gpu.point import OURS, RUNNERS, Point, key
 from nids_jax import store
 from nids_jax.cli import frame, output
-from nids_jax.cli.flags import Flags, HelpRequested
+from nids_jax.cli.flags import Flags
 from nids_jax.errors import InputError, check_names
 from nids_jax.files import write_atomic, writing
 from nids_jax.presets import PRESETS
@@ -121,13 +122,9 @@ def machine() -> Line:
 
 def main(arguments: Sequence[str]) -> None:
     """Time what is missing in the folder."""
-    given = Flags([Accelerator])
-    try:
-        given.parse(arguments)
-    except HelpRequested:
-        print(given.help("python -m benchmarks.accelerator", __doc__ or ""))
+    wanted = asked(Accelerator, "benchmarks.accelerator", __doc__, arguments)
+    if wanted is None:
         return
-    wanted = given.build(Accelerator)
     folder, environment = Path(wanted.output_dir), machine()
     environment["preset"] = wanted.preset
     _check_same(folder, environment)

@@ -17,8 +17,9 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+from benchmarks.command import asked
 from nids_jax.cli import frame
-from nids_jax.cli.flags import Flags, HelpRequested
+from nids_jax.cli.flags import Flags
 from nids_jax.errors import InputError
 from nids_jax.settings import setting
 
@@ -34,13 +35,9 @@ class Captures:
 
 def main(arguments: Sequence[str]) -> None:
     """Time what the flags ask for."""
-    given = Flags([Captures])
-    try:
-        given.parse(arguments)
-    except HelpRequested:
-        print(given.help("python -m benchmarks.captures", __doc__ or ""))
+    wanted = asked(Captures, "benchmarks.captures", __doc__, arguments)
+    if wanted is None:
         return
-    wanted = given.build(Captures)
     if not wanted.capture or not Path(wanted.capture).is_file():
         raise InputError(f"`capture` is {wanted.capture!r}; name a capture file")
     from nids_jax.flows.capture.source import Source

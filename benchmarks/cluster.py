@@ -18,9 +18,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from benchmarks.command import asked
 from nids_jax import store
 from nids_jax.cli import frame
-from nids_jax.cli.flags import Flags, HelpRequested
+from nids_jax.cli.flags import Flags
 from nids_jax.errors import InputError
 from nids_jax.report.conditions import Table
 from nids_jax.report.tables import markdown
@@ -99,13 +100,9 @@ def figures(folder: Path) -> dict[store.RunKey, Any]:
 
 def main(arguments: Sequence[str]) -> None:
     """Run what the flags ask for."""
-    given = Flags([Sweep])
-    try:
-        given.parse(arguments)
-    except HelpRequested:
-        print(given.help("python -m benchmarks.cluster", __doc__ or ""))
+    sweep = asked(Sweep, "benchmarks.cluster", __doc__, arguments)
+    if sweep is None:
         return
-    sweep = given.build(Sweep)
     out = Path(sweep.output_dir)
     if out.exists():
         raise InputError(

@@ -21,10 +21,11 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.command import asked
 from benchmarks.works import WORKS
 from nids_jax import machine, store
 from nids_jax.cli import frame
-from nids_jax.cli.flags import Flags, HelpRequested
+from nids_jax.cli.flags import Flags
 from nids_jax.errors import check_names
 from nids_jax.files import write_atomic
 from nids_jax.report.style import new_figure, styled, svg
@@ -174,13 +175,9 @@ def main(arguments: Sequence[str]) -> None:
         what, size, repeats = arguments[1:]
         print(json.dumps(asdict(measure(what, int(size), int(repeats)))))
         return
-    given = Flags([Growth])
-    try:
-        given.parse(arguments)
-    except HelpRequested:
-        print(given.help("python -m benchmarks.growth", __doc__ or ""))
+    wanted = asked(Growth, "benchmarks.growth", __doc__, arguments)
+    if wanted is None:
         return
-    wanted = given.build(Growth)
     environment = store.environment(["python", "-m", "benchmarks.growth", *arguments])
     title = f"Growth, {os.cpu_count()} cores, JAX {environment['jax']}"
     curves: dict[str, list[Point]] = {}

@@ -10,7 +10,9 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
-from jax.extend.core import ClosedJaxpr, Jaxpr
+from jax.extend.core import Jaxpr
+
+from nids_jax.machine import inner_programs
 
 
 def operations(function: Callable[..., Any], *arguments: Any, turns: int = 1) -> float:
@@ -40,17 +42,9 @@ def _of_equation(equation: Any, turns: int) -> float:
         return 2.0 * equation.outvars[0].aval.size * math.prod(kernel[axis] for axis in numbers[1:])
     if name == "cond":
         return max(_of(branch.jaxpr, turns) for branch in params["branches"])
-    inner = sum(_of(jaxpr, turns) for value in params.values() for jaxpr in _jaxprs(value))
+    inner = sum(_of(jaxpr, turns) for jaxpr in inner_programs(equation))
     if name == "scan":
         return inner * params["length"]
     if name == "while":
         return inner * turns
     return inner * params["mesh"].size if name == "shard_map" else inner
-
-
-def _jaxprs(value: Any) -> list[Jaxpr]:
-    if isinstance(value, ClosedJaxpr):
-        return [value.jaxpr]
-    if isinstance(value, Jaxpr):
-        return [value]
-    return [each for part in value for each in _jaxprs(part)] if isinstance(value, tuple | list) else []

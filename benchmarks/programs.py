@@ -14,11 +14,12 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from benchmarks.command import asked
 from benchmarks.operations import operations
 from nids_jax import parallel
 from nids_jax.classifiers import inference, neural
 from nids_jax.cli import frame
-from nids_jax.cli.flags import Flags, HelpRequested
+from nids_jax.cli.flags import Flags
 from nids_jax.diffusion.samplers import SAMPLERS
 from nids_jax.generators import denoising, gan, resampling
 from nids_jax.nn.detector import NETWORKS
@@ -68,13 +69,7 @@ def programs(preset_name: str, batch: int, *, features: int = FEATURES, classes:
     stop = _array(of=jnp.int32)
     found = []
     config: Any = preset.generators["cddpm"]
-    objective = denoising.DenoisingObjective(
-        network=config.network,
-        schedule=config.schedule,
-        classes=classes,
-        prediction=config.prediction,
-        label_dropout=config.label_dropout,
-    )
+    objective = config.objective(classes)
     state = jax.eval_shape(
         lambda: loop.initial_state(jax.random.key(0), objective=objective, optimiser=config.optimiser)
     )
@@ -168,13 +163,9 @@ def memory(preset: str, batches: Sequence[int], only: Sequence[str] = ()) -> Tab
 
 def main(arguments: Sequence[str]) -> None:
     """Print what the flags ask for."""
-    given = Flags([Programs])
-    try:
-        given.parse(arguments)
-    except HelpRequested:
-        print(given.help("python -m benchmarks.programs", __doc__ or ""))
+    wanted = asked(Programs, "benchmarks.programs", __doc__, arguments)
+    if wanted is None:
         return
-    wanted = given.build(Programs)
     print(markdown(memory(wanted.preset, wanted.batches, wanted.only)))
 
 

@@ -14,11 +14,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.command import asked
 from benchmarks.speed import detectors, generators, rows
 from benchmarks.speed.stopwatch import SIDE, THREADS, Figure, Stopwatch, Work, table
 from nids_jax import store
 from nids_jax.cli import frame
-from nids_jax.cli.flags import Flags, HelpRequested
+from nids_jax.cli.flags import Flags
 from nids_jax.errors import check_names
 from nids_jax.files import write_atomic
 from nids_jax.presets import Preset, get_preset
@@ -51,13 +52,9 @@ class Throughput:
 
 def main(arguments: Sequence[str]) -> None:
     """Time what the flags ask for."""
-    given = Flags([Throughput])
-    try:
-        given.parse(arguments)
-    except HelpRequested:
-        print(given.help("python -m benchmarks.throughput", __doc__ or ""))
+    wanted = asked(Throughput, "benchmarks.throughput", __doc__, arguments)
+    if wanted is None:
         return
-    wanted = given.build(Throughput)
     preset, watch = get_preset(wanted.preset), Stopwatch(wanted.repeats)
     found = watch.time(
         f"matrix product {SIDE}³", watch.product, Work(amount=1, unit="products", flop=2.0 * SIDE**3, note="float32")

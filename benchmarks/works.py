@@ -113,11 +113,9 @@ def _data(rows: int, features: int, classes: int) -> tuple[np.ndarray, np.ndarra
 def _trained(method: str, features: int, classes: int) -> Run:
     """Some steps of training; the first run compiles."""
     import jax
-    import jax.numpy as jnp
 
-    from nids_jax import parallel
+    from benchmarks.untrained import training
     from nids_jax.classifiers.neural import CrossEntropyObjective
-    from nids_jax.generators.denoising import DenoisingObjective
     from nids_jax.presets import get_preset
     from nids_jax.training import loop
 
@@ -127,50 +125,20 @@ def _trained(method: str, features: int, classes: int) -> Run:
         objective = CrossEntropyObjective(network=config.network, features=features, classes=classes)
     else:
         config = preset.generators["cddpm"]
-        objective = DenoisingObjective(
-            network=config.network,
-            schedule=config.schedule,
-            classes=classes,
-            prediction=config.prediction,
-            label_dropout=config.label_dropout,
-        )
-    x, y = _data(1024, features, classes)
-    mesh = parallel.mesh(config.batch)
-    data, key = parallel.everywhere((loop.pad(x, y), jax.random.key(0)), mesh)
+        objective = config.objective(classes)
+    rows = loop.pad(*_data(1024, features, classes))
     state = loop.initial_state(jax.random.key(0), objective=objective, optimiser=config.optimiser)
-    held = [parallel.everywhere(jax.tree.map(jnp.copy, state), mesh)]
-
-    def run() -> None:
-        held[0], losses = loop.advance(
-            held[0], data, key, held[0].step + _STEPS, objective=objective, optimiser=config.optimiser,
-            batch=config.batch,
-        )  # fmt: skip
-        jax.block_until_ready(losses)
-
-    return run
+    return training(objective, config.optimiser, state, rows, batch=config.batch, steps=_STEPS)
 
 
 def _sampled(rows: int, features: int, classes: int) -> Run:
     """Rows of an untrained CDDPM."""
     import jax
 
-    from nids_jax.generators.cddpm import CDDPM
-    from nids_jax.generators.denoising import DenoisingObjective
+    from benchmarks.untrained import diffusion_model
     from nids_jax.presets import get_preset
-    from nids_jax.training import loop
 
-    config = get_preset("demo").generators["cddpm"]
-    objective = DenoisingObjective(
-        network=config.network,
-        schedule=config.schedule,
-        classes=classes,
-        prediction=config.prediction,
-        label_dropout=config.label_dropout,
-    )
-    model = CDDPM(config)
-    model.state_ = loop.initial_state(jax.random.key(0), objective=objective, optimiser=config.optimiser)
-    model.n_classes_, model.features_ = classes, features
-    model._set_range(-np.ones(features), np.ones(features))
+    model = diffusion_model(get_preset("demo").generators["cddpm"], features, classes)
     labels = np.arange(rows) % classes
     return lambda: model.sample(labels, jax.random.key(1))
 

@@ -26,7 +26,7 @@ from nids_jax.bundle.fields import entry, names
 from nids_jax.bundle.folder import naming
 from nids_jax.bundle.scaling import stored_scaler
 from nids_jax.data.scaling import Scaler
-from nids_jax.errors import InputError, TrainingError, check_names, reason
+from nids_jax.errors import InputError, check_names, reason
 from nids_jax.files import Digest, open_temporary
 from nids_jax.flows.consistency import repair
 from nids_jax.generators.base import Labels
@@ -223,8 +223,7 @@ def run(
         runner = Runner(output_dir=output_dir, say=say, executor=executor)
         # Pickled here, as JAX must not start in a worker before its cores are devices.
         runner.each(missing, make_shard, pickle.dumps(job), title=job.name)
-        if runner.failures:
-            raise TrainingError(f"{runner.first_failure}; the other files are kept")
+        runner.finish("the other files are kept")
     else:
         if missing:
             job.model.cddpm.compile()  # before the bar begins to count rows a second

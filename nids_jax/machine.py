@@ -104,10 +104,18 @@ def _bytes_in(jaxpr: Jaxpr) -> float:
     for equation in jaxpr.eqns:
         arrays: list[Any] = [out.aval for out in equation.outvars]
         total += sum(math.prod(array.shape) * array.dtype.itemsize for array in arrays)
-        for value in jax.tree.leaves([*equation.params.values()], is_leaf=lambda x: isinstance(x, ClosedJaxpr | Jaxpr)):
-            if isinstance(value, ClosedJaxpr | Jaxpr):
-                total += _bytes_in(value.jaxpr if isinstance(value, ClosedJaxpr) else value)
+        total += sum(map(_bytes_in, inner_programs(equation)))
     return total
+
+
+def inner_programs(equation: Any) -> list[Jaxpr]:
+    """The programs that an equation of a jaxpr calls: a loop's body, the branches of a condition."""
+    values = jax.tree.leaves([*equation.params.values()], is_leaf=lambda x: isinstance(x, ClosedJaxpr | Jaxpr))
+    return [
+        each.jaxpr if isinstance(each, ClosedJaxpr) else each
+        for each in values
+        if isinstance(each, ClosedJaxpr | Jaxpr)
+    ]
 
 
 @contextmanager

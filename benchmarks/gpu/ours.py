@@ -65,13 +65,7 @@ class Sizes:
         """CDDPM's objective."""
         config = self.preset.generators["cddpm"]
         network = replace(config.network, precision="bfloat16" if self.precision == "bfloat16" else "float32")
-        return denoising.DenoisingObjective(
-            network=network,
-            schedule=config.schedule,
-            classes=self.classes,
-            prediction=config.prediction,
-            label_dropout=config.label_dropout,
-        )
+        return replace(config, network=network).objective(self.classes)
 
     def detection(self) -> CrossEntropyObjective:
         """CNN-BiGRU's."""

@@ -1,12 +1,11 @@
 """Training and inference of the detector beside the same network in PyTorch, and SHAP values of its verdicts."""
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
+from benchmarks import untrained
 from benchmarks.speed.generators import CLASSES, FEATURES
 from benchmarks.speed.stopwatch import THREADS, Figure, Run, Stopwatch, Work, baseline
-from nids_jax import parallel
 from nids_jax.classifiers.neural import CrossEntropyObjective, DetectorConfig, NeuralClassifier
 from nids_jax.data.loading import load
 from nids_jax.data.scaling import fit_scaler
@@ -26,16 +25,8 @@ def detector(watch: Stopwatch, preset: Preset) -> list[Figure]:
     config = preset.detector
     model, x, y = _model(config)
     objective = CrossEntropyObjective(network=config.network, features=FEATURES, classes=CLASSES)
-    mesh = parallel.mesh(_BATCH)
-    data, key = parallel.everywhere((loop.pad(x, y), jax.random.key(0)), mesh)
-    held = [parallel.everywhere(jax.tree.map(jnp.copy, model.state_), mesh)]  # training takes its state over
-
-    def train() -> None:
-        held[0], losses = loop.advance(
-            held[0], data, key, held[0].step + _STEPS, objective=objective, optimiser=config.optimiser, batch=_BATCH
-        )
-        jax.block_until_ready(losses)
-
+    rows = loop.pad(x, y)
+    train = untrained.training(objective, config.optimiser, model.state_, rows, batch=_BATCH, steps=_STEPS)
     theirs = _torch(config, x, y)
     assert isinstance(config.network, RecurrentConfig)
     per_row = 2.0 * _multiplications(config.network, CLASSES, FEATURES)

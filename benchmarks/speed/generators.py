@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from benchmarks import untrained
 from benchmarks.speed.stopwatch import THREADS, Figure, Run, Stopwatch, Work, baseline, flop, seconds
 from nids_jax import parallel
 from nids_jax.generators.cddpm import CDDPM, CDDPMConfig
@@ -34,35 +35,10 @@ def data(rows: int) -> training_loop.Data:
 def cddpm(watch: Stopwatch, preset: Preset) -> list[Figure]:
     """The network's forward pass, training, sampling, and the paper's loop."""
     config = preset.generators["cddpm"]
-    objective = DenoisingObjective(
-        network=config.network,
-        schedule=config.schedule,
-        classes=CLASSES,
-        prediction=config.prediction,
-        label_dropout=config.label_dropout,
-    )
-    key = jax.random.key(0)
-    rows, there = parallel.everywhere((data(75), key), parallel.mesh(config.batch))
-    state = training_loop.initial_state(key, objective=objective, optimiser=config.optimiser)
-    model = CDDPM(config)
-    model.state_ = jax.tree.map(jnp.copy, state)  # training donates its state
-    model.n_classes_, model.features_ = CLASSES, FEATURES
-    model._set_range(-np.ones(FEATURES), np.ones(FEATURES))
+    objective, key = config.objective(CLASSES), jax.random.key(0)
+    model = untrained.diffusion_model(config, FEATURES, CLASSES)
     found, per_row = _forward(watch, objective, model)
-    held = [parallel.everywhere(state, parallel.mesh(config.batch))]
-
-    def train() -> None:
-        held[0], losses = training_loop.advance(
-            held[0],
-            rows,
-            there,
-            held[0].step + BLOCK,
-            objective=objective,
-            optimiser=config.optimiser,
-            batch=config.batch,
-        )
-        jax.block_until_ready(losses)
-
+    train = untrained.training(objective, config.optimiser, model.state_, data(75), batch=config.batch, steps=BLOCK)
     call = tiles(objective, FEATURES).small * parallel.mesh().size  # rows computed together, whether asked for or not
     labels = np.arange(_TILES * call) % CLASSES
     calls = config.sampler.calls(config.schedule)

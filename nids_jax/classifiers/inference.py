@@ -79,6 +79,16 @@ def logits_of(objective: "CrossEntropyObjective", state: TrainState, x: np.ndarr
     return in_calls(objective, state, len(x), lambda share: share(x))
 
 
+def _shared(whole: np.ndarray, *, places: slice, devices: int, used: int, room: int) -> np.ndarray:
+    """Some rows of an array [n, …], shared out: [devices, room, …], of which `used` rows each, and zeros behind."""
+    own = whole[places]
+    padded = np.zeros((devices * used, *whole.shape[1:]), whole.dtype)
+    padded[: len(own)] = own
+    shares = np.zeros((devices, room, *whole.shape[1:]), whole.dtype)
+    shares[:, :used] = padded.reshape(devices, used, *whole.shape[1:])
+    return shares
+
+
 def in_calls(
     objective: "CrossEntropyObjective",
     state: TrainState,
@@ -100,20 +110,9 @@ def in_calls(
         count = min(n - start, mesh.size * most * tile)
         tiles = -(-count // (mesh.size * tile))
 
-        def share(
-            whole: np.ndarray,
-            start: int = start,
-            count: int = count,
-            tiles: int = tiles,
-            tile: int = tile,
-            most: int = most,
-        ) -> np.ndarray:
-            own = np.zeros((mesh.size * tiles * tile, *whole.shape[1:]), whole.dtype)
-            own[:count] = whole[start : start + count]
-            shares = np.zeros((mesh.size, most * tile, *whole.shape[1:]), whole.dtype)
-            shares[:, : tiles * tile] = own.reshape(mesh.size, tiles * tile, *whole.shape[1:])
-            return shares
-
+        share = partial(
+            _shared, places=slice(start, start + count), devices=mesh.size, used=tiles * tile, room=most * tile
+        )
         logits = tiled_logits(params, rest, rows(share), jnp.asarray(tiles), objective=objective, mesh=mesh, tile=tile)
         calls.append((logits, count, tiles * tile))
         start += count

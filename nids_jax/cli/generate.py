@@ -9,7 +9,6 @@ machine or on several with a common folder; or --cluster hands them to the machi
 """
 
 from collections.abc import Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from nids_jax import bulk
 from nids_jax.cli.flags import Flags
 from nids_jax.cli.options import Sampling
 from nids_jax.cli.output import say
-from nids_jax.cli.placing import cluster
+from nids_jax.cli.placing import executor
 from nids_jax.data.sampling_strategy import parse_rows
 from nids_jax.errors import InputError
 from nids_jax.locks import hold
@@ -64,11 +63,11 @@ def main(arguments: Sequence[str]) -> None:
     given = Flags(FLAGS)
     given.parse(arguments)
     wanted, sampling = given.build(Generate), given.build(Sampling)
-    with nullcontext() if wanted.cluster is None else cluster(wanted.cluster, computes=True) as executor:
-        _generate(wanted, sampling, arguments, executor)
+    with executor(wanted.cluster) as place:
+        _generate(wanted, sampling, arguments, place)
 
 
-def _generate(wanted: Generate, sampling: Sampling, arguments: Sequence[str], executor: Executor | None) -> None:
+def _generate(wanted: Generate, sampling: Sampling, arguments: Sequence[str], place: Executor | None) -> None:
     checkpoint, output_dir = _folder("checkpoint", wanted.checkpoint), _folder("output_dir", wanted.output_dir)
     model = bulk.Model.load(checkpoint)
     model.cddpm.config = sampling.changed(model.cddpm.config)
@@ -99,7 +98,7 @@ def _generate(wanted: Generate, sampling: Sampling, arguments: Sequence[str], ex
             process=wanted.process_id,
             processes=wanted.processes,
             abreast=abreast,
-            executor=executor,
+            executor=place,
             say=say,
         )
     if made.rows:

@@ -8,74 +8,47 @@ from collections.abc import Collection, Sequence
 
 from nids_jax.errors import InputError
 
+# Flags that several commands have: of the flows to read,
+_DATA = """
+    attempted benign data data_dir dataset decimal exclude keep_duplicates keep_ports label_column
+    max_per_class merge_dos merge_spellings on_invalid
+"""
+_RUN = "batches cluster log_to output_dir preset shard"  # of how an experiment runs,
+_SPLITS = "seeds split_seeds"  # of its splits,
+# of generators that are trained,
+_DIFFUSION = "guidance precision rounds sampler sampler_steps scale_schedule schedule variance"
+# and of few-shot experiments.
+_FEW_SHOT = """
+    benign_rows classifiers compat detector_steps disjoint_tests early_stopping explain generated
+    generations generators own_tools rates shots simulated_rows simulated_weight simulated_weighting
+    test_rows tests timesteps tool_of
+"""
 KNOWN: dict[str, frozenset[str]] = {
     name: frozenset(flags.split())
     for name, flags in {
-        "fewshot": """
-            attempted auxiliary batches benign benign_rows classifiers cluster compat data data_dir dataset
-            decimal detector_steps disjoint_tests early_stopping exclude explain generated generations
-            generators guidance keep_duplicates keep_ports label_column log_to max_per_class merge_dos
-            merge_spellings on_invalid output_dir own_tools precision preset rates rounds sampler
-            sampler_steps scale_schedule schedule seeds shard shots simulated_rows simulated_weight
-            simulated_weighting split_seeds test_rows tests timesteps tool_of variance
+        "fewshot": f"{_FEW_SHOT} {_DATA} {_RUN} {_SPLITS} {_DIFFUSION} auxiliary",
+        "generator_comparison": f"{_FEW_SHOT} {_DATA} {_RUN} {_SPLITS} {_DIFFUSION} auxiliary",
+        "learning_curve": f"{_FEW_SHOT} {_DATA} {_RUN} {_SPLITS} {_DIFFUSION} auxiliary",
+        "zero_shot": f"""
+            {_DATA} {_RUN} {_SPLITS}
+            anomaly_detectors benign_rows classifiers compat own_tools simulated_rows test_rows tool_of
+            training_sets
         """,
-        "generator_comparison": """
-            attempted auxiliary batches benign benign_rows classifiers cluster compat data data_dir dataset
-            decimal detector_steps disjoint_tests early_stopping exclude explain generated generations
-            generators guidance keep_duplicates keep_ports label_column log_to max_per_class merge_dos
-            merge_spellings on_invalid output_dir own_tools precision preset rates rounds sampler
-            sampler_steps scale_schedule schedule seeds shard shots simulated_rows simulated_weight
-            simulated_weighting split_seeds test_rows tests timesteps tool_of variance
+        "imbalance": f"""
+            {_DATA} {_RUN} {_SPLITS} {_DIFFUSION}
+            classifiers fractions generations generators sampling_strategy scaler
         """,
-        "learning_curve": """
-            attempted auxiliary batches benign benign_rows classifiers cluster compat data data_dir dataset
-            decimal detector_steps disjoint_tests early_stopping exclude explain generated generations
-            generators guidance keep_duplicates keep_ports label_column log_to max_per_class merge_dos
-            merge_spellings on_invalid output_dir own_tools precision preset rates rounds sampler
-            sampler_steps scale_schedule schedule seeds shard shots simulated_rows simulated_weight
-            simulated_weighting split_seeds test_rows tests timesteps tool_of variance
+        "detector_comparison": f"""
+            {_DATA} {_RUN} {_SPLITS}
+            classifiers disjoint_tests early_stopping leave_out shots test_data test_dataset test_rows
         """,
-        "zero_shot": """
-            anomaly_detectors attempted batches benign benign_rows classifiers cluster compat data data_dir
-            dataset decimal exclude keep_duplicates keep_ports label_column log_to max_per_class merge_dos
-            merge_spellings on_invalid output_dir own_tools preset seeds shard simulated_rows split_seeds
-            test_rows tool_of training_sets
+        "explanations": f"""
+            {_DATA} {_RUN} {_SPLITS}
+            classifiers rows samples shots single_samples test_rows
         """,
-        "imbalance": """
-            attempted batches benign classifiers cluster data data_dir dataset decimal exclude fractions
-            generations generators guidance keep_duplicates keep_ports label_column log_to max_per_class
-            merge_dos merge_spellings on_invalid output_dir precision preset rounds sampler sampler_steps
-            sampling_strategy scale_schedule scaler schedule seeds shard split_seeds variance
-        """,
-        "detector_comparison": """
-            attempted batches benign classifiers cluster data data_dir dataset decimal disjoint_tests
-            early_stopping exclude keep_duplicates keep_ports label_column leave_out log_to max_per_class
-            merge_dos merge_spellings on_invalid output_dir preset seeds shard shots split_seeds test_data
-            test_dataset test_rows
-        """,
-        "explanations": """
-            attempted batches benign classifiers cluster data data_dir dataset decimal exclude keep_duplicates
-            keep_ports label_column log_to max_per_class merge_dos merge_spellings on_invalid output_dir
-            preset rows samples seeds shard shots single_samples split_seeds test_rows
-        """,
-        "packet_augmentation": """
-            batches benign_rows captures classifiers cluster compat conversations detector_steps
-            disjoint_tests early_stopping explain generated generations generators guidance log_to output_dir
-            own_tools precision preset rates rounds sampler sampler_steps scale_schedule schedule seeds shard
-            shots simulated_rows simulated_weight simulated_weighting split_seeds test_rows tests timesteps
-            tool_of variance
-        """,
-        "sampler_tradeoff": """
-            attempted batches benign cluster data data_dir dataset decimal exclude generated keep_duplicates
-            keep_ports label_column log_to max_per_class merge_dos merge_spellings on_invalid output_dir
-            preset seeds shard shots split_seeds test_rows
-        """,
-        "cost": """
-            attempted batches benign cluster data data_dir dataset decimal exclude generated generators
-            guidance keep_duplicates keep_ports label_column log_to max_per_class merge_dos merge_spellings
-            on_invalid output_dir precision preset rounds sampler sampler_steps scale_schedule schedule shard
-            shots variance
-        """,
+        "packet_augmentation": f"{_FEW_SHOT} {_RUN} {_SPLITS} {_DIFFUSION} captures conversations",
+        "sampler_tradeoff": f"{_DATA} {_RUN} {_SPLITS} generated shots test_rows",
+        "cost": f"{_DATA} {_RUN} {_DIFFUSION} generated generators shots",
         "train": """
             attacks attempted benign benign_class compat data data_dir dataset decimal detector exclude
             flows_per_day folds keep_ports label_column least_rows licence max_false_positives max_per_class
@@ -87,25 +60,17 @@ KNOWN: dict[str, frozenset[str]] = {
             sampler sampler_steps seed shards variance
         """,
         "meter": """
-            activity_timeout captures cluster compat decapsulate flow_timeout format joined label max_flows output
-            output_dir shard
+            activity_timeout captures cluster compat decapsulate flow_timeout format joined label max_flows
+            output output_dir shard
         """,
         "detect": """
             activity_timeout compat decapsulate explain flow_timeout format max_false_positives max_flows
             model output
         """,
-        "tools": """
-            label tools
-        """,
-        "simulate": """
-            compat conversations flows labels output own_tools seed tools
-        """,
-        "compare": """
-            holdout label_column output_dir seed
-        """,
-        "report": """
-            output_dir
-        """,
+        "tools": "label tools",
+        "simulate": "compat conversations flows labels output own_tools seed tools",
+        "compare": "holdout label_column output_dir seed",
+        "report": "output_dir",
     }.items()
 }
 LONGEST_NAME = 100  # of a flag

@@ -39,7 +39,7 @@ class Placing:
         Raises:
           InputError: Ray is not installed; within `with`, there is no cluster.
         """
-        return nullcontext() if self.cluster is None else cluster(self.cluster, computes=computes)
+        return executor(self.cluster, computes=computes)
 
     def share(self) -> tuple[int, int]:
         """(K, N) of `shard`; (0, 1) without one.
@@ -53,12 +53,18 @@ class Placing:
         return int(found[1]), int(found[2])
 
 
-def cluster(address: str, *, computes: bool) -> "AbstractContextManager[Executor]":
-    """A Ray cluster; imported here, as --help of what needs none imports little.
+def executor(address: str | None, *, computes: bool = True) -> "AbstractContextManager[Executor | None]":
+    """Where units are carried out: None is in this process, without an address.
+
+    Args:
+      address: of a Ray cluster.
+      computes: whether units compute with JAX.
 
     Raises:
-      InputError: Ray is not installed, or the address is none.
+      InputError: Ray is not installed, or the address is none; within `with`, there is no cluster.
     """
-    from nids_jax.pipeline.cluster import Cluster
+    if address is None:
+        return nullcontext()
+    from nids_jax.pipeline.cluster import Cluster  # here, as --help of what needs none imports little
 
     return Cluster(address, computes=computes)

@@ -202,13 +202,13 @@ def stratified(table: FlowTable, test_share: float, seed: int) -> Split:
         raise InputError(f"test_share is {test_share}; it must lie between 0 and 1")
     train: list[np.ndarray] = []
     test: list[np.ndarray] = []
+    shares: list[float] = []
     for rows in _shuffled_classes(table, seed):
         tested = min(max(round(len(rows) * test_share), 1), len(rows) - 1)
         train.append(rows[: len(rows) - tested])
         test.append(rows[len(rows) - tested :])
-    parts = np.concatenate(train), np.concatenate(test)
-    shares = class_shares(table.take(parts[1]), table)
-    return _split(table, *parts, np.empty(0, np.int64), shares)
+        shares.append(tested / len(rows))
+    return _split(table, np.concatenate(train), np.concatenate(test), np.empty(0, np.int64), np.array(shares))
 
 
 def draw(table: FlowTable, per_class: int, seed: int) -> FlowTable:

@@ -9,7 +9,7 @@ import numpy as np
 from nids_jax.diffusion.samplers import DDPM, Sampler, SDEDPMpp2M, make_sampler
 from nids_jax.diffusion.schedule import Schedule
 from nids_jax.errors import InputError
-from nids_jax.generators.denoising import Prediction
+from nids_jax.generators.denoising import DenoisingObjective, Prediction
 from nids_jax.generators.spec import Columns
 from nids_jax.nn.unet1d import UNetConfig
 from nids_jax.training.loop import OptimiserConfig
@@ -49,6 +49,16 @@ class CDDPMConfig:
                 f"`guidance` {self.guidance} needs a trained unconditional branch; set `label_dropout` above 0, say 0.1"
             )
         self.sampler.grid(self.schedule)  # refuses steps that do not go together
+
+    def objective(self, classes: int) -> DenoisingObjective:
+        """What is trained for rows of so many classes."""
+        return DenoisingObjective(
+            network=self.network,
+            schedule=self.schedule,
+            classes=classes,
+            prediction=self.prediction,
+            label_dropout=self.label_dropout,
+        )
 
     def fitted(self, rows: int, columns: Columns) -> Self:
         """The same for so many training rows with these columns: epochs turned into steps, clipping where it can be."""

@@ -194,14 +194,7 @@ class DiffusionModel:
             yield piece
 
     def _objective(self) -> DenoisingObjective:
-        c = self.config
-        return DenoisingObjective(
-            network=c.network,
-            schedule=c.schedule,
-            classes=self.n_classes_,
-            prediction=c.prediction,
-            label_dropout=c.label_dropout,
-        )
+        return self.config.objective(self.n_classes_)
 
     def _set_range(self, low: np.ndarray, high: np.ndarray) -> None:
         edge = jnp.full((self.features_,), jnp.inf)

@@ -120,20 +120,18 @@ class Runner:
         self.failures.append(f"{title}: {why}")
         self.say(f"{title} failed: {why}")
 
-    def finish(self) -> None:
+    def finish(
+        self, kept: str = "the other runs are recorded", error: type[TrainingError | InputError] = TrainingError
+    ) -> None:
         """To be called when all units are through.
 
-        Raises:
-          TrainingError: some of them failed; what the others found is recorded.
+        Args:
+          kept: what became of the others.
+          error: raised where some of them failed; it names the first, and says how many more there are.
         """
         if self.failures:
-            raise TrainingError(f"{self.first_failure}; the other runs are recorded")
-
-    @property
-    def first_failure(self) -> str:
-        """The first failure, and how many more there are."""
-        more = f" (and {len(self.failures) - 1} more)" if len(self.failures) > 1 else ""
-        return f"{self.failures[0]}{more}"
+            more = f" (and {len(self.failures) - 1} more)" if len(self.failures) > 1 else ""
+            raise error(f"{self.failures[0]}{more}; {kept}")
 
     def choose(
         self, entry: str, name: str, candidates: Sequence[float], score: Callable[[float], float] | None

@@ -63,10 +63,7 @@ def meter_sensors(runner: Runner, found: Mapping[str, Sequence[Path]], metering:
     share = runner.share(share)
     left = [each for each in share if not _is_whole(runner.output_dir, metering, each)]
     runner.each(left, meter_sensor, metering, title=lambda sensor: sensor.name)
-    if runner.failures:
-        raise InputError(
-            f"{runner.first_failure}; the other sensors are metered, and the same command tries these again"
-        )
+    runner.finish("the other sensors are metered, and the same command tries these again", InputError)
     return len(share) - len(left)
 
 

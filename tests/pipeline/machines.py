@@ -1,7 +1,9 @@
 """A Ray cluster whose machines are processes of this one."""
 
+import os
+import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -39,3 +41,17 @@ def further(machines: Any) -> Any:
     while ray.cluster_resources().get("CPU", 0) < wanted and time.monotonic() < deadline:
         time.sleep(0.2)
     return joined
+
+
+def at(machines: Any) -> dict[str, str]:
+    """The environment of a process that finds this cluster by itself."""
+    return {**os.environ, "RAY_ADDRESS": machines.address}
+
+
+def killed(command: Sequence[str], machines: Any, *, lines: int = 4) -> None:
+    """Start a driver, and kill it when it has said so many lines."""
+    with subprocess.Popen(command, env=at(machines), stdout=subprocess.PIPE, text=True) as driver:
+        assert driver.stdout is not None
+        for _ in range(lines):
+            assert driver.stdout.readline()
+        driver.kill()

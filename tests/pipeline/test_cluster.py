@@ -1,7 +1,6 @@
 """Units of work on a cluster of three machines, here processes of this one: the same records, and what losses cost."""
 
 import json
-import os
 import subprocess
 import sys
 from collections import Counter
@@ -22,7 +21,7 @@ from nids_jax.pipeline.cluster import Cluster
 from nids_jax.pipeline.runner import Runner
 from nids_jax.pipeline.worker import MARK
 from nids_jax.protocols.few_shot import FewShot
-from tests.pipeline.machines import further
+from tests.pipeline.machines import at, further, killed
 from tests.pipeline.units import RUNS, bad, carried_out, sleeping
 
 ray = pytest.importorskip("ray")
@@ -112,7 +111,6 @@ def test_what_fails_is_named_and_the_rest_is_kept(machines: Any, tmp_path: Path)
 DRIVER = """
 import sys
 from pathlib import Path
-from tests.pipeline.machines import further
 from tests.pipeline.units import carried_out, sleeping
 carried_out(Path(sys.argv[1]), list(range(6)), sleeping, Path(sys.argv[2]), lambda line: print(line, flush=True))
 """
@@ -121,15 +119,10 @@ carried_out(Path(sys.argv[1]), list(range(6)), sleeping, Path(sys.argv[2]), lamb
 def test_a_driver_that_is_killed_goes_on_from_its_records(machines: Any, tmp_path: Path):
     out, log = tmp_path / "out", tmp_path / "log"
     command = [sys.executable, "-c", DRIVER, str(out), str(log)]
-    environment = {**os.environ, "RAY_ADDRESS": machines.address}
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as first:
-        assert first.stdout is not None
-        for _ in range(4):
-            assert first.stdout.readline()
-        first.kill()
+    killed(command, machines)
     kept = told_once(out)
     assert 4 <= len(kept) < 6 * RUNS
-    subprocess.run(command, env=environment, check=True, capture_output=True, timeout=300)
+    subprocess.run(command, env=at(machines), check=True, capture_output=True, timeout=300)
     assert told_once(out) == {(unit, run) for unit in range(6) for run in range(RUNS)}
     begun = Counter(tuple(map(int, line.split())) for line in log.read_text().splitlines())
     assert all(begun[run] == 1 for run in kept)

@@ -1,8 +1,6 @@
 """Bulk generation, and an experiment by its command, on a cluster: the files of one process, whatever is lost."""
 
 import json
-import os
-import shutil
 import subprocess
 import sys
 import time
@@ -14,7 +12,7 @@ import pytest
 from nids_jax import bulk, store
 from nids_jax.pipeline import worker
 from nids_jax.pipeline.cluster import Cluster
-from tests.pipeline.machines import further
+from tests.pipeline.machines import at, further, killed
 from tests.test_bulk import checkpoint, contents  # noqa: F401 (a fixture)
 
 pytest.importorskip("ray")
@@ -63,16 +61,11 @@ def test_the_command_and_a_driver_that_is_killed(
     out = tmp_path / "out"
     command = [sys.executable, "-m", "nids_jax", "generate", f"--checkpoint={checkpoint}", f"--rows={ROWS}"]
     command += [f"--shards={SHARDS}", f"--output_dir={out}", "--cluster=auto"]
-    environment = {**os.environ, "RAY_ADDRESS": machines.address}
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as first:
-        assert first.stdout is not None
-        for _ in range(4):
-            assert first.stdout.readline()
-        first.kill()
+    killed(command, machines)
     time.sleep(5)  # for Ray to end the workers that the driver left
     kept = {path.name: path.stat().st_mtime_ns for path in out.glob("*.parquet")}
     assert len(kept) >= 4
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, env=at(machines), capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     assert f"{SHARDS} files, {ROWS:,} rows in all" in done.stdout
     assert {name: (out / name).stat().st_mtime_ns for name in kept} == kept
@@ -88,11 +81,11 @@ def test_an_experiment_by_its_command(machines: Any, tmp_path: Path):
             "fewshot",
             "--preset=demo",
             "--seeds=2",
-            "--generators=real,copies",
+            "--shots=5",
+            "--noexplain",
         ]
-        command += ["--classifiers=decision_tree", "--shots=5", "--noexplain", f"--output_dir={folder}", *flags]
-        environment = {**os.environ, "RAY_ADDRESS": machines.address}
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=500)
+        command += ["--generators=real,copies", "--classifiers=decision_tree", f"--output_dir={folder}", *flags]
+        done = subprocess.run(command, env=at(machines), capture_output=True, text=True, timeout=500)
         assert done.returncode == 0, done.stderr
         lines = (folder / store.RECORDS).read_text().splitlines()
         found = [{k: v for k, v in json.loads(line).items() if k not in ("timing", "environment")} for line in lines]
@@ -101,4 +94,3 @@ def test_an_experiment_by_its_command(machines: Any, tmp_path: Path):
     here, there = run(tmp_path / "here"), run(tmp_path / "there", "--cluster=auto")
     assert len(here) == 4
     assert there == here
-    shutil.rmtree(tmp_path / "there")

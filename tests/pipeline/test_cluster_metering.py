@@ -17,7 +17,7 @@ from nids_jax.pipeline import sensors, worker
 from nids_jax.pipeline.cluster import Cluster
 from nids_jax.pipeline.runner import Runner
 from tests.pipeline import units
-from tests.pipeline.machines import MACHINES, further
+from tests.pipeline.machines import MACHINES, at, further, killed
 from tests.pipeline.test_sensors import contents, rotated
 
 pytest.importorskip("ray")
@@ -54,14 +54,13 @@ def test_the_command_writes_what_one_process_writes(
 ):
     command = [sys.executable, "-m", "nids_jax", "meter", f"--captures={site}", f"--output_dir={tmp_path / 'out'}"]
     command.append("--cluster=auto")
-    environment = {**os.environ, "RAY_ADDRESS": machines.address}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, env=at(machines), capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert {line.split(":")[0] for line in lines[:-1]} == {f"eth{n}" for n in range(SENSORS)}
     assert lines[-1] == f"sensors metered: {SENSORS}, in {tmp_path / 'out'}"
     assert contents(tmp_path / "out") == expected
-    again = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    again = subprocess.run(command, env=at(machines), capture_output=True, text=True, timeout=300)
     assert f"sensors metered: {SENSORS} ({SENSORS} of them before)" in again.stdout
 
 
@@ -130,17 +129,12 @@ def test_a_driver_that_is_killed_goes_on_from_the_files_that_are_whole(
 ):
     out = tmp_path / "out"
     command = [sys.executable, "-c", DRIVER, str(site), str(out)]
-    environment = {**os.environ, "RAY_ADDRESS": machines.address}
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as first:
-        assert first.stdout is not None
-        for _ in range(4):
-            assert first.stdout.readline()
-        first.kill()
+    killed(command, machines)
     time.sleep(5)  # for Ray to end the workers that the driver left
     kept = {path.stem for path in (out / "_accounts").iterdir()}
     assert 4 <= len(kept) < SENSORS
     before = {name: (out / f"{name}.parquet").stat().st_mtime_ns for name in kept}
-    done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, env=at(machines), check=True, capture_output=True, text=True, timeout=300)
     assert {name: (out / f"{name}.parquet").stat().st_mtime_ns for name in kept} == before
     assert {line.split(":")[0] for line in done.stdout.splitlines()} == {f"eth{n}" for n in range(SENSORS)} - kept
     assert {n: v for n, v in contents(out).items() if n != worker.MARK} == expected
