@@ -3,6 +3,7 @@
 import os
 import tempfile
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -56,7 +57,7 @@ def carry_out(task: Task, desk: Any, unit: Hashable) -> Any:
         )
 
     def tell(name: str, *arguments: Any) -> None:
-        ray.get(desk.tell.remote(name, arguments))
+        _answer(ray, desk.tell.remote(name, arguments))
 
     def trained(run: str, step: int, figures: Mapping[str, float]) -> None:
         tell("trained", run, step, {name: float(value) for name, value in figures.items()})
@@ -71,12 +72,22 @@ def carry_out(task: Task, desk: Any, unit: Hashable) -> Any:
             progress=False,
             say=lambda line: tell("say", line),
             tell=tell,
-            known=ray.get(desk.known.remote()),
+            known=_answer(ray, desk.known.remote()),
             sends_files=not sees,
         )
         result = task.work(runner, unit, *task.shared)
         runner.send_files()
         return result
+
+
+def _answer(ray: Any, asked: Any) -> Any:
+    """What the driver's desk answers.
+
+    While the main thread of a unit waits, Ray lends the unit's cores to another one, and both would go on together,
+    with the memory of two; while another thread waits it does not.
+    """
+    with ThreadPoolExecutor(1) as waiting:
+        return waiting.submit(ray.get, asked).result()
 
 
 @dataclass(kw_only=True)

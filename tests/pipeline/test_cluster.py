@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections import Counter
 from dataclasses import replace
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,9 @@ from nids_jax.pipeline.cluster import Cluster
 from nids_jax.pipeline.runner import Runner
 from nids_jax.pipeline.worker import MARK
 from nids_jax.protocols.few_shot import FewShot
-from tests.pipeline.machines import at, further, killed
-from tests.pipeline.units import RUNS, bad, carried_out, sleeping
+from nids_jax.runtime import cores
+from tests.pipeline.machines import MACHINES, at, further, killed
+from tests.pipeline.units import RUNS, bad, carried_out, sleeping, telling
 
 ray = pytest.importorskip("ray")
 # Starting a machine forks this process, in which JAX has threads.
@@ -95,6 +97,14 @@ def test_a_machine_that_is_lost_costs_what_it_was_busy_with(machines: Any, tmp_p
     begun = Counter(log.read_text().splitlines())
     assert again
     assert sum(begun.values()) <= 10 * RUNS + len(again)  # a loss costs the run that the worker was busy with
+
+
+def test_a_unit_keeps_its_cores_while_it_waits_for_the_driver(machines: Any, tmp_path: Path):
+    log = tmp_path / "log"
+    carried_out(tmp_path / "out", list(range(4 * MACHINES)), telling, log)
+    steps = [{"+": 1, "-": -1}.get(mark, 0) for mark in log.read_text()]
+    assert len(steps) == 4 * MACHINES * 30
+    assert 1 < max(accumulate(steps)) <= ray.cluster_resources()["CPU"] / cores()
 
 
 def test_what_fails_is_named_and_the_rest_is_kept(machines: Any, tmp_path: Path):

@@ -30,6 +30,15 @@ def sleeping(runner: Runner, unit: int, log: Path) -> int:
     return unit
 
 
+def telling(runner: Runner, unit: int, log: Path) -> None:
+    """A unit that often waits for the driver, and says in a file when it begins and ends."""
+    for place, mark in enumerate(f"+{28 * '.'}-"):
+        runner.record(("telling", "none", "real", "none", None, unit, place), {"metrics": {}, "timing": {}, "rows": {}})
+        with log.open("a") as file:
+            file.write(mark)
+        time.sleep(0.1)
+
+
 def bad(runner: Runner, unit: str, folder: Path) -> str:
     """A unit that goes as its name says."""
     with runner.unit(unit):
