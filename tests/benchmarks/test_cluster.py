@@ -17,6 +17,7 @@ def test_a_folder_that_is_there_is_spared(tmp_path: Path):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:os.fork")  # where tests before it have started JAX in this process
 def test_a_sweep_over_two_machines(tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch):
     pytest.importorskip("ray")
     monkeypatch.setattr(os, "environ", os.environ.copy())
