@@ -4,7 +4,6 @@ Row i depends on (model, seed, i, its class) alone, and a row's class on its num
 processes write the same files.  A shard is whole or absent: killed, a generation goes on with the shards it lacks.
 """
 
-import json
 import os
 import pickle
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -260,17 +259,7 @@ def _claim(output_dir: Path, job: Generation) -> dict[str, Any]:
         if (output_dir / name[1:]).exists() and not (output_dir / name).exists():
             with suppress(FileNotFoundError):  # another process did it
                 os.replace(output_dir / name[1:], output_dir / name)
-    path, wanted = output_dir / JOB, json.loads(json.dumps(job.describe()))
-    if path.exists():
-        found = store.read_json(path)
-        differing = sorted(key for key in {*found, *wanted} if found.get(key) != wanted.get(key))
-        if differing:
-            raise InputError(
-                f"{output_dir} holds another generation (different {', '.join(differing)}); choose another `output_dir`"
-            )
-    else:
-        store.write_json(path, wanted)
-    return wanted
+    return store.claim(output_dir / JOB, job.describe(), "another generation")
 
 
 def _check_path(output_dir: Path, job: Generation, shard: int) -> Path:

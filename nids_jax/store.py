@@ -242,6 +242,28 @@ def check_config(
                 )
 
 
+def claim(path: Path, description: Mapping[str, Any], held: str) -> dict[str, Any]:
+    """Note in a folder what is made there, where nothing is noted; the description in JSON types.
+
+    Args:
+      path: of the note, in the folder.
+      description: what determines the files' content.
+      held: what the folder may hold instead, for the message.
+
+    Raises:
+      InputError: another description is noted there, or the note cannot be written or read.
+    """
+    wanted = json.loads(json.dumps(description))
+    if not path.exists():
+        write_json(path, wanted)
+        return wanted
+    found = read_json(path)
+    differing = sorted(key for key in {*found, *wanted} if found.get(key) != wanted.get(key))
+    if differing:
+        raise InputError(f"{path.parent} holds {held} (different {', '.join(differing)}); choose another `output_dir`")
+    return wanted
+
+
 def write_json(path: str | os.PathLike[str], value: Any) -> None:
     """Write strict JSON (NaN and infinities as null), whole or not at all."""
     text = json.dumps(_strict(value), allow_nan=False, ensure_ascii=False, indent=1)

@@ -6,7 +6,6 @@ are the same, a rerun leaves the sensor alone.  A sensor that cannot be metered 
 kept.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -58,7 +57,7 @@ def meter_sensors(runner: Runner, found: Mapping[str, Sequence[Path]], metering:
     Raises:
       InputError: the folder's records were metered otherwise, or a sensor could not be metered; the others are then.
     """
-    _claim(runner.output_dir, metering)
+    store.claim(runner.output_dir / JOB, metering.describe(), "records metered otherwise")
     share = [Sensor(name, tuple(captures)) for name, captures in found.items()]
     share = runner.share(share)
     left = [each for each in share if not _is_whole(runner.output_dir, metering, each)]
@@ -120,21 +119,6 @@ def _begin(path: Path) -> int:
         for piece in Walk(str(path), source.read).pieces():
             return int(piece.frames.time[0])
     return -1
-
-
-def _claim(output_dir: Path, metering: Metering) -> None:
-    """Note in the folder how its records are metered."""
-    path, wanted = output_dir / JOB, json.loads(json.dumps(metering.describe()))
-    if not path.exists():
-        store.write_json(path, wanted)
-        return
-    found = store.read_json(path)
-    differing = sorted(key for key in {*found, *wanted} if found.get(key) != wanted.get(key))
-    if differing:
-        raise InputError(
-            f"{output_dir} holds records metered otherwise (different {', '.join(differing)}); choose another "
-            "`output_dir`"
-        )
 
 
 def _account_path(output_dir: Path, sensor: Sensor) -> Path:
