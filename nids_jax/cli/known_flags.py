@@ -40,7 +40,7 @@ KNOWN: dict[str, frozenset[str]] = {
         """,
         "detector_comparison": f"""
             {_DATA} {_RUN} {_SPLITS}
-            classifiers disjoint_tests early_stopping leave_out shots test_data test_dataset test_rows
+            classifiers disjoint_tests early_stopping epochs leave_out shots test_data test_dataset test_rows
         """,
         "explanations": f"""
             {_DATA} {_RUN} {_SPLITS}

@@ -84,8 +84,19 @@ def with_training(record: dict[str, Any], rows: TrainingRows) -> dict[str, Any]:
     return {**record, "timing": timing, "rows": counts, **added}
 
 
-def tuned(config: Any, rate: float | None = None, steps: int | None = None, early_stopping: bool = False) -> Any:
-    """A neural detector's settings with another learning rate, with other steps at a falling rate, stopped early."""
+def tuned(
+    config: Any,
+    rate: float | None = None,
+    steps: int | None = None,
+    early_stopping: bool = False,
+    epochs: int | None = None,
+) -> Any:
+    """A neural detector's settings with another learning rate, with other steps at a falling rate, stopped early.
+
+    `epochs` passes over the rows take the place of the settings' own steps and of limits on them.
+    """
+    if epochs:
+        config = replace(config, epochs=epochs, steps=0, limits=(0, 0))
     if steps:
         config = replace(config, steps=steps, optimiser=replace(config.optimiser, learning_rate=3e-3, decay=True))
     if rate:

@@ -83,6 +83,9 @@ class DetectorComparison(Disjoint):
     test_dataset: str | None = setting(None, "Test on this dataset as well.")
     test_data: tuple[str, ...] = setting((), "Test on these files as well.")
     leave_out: tuple[str, ...] = setting((), "Attacks to leave out of the training, one at a time; or `all`.")
+    epochs: int | None = setting(
+        None, "Passes of a neural detector over its training rows; default: the preset's (papers': 100).", least=1
+    )
     early_stopping: bool = setting(False, "Stop neural detectors when a fifth of the training rows no longer gains.")
     together: bool | None = None  # train the seeds of a neural detector side by side; None: on accelerators alone
 
@@ -218,7 +221,7 @@ class DetectorComparison(Disjoint):
         return self.test_rows or self.preset.tested(dataset)
 
     def _options(self, task: Task, **further: Any) -> ClassifierOptions:
-        config = detector.tuned(self.preset.table, early_stopping=self.early_stopping)
+        config = detector.tuned(self.preset.table, early_stopping=self.early_stopping, epochs=self.epochs)
         return ClassifierOptions(detector=config, seed=task.seed, **further)
 
     def _scaled(self, task: Task) -> tuple[Scaler, TrainingRows]:

@@ -80,6 +80,16 @@ def test_neural_detectors_one_by_one_and_at_once(tmp_path: Path):
     assert "recall of each class" in report
 
 
+def test_a_neural_detector_sees_every_row_as_often_as_asked(tmp_path: Path):
+    job = replace(JOB, shots=(3, 6), seeds=1, classifiers=("cnn_bigru",), epochs=4)
+    _run(_table(), tmp_path, job)
+    steps = {
+        path.parents[1].name: int(path.name) for path in (tmp_path / "runs").glob("*/steps/*") if path.name.isdigit()
+    }
+    # Nine rows are one batch of 16, eighteen are two; the preset says 150 steps.
+    assert {name.split("-")[-3]: count for name, count in steps.items()} == {"3": 4, "6": 8}
+
+
 def test_another_capture_is_tested_with_the_same_detector(tmp_path: Path):
     """The other capture is moved so far that everything looks like the last class."""
     frame = pd.DataFrame(_table(1, shift=1000.0).x, columns=list("abc"))
