@@ -233,7 +233,9 @@ def check_config(
             )
         for name in sorted((old.keys() | new.keys()) - set(may_differ)):
             before, now = (
-                json.dumps(flags[name], ensure_ascii=False) if name in flags else "not set" for flags in (old, new)
+                # A flag without a value is as one that an earlier version did not have.
+                "not set" if flags.get(name) is None else json.dumps(flags[name], ensure_ascii=False)
+                for flags in (old, new)
             )
             if before != now:
                 raise InputError(

@@ -137,6 +137,9 @@ def test_flags_that_decide_results_must_stay(tmp_path):
         store.write_config(tmp_path, {**flags, "preset": "paper"})
     with pytest.raises(InputError, match=r"`rate` = 0\.1, and now it is not set"):
         store.write_config(tmp_path, {name: value for name, value in flags.items() if name != "rate"})
+    store.write_config(tmp_path, {**flags, "shots": [5, 50], "new": None})  # of a later version, not given
+    with pytest.raises(InputError, match=r"`new` = not set, and now it is 3"):
+        store.write_config(tmp_path, {**flags, "new": 3})
     assert json.loads((tmp_path / "config.json").read_text())["shots"] == [5, 50]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["config.json", "runs"]
 
