@@ -231,7 +231,7 @@ def run(
                 _write_abreast(job, output_dir, missing[start : start + abreast], bar.update)
     if not all(_is_whole(output_dir, job, n) for n in range(job.parts)):
         return Written(left, complete=False)
-    checks = [store.read_json(_check_path(output_dir, job, n)) for n in range(job.parts)]
+    checks = [store.read_object(_check_path(output_dir, job, n)) for n in range(job.parts)]
     manifest = {**description, "rows": len(job.labels), "columns": len(job.model.scaler.features) + 1}
     if missing or not (output_dir / MANIFEST).exists():
         store.write_json(output_dir / MANIFEST, {**manifest, "files": checks})
@@ -272,7 +272,7 @@ def _is_whole(output_dir: Path, job: Generation, shard: int) -> bool:
     if not (path.exists() and check.exists()):
         return False
     try:
-        return store.read_json(check)["bytes"] == path.stat().st_size
+        return store.read_object(check)["bytes"] == path.stat().st_size
     except (InputError, KeyError):  # not what was written there; the shard is made again
         return False
 

@@ -144,11 +144,12 @@ def merge(folders: Sequence[Path], into: Path) -> None:
         found = read(folder)
         if not found:
             raise InputError(f"{folder} holds no finished runs; name the output folders of an experiment")
-        write_config(into, read_json(folder / CONFIG))
+        write_config(into, read_object(folder / CONFIG))
         data = into / "data.json"
-        if data.exists() and read_json(data).get("fingerprint") != read_json(folder / data.name).get("fingerprint"):
+        of_folder = read_object(folder / data.name)
+        if data.exists() and read_object(data).get("fingerprint") != of_folder.get("fingerprint"):
             raise InputError(f"{folder} holds runs on other rows than {folders[0]}; report them apart")
-        write_json(data, read_json(folder / data.name))
+        write_json(data, of_folder)
         known = finished(into)
         for record in found:
             if run_key(record) not in known:
@@ -223,9 +224,7 @@ def check_config(
     new = {**_strict(flags), "format": FORMAT}
     # Without runs there is nothing that other flags could spoil: a first attempt may well have had a wrong one.
     if path.exists() and (path.with_name(RECORDS).exists() or path.with_name("runs").exists()):
-        old = read_json(path)
-        if not isinstance(old, dict):
-            raise InputError(f"{path} is not a JSON object; choose another `output_dir`")
+        old = read_object(path)
         if old.get("format", 1) != FORMAT:
             raise InputError(
                 f"{Path(output_dir)} holds runs of format {old.get('format', 1)}, of another version of nids_jax, to "
@@ -259,7 +258,7 @@ def claim(path: Path, description: Mapping[str, Any], held: str) -> dict[str, An
     if not path.exists():
         write_json(path, wanted)
         return wanted
-    found = read_json(path)
+    found = read_object(path)
     differing = sorted(key for key in {*found, *wanted} if found.get(key) != wanted.get(key))
     if differing:
         raise InputError(f"{path.parent} holds {held} (different {', '.join(differing)}); choose another `output_dir`")
@@ -275,7 +274,7 @@ def write_json(path: str | os.PathLike[str], value: Any) -> None:
 def keep_curve(directory: Path, name: str, losses: np.ndarray) -> None:
     """Put losses [steps] into the directory's `curves.json`, beside those of other names."""
     path = directory / "curves.json"
-    known = read_json(path) if path.exists() else {}
+    known = read_object(path) if path.exists() else {}
     write_json(path, {**known, name: losses.tolist()})
 
 
@@ -291,6 +290,18 @@ def read_json(path: str | os.PathLike[str]) -> Any:
         raise InputError(f"cannot read {path}: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is not valid JSON ({error}); delete it or restore it") from error
+
+
+def read_object(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """The object in a strict JSON file.
+
+    Raises:
+      InputError: the file is missing, unreadable, not JSON, or holds another value than an object.
+    """
+    found = read_json(path)
+    if not isinstance(found, dict):
+        raise InputError(f"{path} holds no JSON object; delete it or restore it")
+    return found
 
 
 def _split(content: bytes) -> tuple[bytes, bytes]:

@@ -144,6 +144,13 @@ def test_flags_that_decide_results_must_stay(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["config.json", "runs"]
 
 
+@pytest.mark.parametrize("content", ["", "[]", "3", "null", '"a"', "{", '{"a": NaN}'])
+def test_a_damaged_note_is_named(tmp_path, content):
+    (tmp_path / "job.json").write_text(content)
+    with pytest.raises(InputError, match=r"job\.json"):
+        store.claim(tmp_path / "job.json", {"a": 1}, "another job")
+
+
 @pytest.mark.parametrize("content", ["", "[]", "{", '{"a": NaN}'])
 def test_a_damaged_config_is_named(tmp_path, content):
     (tmp_path / "config.json").write_text(content)

@@ -229,7 +229,7 @@ def same_rows(output_dir: Path, table: FlowTable) -> str:
     """
     found = fingerprint(table.x, table.y, np.array([*table.features, *table.classes]))
     path = output_dir / "data.json"
-    known = store.read_json(path).get("fingerprint") if path.exists() and store.read(output_dir) else None
+    known = store.read_object(path).get("fingerprint") if path.exists() and store.read(output_dir) else None
     if known not in (None, found):
         raise InputError(f"{output_dir} holds runs on other rows than are read now; choose another `output_dir`")
     return found

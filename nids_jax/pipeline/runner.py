@@ -61,7 +61,7 @@ class Runner:
     def recorded(self) -> tuple[set[store.RunKey], dict[str, dict[str, float]]]:
         """The keys of the runs on the disk, and the scores of choices, by what is chosen for and by candidate."""
         path = self.output_dir / TUNING
-        return store.finished(self.output_dir), store.read_json(path) if path.exists() else {}
+        return store.finished(self.output_dir), store.read_object(path) if path.exists() else {}
 
     @cached_property
     def clock(self) -> CompileClock:

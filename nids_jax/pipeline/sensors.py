@@ -147,7 +147,7 @@ def _is_whole(output_dir: Path, metering: Metering, sensor: Sensor) -> bool:
     if not (path.exists() and account.exists()):
         return False
     try:
-        known = store.read_json(account)
+        known = store.read_object(account)
         return known["bytes"] == path.stat().st_size and known["captures"] == _state(metering, sensor)
     except (InputError, KeyError, TypeError):  # not what was written there, or a capture is gone: metering tells
         return False

@@ -26,7 +26,7 @@ from nids_jax.report.html import Section, definitions, image, items, page, parag
 from nids_jax.report.results import Drawn, results
 from nids_jax.report.style import svg
 from nids_jax.report.tables import key_figures, tables, verdict, write_summary
-from nids_jax.store import CONFIG, RECORDS, read, read_json
+from nids_jax.store import CONFIG, RECORDS, read, read_json, read_object
 
 FEATURES_SHOWN = 12
 SIMULATED = (
@@ -250,14 +250,10 @@ def _optional(path: Path, name: str, left_out: list[str]) -> dict[str, Any]:
         left_out.append(f"{name}: there is no {path.name}.")
         return {}
     try:
-        value = read_json(path)
+        return read_object(path)
     except InputError as error:
         left_out.append(f"{name}: {error}.")
         return {}
-    if not isinstance(value, dict):
-        left_out.append(f"{name}: {path.name} is not a JSON object.")
-        return {}
-    return value
 
 
 def _replace_figures(folder: Path, files: Mapping[str, bytes]) -> None:
