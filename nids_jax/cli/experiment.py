@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from nids_jax import store
+from nids_jax.classifiers.registry import CLASSIFIERS
 from nids_jax.cli import options
 from nids_jax.cli.flags import Flags
 from nids_jax.cli.output import say, warn
@@ -85,11 +86,17 @@ def _trains_generators(protocol: type[Protocol]) -> bool:
 
 
 def _refuse_idle_flags(given: Flags, job: Any) -> None:
-    """Refuse flags about CDDPM, or about training, where no generator is of that kind.
+    """Refuse flags about neural detectors, CDDPM, or training, where no detector or generator is of that kind.
 
     Raises:
       InputError: there is one.
     """
+    idle = [name for name in ("detector_steps", "early_stopping", "epochs", "rates") if given.values().get(name)]
+    if idle and not any(name in CLASSIFIERS and CLASSIFIERS[name].neural for name in job.classifiers):
+        raise InputError(
+            f"`{idle[0]}` is about neural detectors, and `classifiers` names none ({', '.join(job.classifiers)}); "
+            "leave it out"
+        )
     if options.Diffusion not in given.groups:
         return
     specs = [GENERATORS.get(TrainingSetName(name).generator) for name in job.generators]

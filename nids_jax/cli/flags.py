@@ -63,6 +63,8 @@ class Flags:
             raise UnknownFlagError(error.flagname, hint) from None
         except flags.Error as error:
             text = re.sub(r"\S{200,}", lambda word: f"{word[0][:100]}…", str(error))
+            # absl's own message for a switch is a tuple in quotes.
+            text = re.sub(r"\('Non-boolean argument to boolean flag', (.*)\)", r"\1 is neither true nor false", text)
             raise InputError(" ".join(text.split())) from None
         if self._values["quiet"].value:
             output.hush()

@@ -198,6 +198,8 @@ class Diffusion(Sampling):
         Raises:
           InputError: settings that do not go together.
         """
+        if self.scale_schedule is not None and (self.schedule or preset.generators["cddpm"].schedule.kind) != "linear":
+            raise InputError("`scale_schedule` is about a linear `schedule`, and this one is not; leave it out")
         config = self.changed(preset.generators["cddpm"], schedule=self.schedule, scale_schedule=self.scale_schedule)
         calls, least = config.sampler.calls(config.schedule), config.sampler.minimum_calls
         if calls < least:

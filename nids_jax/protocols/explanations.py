@@ -41,8 +41,12 @@ class Explanations(Seeded):
     shots: tuple[int, ...] = setting((500,), "Real training rows per class; several numbers run one after another.")
     classifiers: tuple[str, ...] = setting(("cnn_bigru",), "Detectors to train and explain: neural ones and trees.")
     rows: int = setting(10, "Test rows of each class whose mean |φ| is taken.", least=1)
-    samples: int = setting(MANY, "A network's predictions for each of these rows.", least=1)
-    single_samples: int = setting(SAMPLES, "Its predictions for each row that is shown by itself.", least=1)
+    samples: int = setting(
+        MANY, "A network's predictions for each of these rows; at least four for each column are made.", least=1
+    )
+    single_samples: int = setting(
+        SAMPLES, "Its predictions for each row that is shown by itself; at least as many.", least=1
+    )
     test_rows: int | None = setting(None, "Test rows per class at most; default: the preset's.", least=1)
 
     def __post_init__(self) -> None:
@@ -95,7 +99,12 @@ class Explanations(Seeded):
         single = picks[: len(split.test.classes)]
         with runner.clock.timed() as seconds:
             every = explained(fitted.classifier, scaler, split, picks, self.samples)
-            alone = explained(fitted.classifier, scaler, split, single, self.single_samples)
+            exact = name in TREES  # more predictions change nothing
+            alone = (
+                every.first(len(single))
+                if exact
+                else explained(fitted.classifier, scaler, split, single, self.single_samples)
+            )
         kept = keep_explanations(every, alone, scaler, split, single, folder / "shap.json")
         record["explanation"] = {
             "mean_abs": dict(zip(kept["features"], kept["global"]["mean_abs"], strict=True)),

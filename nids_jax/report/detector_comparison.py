@@ -17,6 +17,7 @@ from nids_jax.report.conditions import (
     mean_recall,
     show,
 )
+from nids_jax.report.generator_comparison import alone, confirmed, marked
 
 EXPERIMENTS = ("detector_comparison", "other_capture", "unseen_attack")
 METRICS = {
@@ -42,14 +43,17 @@ def tables(group: Group, members: Mapping[Condition, list[Record]]) -> list[Tabl
 
 def verdict(group: Group, members: Mapping[Condition, list[Record]]) -> list[str]:
     """A sentence for each rival: whether CNN-BiGRU is the better detector (accuracy, paired by split seed)."""
-    sentences = []
-    for condition in members:
-        found = difference(members, CHAMPION, condition, "accuracy")
-        if found is not None:
-            sentences.append(
-                f"{group}: CNN-BiGRU {_word(found)} {condition.classifier} (accuracy {show(found, signed=True)})."
-            )
-    return sentences
+    found = {
+        condition.classifier: value
+        for condition in members
+        if (value := difference(members, CHAMPION, condition, "accuracy")) is not None
+    }
+    sure = confirmed(found)
+    return [
+        f"{group}: CNN-BiGRU {_word(value)} {name} "
+        f"(accuracy {show(value, signed=True)}{alone(len(found), not value.side or name in sure)})."
+        for name, value in found.items()
+    ]
 
 
 def shown(members: Mapping[Condition, list[Record]]) -> list[Condition]:
@@ -83,16 +87,21 @@ def _scores(group: Group, members: Mapping[Condition, list[Record]]) -> Table:
 
 def _differences(group: Group, members: Mapping[Condition, list[Record]]) -> Table:
     names = ("accuracy", "macro_f1", "false_positive_rate")
-    rows = [
-        (condition.classifier, *(show(difference(members, CHAMPION, condition, name), signed=True) for name in names))
-        for condition in members
-        if condition != CHAMPION
-    ]
+    rivals = [condition for condition in members if condition != CHAMPION]
+    cells, told = marked(
+        {
+            (condition, name): value
+            for condition in rivals
+            for name in names
+            if (value := difference(members, CHAMPION, condition, name)) is not None
+        }
+    )
+    rows = [(rival.classifier, *(cells.get((rival, name), show(None)) for name in names)) for rival in rivals]
     return Table(
         f"{group}: CNN-BiGRU minus each rival",
         ("rival", *(METRICS[name] for name in names)),
         rows,
-        f"Paired by split seed.  {kind_of_interval(members)}",
+        f"Paired by split seed.  {kind_of_interval(members)}  {told}",
     )
 
 

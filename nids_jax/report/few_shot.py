@@ -62,12 +62,17 @@ def verdict(group: Group, members: Mapping[Condition, list[Record]]) -> list[str
         "Gaussian jitter": Condition("jitter", HEADLINE.classifier),
         "SMOTE": Condition("smote", HEADLINE.classifier),
     }
+    found = {
+        name: difference(members, HEADLINE, control, "accuracy")
+        for name, control in controls.items()
+        if control.generator not in ("jitter", "smote") or control in members
+    }
+    compared = {name: value for name, value in found.items() if value is not None and value.side is not None}
+    sure = generator_comparison.confirmed(compared)
     sentences = []
-    for name, control in controls.items():
-        if control.generator in ("jitter", "smote") and control not in members:
-            continue
-        found = difference(members, HEADLINE, control, "accuracy")
-        sentences.append(f"{group}, against {name}: {_judgement(found, f'{HEADLINE} − {control}')}")
+    for name, value in found.items():
+        taken = generator_comparison.alone(len(compared), not (value and value.side) or name in sure)
+        sentences.append(f"{group}, against {name}: {_judgement(value, f'{HEADLINE} − {controls[name]}', taken)}")
     return [*sentences, *generator_comparison.best(group, members, "accuracy", "accuracy")]
 
 
@@ -101,12 +106,19 @@ def _scores(group: Group, members: Mapping[Condition, list[Record]]) -> Table:
 
 
 def _differences(group: Group, members: Mapping[Condition, list[Record]]) -> Table:
+    found = {
+        (condition, control, metric): value
+        for condition in members
+        for control in (COPIES, FOREST)
+        for metric in COMPARED
+        if (value := _against(members, condition, control, metric)) is not None
+    }
+    cells, told = generator_comparison.marked(found)
     rows = []
     for condition in members:
-        found = [against_copies(members, condition, metric) for metric in COMPARED]
-        found += [difference(members, condition, FOREST, metric) for metric in COMPARED]
-        if any(value is not None for value in found):
-            rows.append((*condition, *(show(value, signed=True) for value in found)))
+        places = [(condition, control, metric) for control in (COPIES, FOREST) for metric in COMPARED]
+        if any(place in found for place in places):
+            rows.append((*condition, *(cells.get(place, show(None)) for place in places)))
     return Table(
         f"{group}: paired differences",
         (
@@ -118,11 +130,21 @@ def _differences(group: Group, members: Mapping[Condition, list[Record]]) -> Tab
             "macro F1 − forest on real",
         ),
         rows,
-        "Paired by split seed; copies: the same classifier on copied rows.  " + kind_of_interval(members),
+        f"Paired by split seed; copies: the same classifier on copied rows.  {kind_of_interval(members)}  {told}",
     )
 
 
-def _judgement(found: Interval | None, pair: str) -> str:
+def _against(
+    members: Mapping[Condition, list[Record]], condition: Condition, control: str | Condition, metric: str
+) -> Interval | None:
+    return (
+        difference(members, condition, control, metric)
+        if isinstance(control, Condition)
+        else against_copies(members, condition, metric)
+    )
+
+
+def _judgement(found: Interval | None, pair: str, taken_together: str) -> str:
     if found is None:
         return f"no verdict, because no split seed has both conditions ({pair})."
     figures = f"accuracy {show(found, signed=True)}"
@@ -130,7 +152,7 @@ def _judgement(found: Interval | None, pair: str) -> str:
         return f"nothing shown; {figures} from n = 1 split seed, which has no interval and shows nothing ({pair})."
     word = {1: "generation helped", -1: "generation hurt", 0: "no difference shown"}[found.side]
     caution = f"; fewer than {ENOUGH_SEEDS} seeds, so preliminary" if found.n < ENOUGH_SEEDS else ""
-    return f"{word}; {figures}, 95 % interval over n = {found.n} split seeds ({pair}, paired){caution}."
+    return f"{word}; {figures}, 95 % interval over n = {found.n} split seeds ({pair}, paired){taken_together}{caution}."
 
 
 def against_copies(members: Mapping[Condition, list[Record]], condition: Condition, metric: str) -> Interval | None:

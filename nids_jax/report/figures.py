@@ -295,7 +295,7 @@ def shap_global(shap: Mapping[str, Any], top: int = 10) -> Figure:
 
 
 @styled
-def shap_local(shap: Mapping[str, Any], top: int = 7) -> Figure:
+def shap_local(shap: Mapping[str, Any], top: int = 10) -> Figure:
     """One unseen row of each class: the features that moved its class's probability most, with their raw values."""
     local = shap["local"][:CLASSES_SHOWN]
     columns = min(3, len(local))

@@ -145,7 +145,7 @@ def judged(
             parts = []
             for side, word in ((1, "helped"), (-1, "hurt"), (0, "no difference shown with")):
                 names = [
-                    f"{name} ({show(value, signed=True)}{_alone(len(found), (generator, control, name) in sure)})"
+                    f"{name} ({show(value, signed=True)}{alone(len(found), (generator, control, name) in sure)})"
                     if side
                     else name
                     for name, value in shown.items()
@@ -159,7 +159,8 @@ def judged(
     return sentences
 
 
-def _alone(comparisons: int, sure: bool) -> str:
+def alone(comparisons: int, sure: bool) -> str:
+    """What to add to a difference that is shown by itself only."""
     return "" if sure else f", not shown when all {comparisons} comparisons are taken together"
 
 
@@ -216,13 +217,9 @@ def differences(
         for control in controls
         if (value := difference(members, condition, _control(condition, control), metric)) is not None
     }
-    sure = confirmed(found)
-
-    def cell(*place: Any) -> str:
-        return show(found.get(place), signed=True) + ("†" if place in sure else "")
-
+    cells, told = marked(found)
     rows = [
-        (*condition, *(cell(condition, control) for control in controls))
+        (*condition, *(cells.get((condition, control), show(None)) for control in controls))
         for condition in members
         if any((condition, control) in found for control in controls)
     ]
@@ -231,7 +228,16 @@ def differences(
         ("generator", "classifier", *(f"− {_named(control)}" for control in controls)),
         rows,
         f"Paired by split seed; where no forest is named, with the same classifier.  {kind_of_interval(members)}  "
-        f"†: also different from 0 when the {len(found)} comparisons of this table are taken together (Holm, 5 %).",
+        f"{told}",
+    )
+
+
+def marked(found: Mapping[Any, Interval]) -> tuple[dict[Any, str], str]:
+    """The cells of a table of paired differences, with † where Holm's correction confirms one, and what † means."""
+    sure = confirmed(found)
+    cells = {place: show(value, signed=True) + ("†" if place in sure else "") for place, value in found.items()}
+    return cells, (
+        f"†: also different from 0 when the {len(found)} comparisons of this table are taken together (Holm, 5 %)."
     )
 
 

@@ -58,7 +58,7 @@ def _statistics(group: Group, members: Mapping[Condition, list[Record]]) -> Tabl
         f"{group}: rows of each class",
         ("class", "rows", "share", "to train on", "to test on", *(("P2 prints", "P2's share") if paper else ())),
         rows,
-        "Ours: read, cleaned and without repeated rows; P2 keeps these.",
+        "Ours: read and cleaned, without repeated rows unless `--keep_duplicates` is given; P2 keeps them.",
     )
 
 

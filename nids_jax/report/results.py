@@ -79,7 +79,8 @@ def results(records: list[dict[str, Any]]) -> list[Drawn]:
             alt, data = figure_data.told_scores({group: members}, "macro_f1"), figure_data.scores({group: members})
             figure = figures.quality(members)
             drawn.append(Drawn(f"quality{i + 1}", f"Training sets: {group}", caption, figure, alt, data))
-            caption, figure = "Means over split seeds (P1's Fig. 7).", paper_figures.radar(members)
+            caption = f"Means over split seeds{' (P1, Fig. 7)' if own is generator_comparison else ''}."
+            figure = paper_figures.radar(members)
             alt = figure_data.told_scores({group: members}, "weighted_f1")
             drawn.append(Drawn(f"radar{i + 1}", f"At a glance: {group}", caption, figure, alt, data))
         if own is sampler_tradeoff:

@@ -133,9 +133,14 @@ def verdict(records: Iterable[Record]) -> list[str]:
     for group, members in groups.items():
         if section(group) is not learning_curve:
             sentences += section(group).verdict(group, members)
-    if not sentences:
-        return [f"There are no {'runs to compare with CNN-BiGRU' if groups else 'finished runs'}, hence no verdict."]
-    return sentences
+    if sentences:
+        return sentences
+    if not groups:
+        return ["There are no finished runs, hence no verdict."]
+    splits = {run["split_seed"] for members in groups.values() for runs in members.values() for run in runs}
+    if len(splits) < 2:
+        return ["There is one split, which shows nothing: more `--seeds` give intervals, and with them a verdict."]
+    return ["There are no two training sets or detectors to compare, hence no verdict."]
 
 
 def markdown(table: Table) -> str:

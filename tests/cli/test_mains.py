@@ -58,6 +58,9 @@ def refused(status: int, said: str, capsys: pytest.CaptureFixture) -> None:
         (["--shard=2/2"], "--shard is 2/2; shards are numbered from 0 to 1"),
         (["--shard=2"], "--shard is '2'; write K/N"),
         (["--timesteps=500", "--generators=real"], "--timesteps is about cddpm"),
+        (["--schedule=cosine", "--noscale_schedule"], "--scale_schedule is about a linear --schedule"),
+        (["--rates=1e-3,5e-3", "--classifiers=knn"], "--rates is about neural detectors, and --classifiers names none"),
+        (["--keep_duplicates=maybe"], "'maybe' is neither true nor false"),
     ],
 )
 def test_bad_flags_end_with_one_sentence(arguments: list[str], said: str, tmp_path: Path, capsys):
@@ -76,6 +79,8 @@ def test_a_missing_output_folder_is_asked_for(capsys):
         (["--test_dataset=cicids2018"], "unknown dataset 'cicids2018'"),
         (["--leave_out=Worm"], "--leave_out names 'Worm'; choose from"),
         (["--generators=real"], "unknown flag --generators: it is about fewshot"),
+        (["--epochs=5", "--classifiers=knn"], "--epochs is about neural detectors, and --classifiers names none (knn)"),
+        (["--early_stopping", "--classifiers=knn"], "--early_stopping is about neural detectors"),
     ],
 )
 def test_bad_flags_of_the_detectors_tables(arguments: list[str], said: str, tmp_path: Path, capsys):
