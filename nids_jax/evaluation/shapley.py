@@ -151,7 +151,9 @@ def _of_tree_model(model: Any, background: np.ndarray, x: np.ndarray) -> tuple[n
     boosted = hasattr(model, "model")
     grown = model.model if boosted else model
     explainer = shap.TreeExplainer(grown, data=background, feature_perturbation="interventional")
-    values = np.asarray(explainer.shap_values(x, check_additivity=False), np.float64)
+    # Row by row: ten seconds into a call SHAP draws a bar of its own on standard error.
+    found = [explainer.shap_values(x[i : i + 1], check_additivity=False) for i in range(len(x))]
+    values = np.concatenate(found).astype(np.float64)
     if values.ndim == 2:  # boosting of two classes has one margin
         values = np.stack([-values, values], axis=2)
     # Not `explainer.expected_value`, in which SHAP 0.51 forgets the constants that XGBoost adds to all classes but one.
