@@ -1,0 +1,76 @@
+"""The tables of docs/reproduction.md follow from the records beside them."""
+
+import csv
+import re
+from collections import defaultdict
+from pathlib import Path
+from statistics import mean
+
+import pytest
+
+DOCS = Path(__file__).parents[1] / "docs"
+PAGE = (DOCS / "reproduction.md").read_text(encoding="utf-8")
+with (DOCS / "papers" / "records.csv").open(encoding="utf-8", newline="") as _file:
+    RECORDS = list(csv.DictReader(_file))
+ROUNDING = 0.0006  # of three digits, and of the four digits of a record
+
+
+def _rows(heading: str, first: str) -> list[list[str]]:
+    """The cells of the table below a heading whose header begins so."""
+    section = PAGE.split(f"## {heading}\n")[1].split("\n## ")[0]
+    lines = section.split(f"| {first}")[1].split("\n\n")[0].splitlines()[2:]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+
+
+def _numbers(cell: str) -> list[float]:
+    return [float(text) for text in re.findall(r"\d\.\d+", cell)]
+
+
+@pytest.mark.parametrize(
+    ("dataset", "named"), [("cicids2017", "training set, CIC-IDS2017"), ("cicddos2019", "training set, CIC-DDoS2019")]
+)
+def test_table_v_is_the_mean_of_its_records(dataset: str, named: str):
+    by_split = defaultdict(lambda: defaultdict(list))
+    for record in RECORDS:
+        if record["table"] == "Table V" and record["dataset"] == dataset:
+            by_split[record["training_set"]][record["split_seed"]].append(float(record["accuracy"]))
+    rows = _rows("Table V as printed", named)
+    assert len(rows) == len(by_split) == 9
+    for cells in rows:
+        name, steps = cells[0].split("`")[1], re.search(r"T = (\d+)", cells[0])
+        splits = by_split[f"{name}_{steps[1]}" if steps else name]
+        first = splits["0"]
+        assert _numbers(cells[2]) == pytest.approx([mean(first), min(first), max(first)], abs=ROUNDING)
+        means = [mean(splits[seed]) for seed in ("0", "1", "2")]
+        assert [*_numbers(cells[3]), *_numbers(cells[4])] == pytest.approx(means[1:], abs=ROUNDING)
+        assert _numbers(cells[5]) == pytest.approx([mean(means)], abs=ROUNDING)
+
+
+def test_table_iv_is_its_records():
+    found = {
+        (record["classifier"], record["dataset"], record["shots"]): float(record["accuracy"])
+        for record in RECORDS
+        if record["table"].startswith("Table IV") and record["split_seed"] == "0" and "," not in record["table"]
+    }
+    names = {"random forest": "random_forest", "k-NN": "knn"}
+    rows = _rows("Table IV as printed", "detector")
+    assert len(rows) == 6
+    for detector, *cells in rows:
+        classifier = names.get(detector, detector.lower().replace("-", "_"))
+        wanted = [found[classifier, data, n] for data in ("cicids2017", "cicddos2019") for n in ("5", "50", "500")]
+        assert [_numbers(cell)[0] for cell in cells] == pytest.approx(wanted, abs=ROUNDING)
+
+
+def test_the_gas_pipelines_means_are_those_of_its_records():
+    scores = defaultdict(list)
+    for record in RECORDS:
+        if record["table"] == "P2, Table 4":
+            scores[record["training_set"], record["classifier"]].append(float(record["macro_f1"]))
+    sets = {"raw rows": "real", "SMOTE": "smote", "WGAN": "wgan", "VAE-WGAN-GP": "vae_wgan_gp"}
+    rows = _rows("Tables 3 and 4 of P2 as printed", "training set")
+    assert [cells[0] for cells in rows] == list(sets)
+    for name, *cells in rows:
+        for classifier, cell in zip(("xgboost", "random_forest", "decision_tree"), cells, strict=True):
+            each = scores[sets[name], classifier]
+            assert len(each) == 10
+            assert _numbers(cell)[0] == pytest.approx(mean(each), abs=ROUNDING)
