@@ -46,6 +46,24 @@ def test_table_v_is_the_mean_of_its_records(dataset: str, named: str):
         assert _numbers(cells[5]) == pytest.approx([mean(means)], abs=ROUNDING)
 
 
+def test_ten_splits_are_the_means_of_their_records_and_of_their_differences():
+    accuracy = defaultdict(dict)
+    for record in RECORDS:
+        if record["table"] == "Table V, ten splits":
+            accuracy[record["dataset"], record["training_set"]][record["split_seed"]] = float(record["accuracy"])
+    rows = _rows("Table V as printed", "ten splits")
+    assert len(rows) == 4
+    for name, *cells in rows:
+        for dataset, (score, *differences) in zip(("cicids2017", "cicddos2019"), (cells[:3], cells[3:]), strict=True):
+            own = accuracy[dataset, "cddpm_500" if "cddpm" in name else name.strip("`")]
+            assert len(own) == 10
+            assert _numbers(score)[0] == pytest.approx(mean(own.values()), abs=ROUNDING)
+            for control, cell in zip(("real", "copies"), differences, strict=True):
+                gap = mean(own[seed] - value for seed, value in accuracy[dataset, control].items())
+                sign = -1 if cell.startswith("−") else 1
+                assert [sign * _numbers(cell)[0]] == pytest.approx([gap], abs=ROUNDING) if _numbers(cell) else gap == 0
+
+
 def test_table_iv_is_its_records():
     found = {
         (record["classifier"], record["dataset"], record["shots"]): float(record["accuracy"])
