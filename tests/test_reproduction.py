@@ -22,6 +22,15 @@ def _rows(heading: str, first: str) -> list[list[str]]:
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
 
 
+def _grouped(table: str, dataset: str, *keys: str, figure: str = "accuracy") -> dict[tuple[str, ...], list[float]]:
+    """A table's figures of a dataset, by these columns of the records."""
+    found = defaultdict(list)
+    for record in RECORDS:
+        if (record["table"], record["dataset"]) == (table, dataset):
+            found[tuple(record[key] for key in keys)].append(float(record[figure]))
+    return found
+
+
 def _numbers(cell: str) -> list[float]:
     return [float(text) for text in re.findall(r"\d\.\d+", cell)]
 
@@ -30,36 +39,29 @@ def _numbers(cell: str) -> list[float]:
     ("dataset", "named"), [("cicids2017", "training set, CIC-IDS2017"), ("cicddos2019", "training set, CIC-DDoS2019")]
 )
 def test_table_v_is_the_mean_of_its_records(dataset: str, named: str):
-    by_split = defaultdict(lambda: defaultdict(list))
-    for record in RECORDS:
-        if record["table"] == "Table V" and record["dataset"] == dataset:
-            by_split[record["training_set"]][record["split_seed"]].append(float(record["accuracy"]))
+    found = _grouped("Table V", dataset, "training_set", "split_seed")
     rows = _rows("Table V as printed", named)
-    assert len(rows) == len(by_split) == 9
+    assert len(rows) == len({name for name, _ in found}) == 9
     for cells in rows:
         name, steps = cells[0].split("`")[1], re.search(r"T = (\d+)", cells[0])
-        splits = by_split[f"{name}_{steps[1]}" if steps else name]
-        first = splits["0"]
-        assert _numbers(cells[2]) == pytest.approx([mean(first), min(first), max(first)], abs=ROUNDING)
-        means = [mean(splits[seed]) for seed in ("0", "1", "2")]
+        splits = [found[f"{name}_{steps[1]}" if steps else name, seed] for seed in ("0", "1", "2")]
+        means = [mean(split) for split in splits]
+        assert _numbers(cells[2]) == pytest.approx([means[0], min(splits[0]), max(splits[0])], abs=ROUNDING)
         assert [*_numbers(cells[3]), *_numbers(cells[4])] == pytest.approx(means[1:], abs=ROUNDING)
         assert _numbers(cells[5]) == pytest.approx([mean(means)], abs=ROUNDING)
 
 
 def test_ten_splits_are_the_means_of_their_records_and_of_their_differences():
-    accuracy = defaultdict(dict)
-    for record in RECORDS:
-        if record["table"] == "Table V, ten splits":
-            accuracy[record["dataset"], record["training_set"]][record["split_seed"]] = float(record["accuracy"])
     rows = _rows("Table V as printed", "ten splits")
     assert len(rows) == 4
     for name, *cells in rows:
         for dataset, (score, *differences) in zip(("cicids2017", "cicddos2019"), (cells[:3], cells[3:]), strict=True):
-            own = accuracy[dataset, "cddpm_500" if "cddpm" in name else name.strip("`")]
-            assert len(own) == 10
-            assert _numbers(score)[0] == pytest.approx(mean(own.values()), abs=ROUNDING)
+            accuracy = _grouped("Table V, ten splits", dataset, "training_set", "split_seed")
+            own = [accuracy["cddpm_500" if "cddpm" in name else name.strip("`"), str(seed)] for seed in range(10)]
+            assert [len(each) for each in own] == [1] * 10
+            assert _numbers(score)[0] == pytest.approx(mean(each[0] for each in own), abs=ROUNDING)
             for control, cell in zip(("real", "copies"), differences, strict=True):
-                gap = mean(own[seed] - value for seed, value in accuracy[dataset, control].items())
+                gap = mean(each[0] - accuracy[control, str(seed)][0] for seed, each in enumerate(own))
                 sign = -1 if cell.startswith("−") else 1
                 assert [sign * _numbers(cell)[0]] == pytest.approx([gap], abs=ROUNDING) if _numbers(cell) else gap == 0
 
@@ -69,9 +71,9 @@ def test_ten_splits_are_the_means_of_their_records_and_of_their_differences():
 )
 def test_table_iv_is_its_records(dataset: str, named: str):
     found = {
-        (record["classifier"], record["shots"]): record["accuracy"]
-        for record in RECORDS
-        if record["table"] in ("Table IV", "Table IV, 5000 rows") and record["dataset"] == dataset
+        place: figures
+        for table in ("Table IV", "Table IV, 5000 rows")
+        for place, figures in _grouped(table, dataset, "classifier", "shots").items()
     }
     names = {"random forest": "random_forest", "k-NN": "knn"}
     rows = _rows("Table IV as printed", named)
@@ -82,17 +84,14 @@ def test_table_iv_is_its_records(dataset: str, named: str):
             if cell.startswith("–"):
                 assert (classifier, shots) not in found
             else:
-                assert _numbers(cell)[0] == pytest.approx(float(found[classifier, shots]), abs=ROUNDING)
+                assert _numbers(cell)[0] == pytest.approx(mean(found[classifier, shots]), abs=ROUNDING)
 
 
 @pytest.mark.parametrize(
     ("dataset", "named"), [("cicids2017", "CIC-IDS2017, fair"), ("cicddos2019", "CIC-DDoS2019, fair")]
 )
 def test_the_fair_table_is_the_mean_of_its_records(dataset: str, named: str):
-    accuracy = defaultdict(list)
-    for record in RECORDS:
-        if record["table"] == "Table V, fair" and record["dataset"] == dataset:
-            accuracy[record["training_set"], record["classifier"]].append(float(record["accuracy"]))
+    accuracy = _grouped("Table V, fair", dataset, "training_set", "classifier")
     rows = _rows("Table V as printed", named)
     assert len(rows) == 5
     for name, network, *_, forest in rows:
@@ -103,10 +102,7 @@ def test_the_fair_table_is_the_mean_of_its_records(dataset: str, named: str):
 
 
 def test_the_gas_pipelines_means_are_those_of_its_records():
-    scores = defaultdict(list)
-    for record in RECORDS:
-        if record["table"] == "P2, Table 4":
-            scores[record["training_set"], record["classifier"]].append(float(record["macro_f1"]))
+    scores = _grouped("P2, Table 4", "gas_pipeline", "training_set", "classifier", figure="macro_f1")
     sets = {"raw rows": "real", "SMOTE": "smote", "WGAN": "wgan", "VAE-WGAN-GP": "vae_wgan_gp"}
     rows = _rows("Tables 3 and 4 of P2 as printed", "training set")
     assert [cells[0] for cells in rows] == list(sets)

@@ -91,8 +91,9 @@ def _refuse_idle_flags(given: Flags, job: Any) -> None:
     Raises:
       InputError: there is one.
     """
-    idle = [name for name in ("detector_steps", "early_stopping", "epochs", "rates") if given.values().get(name)]
-    if idle and not any(name in CLASSIFIERS and CLASSIFIERS[name].neural for name in job.classifiers):
+    values = given.values()
+    idle = [name for name in ("detector_steps", "early_stopping", "epochs", "rates") if values.get(name)]
+    if idle and not any(CLASSIFIERS[name].neural for name in job.classifiers):
         raise InputError(
             f"`{idle[0]}` is about neural detectors, and `classifiers` names none ({', '.join(job.classifiers)}); "
             "leave it out"

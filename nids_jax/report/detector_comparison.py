@@ -17,7 +17,7 @@ from nids_jax.report.conditions import (
     mean_recall,
     show,
 )
-from nids_jax.report.generator_comparison import alone, confirmed, marked
+from nids_jax.report.generator_comparison import marked, reservations
 
 EXPERIMENTS = ("detector_comparison", "other_capture", "unseen_attack")
 METRICS = {
@@ -48,10 +48,9 @@ def verdict(group: Group, members: Mapping[Condition, list[Record]]) -> list[str
         for condition in members
         if (value := difference(members, CHAMPION, condition, "accuracy")) is not None
     }
-    sure = confirmed(found)
+    reserved = reservations(found)
     return [
-        f"{group}: CNN-BiGRU {_word(value)} {name} "
-        f"(accuracy {show(value, signed=True)}{alone(len(found), not value.side or name in sure)})."
+        f"{group}: CNN-BiGRU {_word(value)} {name} (accuracy {show(value, signed=True)}{reserved[name]})."
         for name, value in found.items()
     ]
 
@@ -88,7 +87,7 @@ def _scores(group: Group, members: Mapping[Condition, list[Record]]) -> Table:
 def _differences(group: Group, members: Mapping[Condition, list[Record]]) -> Table:
     names = ("accuracy", "macro_f1", "false_positive_rate")
     rivals = [condition for condition in members if condition != CHAMPION]
-    cells, told = marked(
+    cell, told = marked(
         {
             (condition, name): value
             for condition in rivals
@@ -96,7 +95,7 @@ def _differences(group: Group, members: Mapping[Condition, list[Record]]) -> Tab
             if (value := difference(members, CHAMPION, condition, name)) is not None
         }
     )
-    rows = [(rival.classifier, *(cells.get((rival, name), show(None)) for name in names)) for rival in rivals]
+    rows = [(rival.classifier, *(cell((rival, name)) for name in names)) for rival in rivals]
     return Table(
         f"{group}: CNN-BiGRU minus each rival",
         ("rival", *(METRICS[name] for name in names)),

@@ -21,7 +21,7 @@ from nids_jax.report.conditions import (
     kind_of_interval,
     show,
 )
-from nids_jax.report.generator_comparison import COPIES, HEADLINE, judged, shown
+from nids_jax.report.generator_comparison import COPIES, HEADLINE, control_of, judged, shown
 
 __all__ = ["EXPERIMENTS", "shown", "tables", "verdict"]  # a section
 
@@ -68,11 +68,11 @@ def verdict(group: Group, members: Mapping[Condition, list[Record]]) -> list[str
         if control.generator not in ("jitter", "smote") or control in members
     }
     compared = {name: value for name, value in found.items() if value is not None and value.side is not None}
-    sure = generator_comparison.confirmed(compared)
-    sentences = []
-    for name, value in found.items():
-        taken = generator_comparison.alone(len(compared), not (value and value.side) or name in sure)
-        sentences.append(f"{group}, against {name}: {_judgement(value, f'{HEADLINE} − {controls[name]}', taken)}")
+    reserved = generator_comparison.reservations(compared)
+    sentences = [
+        f"{group}, against {name}: {_judgement(value, f'{HEADLINE} − {controls[name]}', reserved.get(name, ''))}"
+        for name, value in found.items()
+    ]
     return [*sentences, *generator_comparison.best(group, members, "accuracy", "accuracy")]
 
 
@@ -106,19 +106,19 @@ def _scores(group: Group, members: Mapping[Condition, list[Record]]) -> Table:
 
 
 def _differences(group: Group, members: Mapping[Condition, list[Record]]) -> Table:
+    compared = [(control, metric) for control in (COPIES, "forest") for metric in COMPARED]
     found = {
         (condition, control, metric): value
         for condition in members
-        for control in (COPIES, FOREST)
-        for metric in COMPARED
-        if (value := _against(members, condition, control, metric)) is not None
+        for control, metric in compared
+        if (value := difference(members, condition, control_of(condition, control), metric)) is not None
     }
-    cells, told = generator_comparison.marked(found)
-    rows = []
-    for condition in members:
-        places = [(condition, control, metric) for control in (COPIES, FOREST) for metric in COMPARED]
-        if any(place in found for place in places):
-            rows.append((*condition, *(cells.get(place, show(None)) for place in places)))
+    cell, told = generator_comparison.marked(found)
+    rows = [
+        (*condition, *(cell((condition, *each)) for each in compared))
+        for condition in members
+        if any((condition, *each) in found for each in compared)
+    ]
     return Table(
         f"{group}: paired differences",
         (
@@ -134,17 +134,7 @@ def _differences(group: Group, members: Mapping[Condition, list[Record]]) -> Tab
     )
 
 
-def _against(
-    members: Mapping[Condition, list[Record]], condition: Condition, control: str | Condition, metric: str
-) -> Interval | None:
-    return (
-        difference(members, condition, control, metric)
-        if isinstance(control, Condition)
-        else against_copies(members, condition, metric)
-    )
-
-
-def _judgement(found: Interval | None, pair: str, taken_together: str) -> str:
+def _judgement(found: Interval | None, pair: str, reservation: str) -> str:
     if found is None:
         return f"no verdict, because no split seed has both conditions ({pair})."
     figures = f"accuracy {show(found, signed=True)}"
@@ -152,7 +142,7 @@ def _judgement(found: Interval | None, pair: str, taken_together: str) -> str:
         return f"nothing shown; {figures} from n = 1 split seed, which has no interval and shows nothing ({pair})."
     word = {1: "generation helped", -1: "generation hurt", 0: "no difference shown"}[found.side]
     caution = f"; fewer than {ENOUGH_SEEDS} seeds, so preliminary" if found.n < ENOUGH_SEEDS else ""
-    return f"{word}; {figures}, 95 % interval over n = {found.n} split seeds ({pair}, paired){taken_together}{caution}."
+    return f"{word}; {figures}, 95 % interval over n = {found.n} split seeds ({pair}, paired){reservation}{caution}."
 
 
 def against_copies(members: Mapping[Condition, list[Record]], condition: Condition, metric: str) -> Interval | None:

@@ -1,6 +1,6 @@
 """What the comparisons of generators say: P1's Table V with its controls, rare attacks, and how real the rows look."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -124,7 +124,7 @@ def judged(
     metric: str,
     named: str,
 ) -> list[str]:
-    """A sentence for each of the generators and controls (see `_control`): whole intervals of the metric count."""
+    """A sentence for each of the generators and controls (see `control_of`): whole intervals of the metric count."""
     generators, controls = list(generators), list(controls)
     found = {
         (generator, control, condition.classifier): value
@@ -132,10 +132,10 @@ def judged(
         for control in controls
         for condition in members
         if condition.generator == generator
-        and (value := difference(members, condition, _control(condition, control), metric)) is not None
+        and (value := difference(members, condition, control_of(condition, control), metric)) is not None
         and value.side is not None
     }
-    sure = confirmed(found)
+    reserved = reservations(found)
     sentences = []
     for generator in generators:
         for control in controls:
@@ -145,9 +145,7 @@ def judged(
             parts = []
             for side, word in ((1, "helped"), (-1, "hurt"), (0, "no difference shown with")):
                 names = [
-                    f"{name} ({show(value, signed=True)}{alone(len(found), (generator, control, name) in sure)})"
-                    if side
-                    else name
+                    f"{name} ({show(value, signed=True)}{reserved[generator, control, name]})" if side else name
                     for name, value in shown.items()
                     if value.side == side
                 ]
@@ -159,9 +157,11 @@ def judged(
     return sentences
 
 
-def alone(comparisons: int, sure: bool) -> str:
-    """What to add to a difference that is shown by itself only."""
-    return "" if sure else f", not shown when all {comparisons} comparisons are taken together"
+def reservations(found: Mapping[Any, Interval]) -> dict[Any, str]:
+    """What a sentence on each comparison must add: that it is shown by itself, but not with all taken together."""
+    sure = _confirmed(found)
+    told = f", not shown when all {len(found)} comparisons are taken together"
+    return {place: told if value.side and place not in sure else "" for place, value in found.items()}
 
 
 def _controls(group: Group) -> tuple[str, ...]:
@@ -170,7 +170,8 @@ def _controls(group: Group) -> tuple[str, ...]:
     return rare if group.experiment == "rare_attacks" else ("real", "copies", "forest")
 
 
-def _control(condition: Condition, control: str) -> Condition:
+def control_of(condition: Condition, control: str) -> Condition:
+    """What a condition is compared with: the same classifier on a control's rows, or a forest on the real ones."""
     if control == "forest":
         return Condition("real", "random_forest")
     if control == "forest_weighted":
@@ -210,16 +211,16 @@ def _scores(group: Group, members: Mapping[Condition, list[Record]]) -> Table:
 def differences(
     group: Group, members: Mapping[Condition, list[Record]], controls: Sequence[str], metric: str, named: str
 ) -> Table:
-    """Every condition minus each of the controls (see `_control`) in the metric, paired; † is what Holm confirms."""
+    """Every condition minus each of the controls (see `control_of`) in the metric, paired; † is what Holm confirms."""
     found = {
         (condition, control): value
         for condition in members
         for control in controls
-        if (value := difference(members, condition, _control(condition, control), metric)) is not None
+        if (value := difference(members, condition, control_of(condition, control), metric)) is not None
     }
-    cells, told = marked(found)
+    cell, told = marked(found)
     rows = [
-        (*condition, *(cells.get((condition, control), show(None)) for control in controls))
+        (*condition, *(cell((condition, control)) for control in controls))
         for condition in members
         if any((condition, control) in found for control in controls)
     ]
@@ -232,16 +233,19 @@ def differences(
     )
 
 
-def marked(found: Mapping[Any, Interval]) -> tuple[dict[Any, str], str]:
-    """The cells of a table of paired differences, with † where Holm's correction confirms one, and what † means."""
-    sure = confirmed(found)
-    cells = {place: show(value, signed=True) + ("†" if place in sure else "") for place, value in found.items()}
-    return cells, (
+def marked(found: Mapping[Any, Interval]) -> tuple[Callable[[Any], str], str]:
+    """How a table of paired differences shows each, with † where Holm's correction confirms it, and what † means."""
+    sure = _confirmed(found)
+
+    def cell(place: Any) -> str:
+        return show(found.get(place), signed=True) + ("†" if place in sure else "")
+
+    return cell, (
         f"†: also different from 0 when the {len(found)} comparisons of this table are taken together (Holm, 5 %)."
     )
 
 
-def confirmed(found: Mapping[Any, Interval]) -> set[Any]:
+def _confirmed(found: Mapping[Any, Interval]) -> set[Any]:
     """Of comparisons those that differ from 0 when all are taken together (Holm's correction, 5 %)."""
     known = {place: value.p for place, value in found.items() if value.p is not None}
     return {place for place, p in zip(known, holm([*known.values()]), strict=True) if p <= 0.05}
