@@ -231,8 +231,10 @@ def check_config(
                 "which none can be added; choose another `output_dir`"
             )
         for name in sorted((old.keys() | new.keys()) - set(may_differ)):
+            given = [flags[name] for flags in (old, new) if name in flags]
+            if len(given) == 1 and (given[0] is None or given[0] is False):
+                continue  # a flag that the other version of this package does not have, and that is not used
             before, now = (
-                # A flag without a value is as one that an earlier version did not have.
                 "not set" if flags.get(name) is None else json.dumps(flags[name], ensure_ascii=False)
                 for flags in (old, new)
             )

@@ -140,6 +140,14 @@ def test_flags_that_decide_results_must_stay(tmp_path):
     store.write_config(tmp_path, {**flags, "shots": [5, 50], "new": None})  # of a later version, not given
     with pytest.raises(InputError, match=r"`new` = not set, and now it is 3"):
         store.write_config(tmp_path, {**flags, "new": 3})
+    store.write_config(tmp_path, {**flags, "shots": [5, 50], "switch": False})
+    store.write_config(tmp_path, {**flags, "shots": [5, 50]})  # as an earlier version would
+    with pytest.raises(InputError, match=r"`switch` = not set, and now it is true"):
+        store.write_config(tmp_path, {**flags, "switch": True})
+    store.write_config(tmp_path, {**flags, "shots": [5, 50], "switch": None})
+    with pytest.raises(InputError, match=r"`switch` = not set, and now it is false"):  # where unset means the preset's
+        store.write_config(tmp_path, {**flags, "switch": False})
+    store.write_config(tmp_path, {**flags, "shots": [5, 50]})
     assert json.loads((tmp_path / "config.json").read_text())["shots"] == [5, 50]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["config.json", "runs"]
 
