@@ -8,13 +8,15 @@ wall time and cores.  Where `nvidia-smi` is found, it is asked for the GPU's uti
 import multiprocessing
 import statistics
 import time
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import jax
 import numpy as np
 
-from nids_jax import machine
+from nids_jax import machine, plugins
 from nids_jax.data.scaling import Scaler, fit_scaler
 from nids_jax.data.split import few_shot
 from nids_jax.data.table import FlowTable
@@ -41,6 +43,7 @@ class Measurement:
     y: np.ndarray
     scaler: Scaler
     generated: int
+    plug_ins: list[str]  # generators of other packages, which the other process does not know yet
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,10 +83,13 @@ class Cost:
         key = (self.name, self.dataset, name, "none", self.shots, 0, 0)
         if runner.is_done(key):
             return
-        job = Measurement(name, self.preset, x, y, scaler, self.generated)
+        job = Measurement(name, self.preset, x, y, scaler, self.generated, plugins.in_use("generators"))
         with runner.unit(name):
-            with multiprocessing.get_context("spawn").Pool(1) as alone:
-                metrics = alone.apply(measure, (job,))
+            try:
+                metrics = _alone(job)
+            except BrokenProcessPool:
+                runner.failed(name, "its process was ended from outside, for want of memory perhaps; run it again")
+                return
             generated = self.generated * len(np.unique(y))
             timing = {
                 "compile_s": sum(metrics[f"{phase}_compile_s"] for phase in PHASES),
@@ -95,10 +101,26 @@ class Cost:
             runner.say(f"{name}: fitted in {metrics['fit_s']:.2f} s, sampled in {metrics['sample_s']:.2f} s")
 
 
+def _alone(job: Measurement) -> dict[str, Any]:
+    """`measure` in a process of its own, which ends with the work, or with an interruption of this one.
+
+    Raises:
+      BrokenProcessPool: the process was ended from outside.
+    """
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as place:
+        try:
+            return place.submit(measure, job).result()
+        except KeyboardInterrupt:
+            for process in multiprocessing.active_children():
+                process.kill()  # leaving the block waits for it
+            raise
+
+
 def measure(job: Measurement) -> dict[str, Any]:
     """Seconds, compile seconds, CPU and GPU utilisation and peak memory, of fitting (`fit_…`) and of sampling."""
     use_all_cores()
     enable_compilation_cache()
+    generator_registry.known(job.plug_ins)
     clock = CompileClock()
     settings = job.preset.settings(GENERATORS[job.generator])
     request = Request(settings=job.preset.fitted(settings, job.scaler, len(job.x)))
