@@ -1,4 +1,4 @@
-r"""Every run behind docs/reproduction.md, one after another, and a table of all their records.
+r"""Every run behind docs/reproduction.md and docs/results/detectors.md, and a table of all their records.
 
     python -m experiments.papers --data_dir=DATA --output_dir=out/papers
     python -m experiments.papers --data_dir=DATA --output_dir=out/papers --only=table5,table5_ten
@@ -62,6 +62,11 @@ RUNS: Mapping[str, Run] = {
         "Table IV, fair",
         "detector_comparison --preset=cpu --classifiers=cnn_bigru,random_forest --shots=5,50,500 --seeds=10",
         ("cicids2017",),
+    ),
+    "detectors": Run(
+        "Detectors",
+        f"detector_comparison --shots=5,50,500 --seeds=10 --classifiers={_SIX},xgboost,decision_tree",
+        ("cicids2017_improved", "cicddos2019"),
     ),
     "table5": Run(
         "Table V",

@@ -10,14 +10,16 @@ import pytest
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGE = (DOCS / "reproduction.md").read_text(encoding="utf-8")
+DETECTORS = (DOCS / "results" / "detectors.md").read_text(encoding="utf-8")
 with (DOCS / "papers" / "records.csv").open(encoding="utf-8", newline="") as _file:
     RECORDS = list(csv.DictReader(_file))
+FIGURES = ("accuracy", "macro_f1")
 ROUNDING = 0.0006  # of three digits, and of the four digits of a record
 
 
-def _rows(heading: str, first: str, place: int = 0) -> list[list[str]]:
+def _rows(heading: str, first: str, place: int = 0, page: str = PAGE) -> list[list[str]]:
     """The cells of a table below a heading: of those whose header begins so the one in this place."""
-    section = PAGE.split(f"## {heading}\n")[1].split("\n## ")[0]
+    section = page.split(f"## {heading}\n")[1].split("\n## ")[0]
     lines = section.split(f"| {first}")[1 + place].split("\n\n")[0].splitlines()[2:]
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
 
@@ -29,6 +31,11 @@ def _grouped(table: str, dataset: str, *keys: str, figure: str = "accuracy") -> 
         if (record["table"], record["dataset"]) == (table, dataset):
             found[tuple(record[key] for key in keys)].append(float(record[figure]))
     return found
+
+
+def _classifier(detector: str) -> str:
+    """What a record calls a detector of the page."""
+    return "knn" if detector == "k-NN" else detector.lower().replace("-", "_").replace(" ", "_")
 
 
 def _numbers(cell: str) -> list[float]:
@@ -75,11 +82,10 @@ def test_table_iv_is_its_records(dataset: str, named: str):
         for table in ("Table IV", "Table IV, 5000 rows")
         for place, figures in _grouped(table, dataset, "classifier", "shots").items()
     }
-    names = {"random forest": "random_forest", "k-NN": "knn"}
     rows = _rows("Table IV as printed", named)
     assert len(rows) == 6
     for detector, *cells in rows:
-        classifier = names.get(detector, detector.lower().replace("-", "_"))
+        classifier = _classifier(detector)
         for shots, cell in zip(("5", "50", "500", "5000"), cells, strict=True):
             if cell.startswith("–"):
                 assert (classifier, shots) not in found
@@ -99,6 +105,20 @@ def test_the_fair_table_is_the_mean_of_its_records(dataset: str, named: str):
             each = accuracy[name.strip("`"), classifier]
             assert len(each) == 10
             assert _numbers(cell)[0] == pytest.approx(mean(each), abs=ROUNDING)
+
+
+@pytest.mark.parametrize(("dataset", "place"), [("cicids2017_improved", 0), ("cicddos2019", 1)])
+def test_the_detectors_page_is_the_means_of_its_records(dataset: str, place: int):
+    found = {figure: _grouped("Detectors", dataset, "classifier", "shots", figure=figure) for figure in FIGURES}
+    rows = _rows("Accuracy by rows of each class (Table IV of P1)", "detector | 5 rows", place, page=DETECTORS)
+    assert len(rows) == 8
+    for detector, *cells in rows:
+        for shots, cell in zip(("5", "50", "500"), cells[:3], strict=True):
+            accuracy, _, _, macro_f1 = _numbers(cell)
+            for figure, shown in zip(FIGURES, (accuracy, macro_f1), strict=True):
+                each = found[figure][_classifier(detector), shots]
+                assert len(each) == 10
+                assert shown == pytest.approx(mean(each), abs=ROUNDING)
 
 
 @pytest.mark.parametrize(

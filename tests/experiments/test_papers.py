@@ -104,7 +104,7 @@ def test_a_run_that_fails_ends_all(tmp_path: Path, capsys):
 
 def test_bad_flags_are_refused(tmp_path: Path, capsys):
     assert called("--only=table9", f"--output_dir={tmp_path}") == 2
-    assert "names 'table9'; choose from figure8" in capsys.readouterr().err
+    assert "names 'table9'; choose from detectors" in capsys.readouterr().err
     assert called("--help") == 0
     assert "--only" in capsys.readouterr().out
 
