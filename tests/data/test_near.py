@@ -10,8 +10,16 @@ from nids_jax.data.near import has_near
 
 def by_a_double_loop(asked: np.ndarray, known: np.ndarray, tolerance: float) -> list[bool]:
     return [
-        any(all(abs(a - b) <= tolerance for a, b in zip(row, other, strict=True)) for other in known) for row in asked
+        any(all(abs(a - b) <= tolerance for a, b in zip(row, other, strict=True)) for other in known.tolist())
+        for row in asked.tolist()  # Python's floats: the distance of the largest from their negatives is infinite
     ]
+
+
+def test_the_farthest_rows() -> None:
+    rows = np.array([[-1.7e308], [1.7e308]])
+    for tolerance in (0.0, 1e300):
+        assert not has_near(rows[:1], rows[1:], tolerance).any()
+        assert has_near(rows, rows, tolerance).tolist() == [True, True]
 
 
 @settings(deadline=None, max_examples=200)
