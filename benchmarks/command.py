@@ -1,4 +1,4 @@
-"""The command line of a benchmark."""
+"""The command line of a benchmark, or of a study in `experiments`."""
 
 from collections.abc import Sequence
 from typing import TypeVar
@@ -13,7 +13,7 @@ def asked(kind: type[T], module: str, about: str | None, arguments: Sequence[str
 
     Args:
       kind: the settings.
-      module: of the benchmark, as `python -m` names it.
+      module: its module, as `python -m` names it.
       about: its docstring.
 
     Raises:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from benchmarks.command import asked
 from nids_jax.bundle.calibration import Calibration
 from nids_jax.bundle.model import uncertainty
 from nids_jax.cli.flags import Flags
@@ -42,12 +43,12 @@ class LeftOut:
 
 def main(arguments: Sequence[str]) -> None:
     """Print a line for each class left out and each detector, and the means."""
-    given = Flags((LeftOut,))
-    given.parse(arguments)
-    asked = given.build(LeftOut)
-    table, _ = load(asked.dataset, data_dir=asked.data_dir, max_per_class=asked.max_per_class)
+    wanted = asked(LeftOut, "experiments.left_out_attacks", __doc__, arguments)
+    if wanted is None:
+        return
+    table, _ = load(wanted.dataset, data_dir=wanted.data_dir, max_per_class=wanted.max_per_class)
     table, _ = deduplicate(table)
-    for detector in asked.detectors:
+    for detector in wanted.detectors:
         assert detector in DETECTORS
         lines = [_left_out(table, name, detector) for name in table.classes if name != table.benign]
         measures = [*lines[0]]

@@ -17,9 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.command import asked
 from nids_jax import store
 from nids_jax.__main__ import main as command
-from nids_jax.cli.flags import Flags, HelpRequested
+from nids_jax.cli.flags import Flags
 from nids_jax.cli.frame import DONE, run
 from nids_jax.cli.output import say
 from nids_jax.errors import check_names
@@ -116,17 +117,20 @@ COLUMNS = (
 
 
 def row(table: str, record: Mapping[str, Any]) -> dict[str, object]:
-    """A record as a row of records.csv: four digits of figures, a tenth of seconds, empty where there is none."""
-    named = {"training_set": record["generator"], "test": record["generation_seed"]}
-    rows = {f"{name}_rows": record.get("rows", {}).get(part) for name, part in _PARTS.items()}
-    revision = (record.get("environment", {}).get("git_revision") or "")[:9]
-    found = {"table": table, **record, **named, **rows, "revision": revision}
-    found |= {name: _rounded(value, 4) for name, value in record["metrics"].items()}
-    found |= {name: _rounded(value, 1) for name, value in record.get("timing", {}).items()}
-    return {name: "" if found.get(name) is None else found[name] for name in COLUMNS}
-
-
-_PARTS = {"training": "train", "generated": "generated", "test": "test"}
+    """A record as a row of records.csv, among other entries: four digits of figures, a tenth of seconds."""
+    rows = record.get("rows", {})
+    return {
+        **record,
+        "table": table,
+        "training_set": record["generator"],
+        "test": record["generation_seed"],
+        "training_rows": rows.get("train"),
+        "generated_rows": rows.get("generated"),
+        "test_rows": rows.get("test"),
+        "revision": (record.get("environment", {}).get("git_revision") or "")[:9],
+        **{name: _rounded(value, 4) for name, value in record["metrics"].items()},
+        **{name: _rounded(value, 1) for name, value in record.get("timing", {}).items()},
+    }
 
 
 def _rounded(value: object, digits: int) -> object:
@@ -140,7 +144,7 @@ def gather(folder: Path) -> int:
       InputError: records cannot be read, or the table cannot be written.
     """
     text = io.StringIO()
-    table = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    table = csv.DictWriter(text, COLUMNS, extrasaction="ignore", lineterminator="\n")
     table.writeheader()
     found = [
         row(each.table, record)
@@ -159,16 +163,12 @@ def main(arguments: Sequence[str]) -> None:
     Raises:
       InputError: a flag or its value is wrong.
     """
-    given = Flags((Papers,))
-    try:
-        given.parse(arguments)
-    except HelpRequested:
-        say(*given.help("python -m experiments.papers", __doc__ or "").split("\n"))
+    wanted = asked(Papers, "experiments.papers", __doc__, arguments)
+    if wanted is None:
         return
-    asked = given.build(Papers)
-    folder = Path(asked.output_dir)
-    for name in asked.only if asked.run else ():
-        for words in RUNS[name].calls(folder / name, asked.data_dir):
+    folder = Path(wanted.output_dir)
+    for name in wanted.only if wanted.run else ():
+        for words in RUNS[name].calls(folder / name, wanted.data_dir):
             say(f"nids_jax {' '.join(words)}")
             if (status := command(words)) != DONE:
                 sys.exit(status)  # the command has said why

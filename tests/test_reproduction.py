@@ -59,11 +59,13 @@ def test_table_v_is_the_mean_of_its_records(dataset: str, named: str):
 
 
 def test_ten_splits_are_the_means_of_their_records_and_of_their_differences():
+    datasets = ("cicids2017", "cicddos2019")
+    found = {name: _grouped("Table V, ten splits", name, "training_set", "split_seed") for name in datasets}
     rows = _rows("Table V as printed", "ten splits")
     assert len(rows) == 4
     for name, *cells in rows:
-        for dataset, (score, *differences) in zip(("cicids2017", "cicddos2019"), (cells[:3], cells[3:]), strict=True):
-            accuracy = _grouped("Table V, ten splits", dataset, "training_set", "split_seed")
+        for dataset, (score, *differences) in zip(datasets, (cells[:3], cells[3:]), strict=True):
+            accuracy = found[dataset]
             own = [accuracy["cddpm_500" if "cddpm" in name else name.strip("`"), str(seed)] for seed in range(10)]
             assert [len(each) for each in own] == [1] * 10
             assert _numbers(score)[0] == pytest.approx(mean(each[0] for each in own), abs=ROUNDING)

@@ -143,7 +143,3 @@ def _judgement(found: Interval | None, pair: str, reservation: str) -> str:
     word = {1: "generation helped", -1: "generation hurt", 0: "no difference shown"}[found.side]
     caution = f"; fewer than {ENOUGH_SEEDS} seeds, so preliminary" if found.n < ENOUGH_SEEDS else ""
     return f"{word}; {figures}, 95 % interval over n = {found.n} split seeds ({pair}, paired){reservation}{caution}."
-
-
-def against_copies(members: Mapping[Condition, list[Record]], condition: Condition, metric: str) -> Interval | None:
-    return difference(members, condition, Condition(COPIES, condition.classifier), metric)

@@ -28,7 +28,8 @@ from nids_jax.report import (
     zero_shot,
 )
 from nids_jax.report.conditions import Condition, Group, Record, Table, difference, grouped, interval, show
-from nids_jax.report.few_shot import COMPARED, FOREST, METRICS, against_copies
+from nids_jax.report.few_shot import COMPARED, METRICS
+from nids_jax.report.generator_comparison import control_of
 from nids_jax.sheets import guarded
 
 SECTIONS = (
@@ -66,8 +67,9 @@ def summary(records: Iterable[Record]) -> list[dict[str, Any]]:
             for metric in (*METRICS, *FURTHER):
                 row |= _columns(metric, interval(runs, metric))
             for metric in COMPARED:
-                row |= _columns(f"{metric}_minus_copies", against_copies(members, condition, metric))
-                row |= _columns(f"{metric}_minus_forest", difference(members, condition, FOREST, metric))
+                for control in ("copies", "forest"):
+                    value = difference(members, condition, control_of(condition, control), metric)
+                    row |= _columns(f"{metric}_minus_{control}", value)
             for name in TIMINGS:
                 row[name] = _mean(runs, "timing", name)
             for name in ("train", "generated", "test"):

@@ -12,8 +12,8 @@ from nids_jax import store
 from nids_jax.__main__ import flags_of
 from nids_jax.cli.frame import run
 from tests.test_documents import blocks, commands
+from tests.test_reproduction import DOCS, RECORDS
 
-DOCS = Path(__file__).parents[2] / "docs"
 CALLS = [call for name, each in papers.RUNS.items() for call in each.calls(Path(name), "DATA")]
 
 
@@ -44,10 +44,8 @@ def test_the_page_shows_the_commands_that_are_run():
 
 
 def test_the_published_records_are_of_these_runs():
-    with (DOCS / "papers" / "records.csv").open(encoding="utf-8", newline="") as file:
-        records = list(csv.DictReader(file))
-    assert tuple(records[0]) == papers.COLUMNS
-    found = {(record["table"], record["dataset"]) for record in records}
+    assert tuple(RECORDS[0]) == papers.COLUMNS
+    found = {(record["table"], record["dataset"]) for record in RECORDS}
     assert found == {(each.table, dataset) for each in papers.RUNS.values() for dataset in each.datasets}
 
 
